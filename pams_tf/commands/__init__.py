@@ -1,0 +1,1 @@
+"""The commands: parse flags, call the package, print. One module each, `main` its entry point."""

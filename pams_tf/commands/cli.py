@@ -1,0 +1,88 @@
+"""What every command shares: flags of its own, help, errors in one line, JSON beside the table."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import flags
+
+from pams_tf.errors import InputError
+from pams_tf.files import write_text
+
+
+def command_flags() -> flags.FlagValues:
+    """Flags for one command: its own registry, so that several commands live in one process."""
+    values = flags.FlagValues()
+    flags.DEFINE_boolean("help", False, "Show this help.", short_name="h", flag_values=values)
+    flags.DEFINE_string(
+        "json", None, "Also write the result, for machines, to this JSON file.", flag_values=values
+    )
+    flags.DEFINE_boolean(
+        "traceback", False, "On an error, show where it came from.", flag_values=values
+    )
+    return values
+
+
+def run(
+    body: Callable[[], Any],
+    values: flags.FlagValues,
+    description: str | None,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Parse `argv` into `values`, run `body`, write its result to `--json`; the exit status.
+
+    Returns 0 on success, 2 for flags that cannot be understood, 1 for input that cannot be used
+    (one line on stderr), 130 after Ctrl-C. Other exceptions are bugs and pass through.
+    """
+    arguments = list(sys.argv if argv is None else argv)
+    program = os.path.basename(arguments[0])
+    # TensorFlow's start-up messages would bury ours; a user's own setting wins.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    values.unparse_flags()
+    for name in values:
+        values[name].unparse()
+    try:
+        rest = values(arguments)[1:]
+        if rest:
+            raise flags.Error(f"unexpected argument {rest[0]!r}; every option has the form --name")
+    except flags.Error as error:
+        # --help wins over a missing or wrong flag: it is what the user needs then.
+        if "--help" in arguments or "-h" in arguments:
+            _print_help(program, values, description)
+            return 0
+        print(f"{program}: {_one_line(error)} (see --help)", file=sys.stderr)
+        return 2
+    if values.help:
+        _print_help(program, values, description)
+        return 0
+    try:
+        result = body()
+        if values.json:
+            write_text(values.json, json.dumps(result, indent=2) + "\n")
+    except (InputError, OSError) as error:
+        if values.traceback:
+            raise
+        print(f"{program}: {_one_line(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _print_help(program: str, values: flags.FlagValues, description: str | None) -> None:
+    print(f"{program}: {(description or '').strip()}\n\nOptions:")
+    for name in sorted(values):
+        flag = values[name]
+        if name != flag.name:  # the short name of a flag already listed
+            continue
+        default = "" if flag.default is None else f" (default: {flag.default_as_str})"
+        choices = getattr(flag.parser, "enum_values", None)
+        choice_text = f" One of: {', '.join(map(str, choices))}." if choices else ""
+        print(f"  --{name}\n      {flag.help}{choice_text}{default}")
