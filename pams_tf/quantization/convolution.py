@@ -1,0 +1,56 @@
+"""A convolution whose kernel lies on a grid."""
+
+from typing import Any
+
+import keras
+
+from pams_tf.quantization import functional
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class QuantConv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` (NHWC, kernel HWIO) that computes with `functional.max_abs` weights.
+
+    The float kernel is what trains and what is saved. Biases stay float: an integer file holds
+    them in 32 bits, finer than any rounding here.
+
+    Args:
+      bits: width of the weights, 2 to 16.
+      per_channel: one range an output channel instead of one for the kernel.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        bits: int = 8,
+        per_channel: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(filters, kernel_size, **kwargs)
+        functional.levels(bits)
+        self.bits = bits
+        self.per_channel = per_channel
+
+    @property
+    def range_axis(self) -> int | None:
+        """The kernel axis along which weight ranges differ: -1, or None for one range."""
+        return -1 if self.per_channel else None
+
+    def quantized_kernel(self) -> Any:
+        """The kernel on its grid, float32 HWIO; gradients pass straight through to the kernel."""
+        # The variable's own dtype, not the policy's: the grid is made in float32.
+        kernel = keras.ops.cast(self.kernel, "float32")
+        return functional.max_abs(kernel, self.bits, self.range_axis)
+
+    def call(self, inputs: Any) -> Any:
+        kernel = keras.ops.cast(self.quantized_kernel(), self.compute_dtype)
+        outputs = self.convolution_op(inputs, kernel)
+        if self.use_bias:
+            outputs = keras.ops.add(outputs, keras.ops.cast(self.bias, self.compute_dtype))
+        if self.activation is not None:
+            outputs = self.activation(outputs)
+        return outputs
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "bits": self.bits, "per_channel": self.per_channel}

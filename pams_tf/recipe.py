@@ -1,0 +1,109 @@
+"""How a network is quantized: one frozen object, validated when made, saved as JSON beside it."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pams_tf.errors import InputError
+from pams_tf.files import write_text
+
+METHODS = ("pams",)
+SCOPES = ("body", "all")
+ALPHA_GRADIENTS = ("eq3", "rounding")
+BITS = (2, 3, 4, 5, 6, 7, 8, 16)
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizationRecipe:
+    """Everything that says how a network is quantized. Without a recipe a network is float.
+
+    Attributes:
+      method: the activation quantizer: "pams", a learned symmetric range (paper, Eq. 1).
+      bits: width of weights and activations in the body: 2 to 8, or 16.
+      scope: "body" quantizes the high-level feature extractor (the paper); "all" every tensor
+        from image to image, which is what an integer file needs.
+      per_channel: one weight range per output channel instead of one per tensor (the paper).
+      alpha_gradient: "eq3" (paper, Eq. 3) or "rounding" (the released code: the rounding error
+        inside the range counts too).
+      edge_bits: width of head and tail when the scope is "all". Eight by default: the image
+        itself has 8 bits, and two thin layers save little.
+
+    Raises:
+      InputError: a value outside these, repeated with what would be right.
+    """
+
+    method: str = "pams"
+    bits: int = 8
+    scope: str = "body"
+    per_channel: bool = False
+    alpha_gradient: str = "eq3"
+    edge_bits: int = 8
+
+    def __post_init__(self) -> None:
+        _check_choice("method", self.method, METHODS)
+        _check_choice("bits", self.bits, BITS)
+        _check_choice("scope", self.scope, SCOPES)
+        _check_choice("per_channel", self.per_channel, (False, True))
+        _check_choice("alpha_gradient", self.alpha_gradient, ALPHA_GRADIENTS)
+        _check_choice("edge_bits", self.edge_bits, BITS)
+
+    def replace(self, **changes: Any) -> "QuantizationRecipe":
+        """A copy with some fields changed, validated again."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain JSON types."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: Any, source: str = "recipe") -> "QuantizationRecipe":
+        """The recipe with these fields; absent ones take their default.
+
+        Args:
+          fields: a mapping of field names to values.
+          source: where it came from, for the error.
+
+        Raises:
+          InputError: not a mapping, an unknown field, or a value out of range; names `source`.
+        """
+        if not isinstance(fields, dict):
+            raise InputError(f"{source}: expected a JSON object, received {fields!r}")
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(set(fields) - set(known))
+        if unknown:
+            raise InputError(
+                f"{source}: unknown key {', '.join(map(repr, unknown))}; "
+                f"a recipe has {', '.join(known)}"
+            )
+        try:
+            return cls(**fields)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the recipe as JSON, atomically."""
+        write_text(path, json.dumps(self.to_dict(), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "QuantizationRecipe":
+        """Read a recipe from JSON.
+
+        Raises:
+          InputError: the file is missing, is not JSON, or is no valid recipe; names the file.
+        """
+        try:
+            fields = json.loads(Path(path).read_text())
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such recipe file") from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not a readable JSON file ({error})") from None
+        return cls.from_dict(fields, source=str(path))
+
+
+def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    # True == 1 and 8.0 == 8 in Python; a recipe wants the very type.
+    if not any(value == choice and type(value) is type(choice) for choice in choices):
+        listed = ", ".join(map(repr, choices))
+        raise InputError(f"{name}={value!r} is not possible; choose one of {listed}")

@@ -1,0 +1,62 @@
+"""The recipe: frozen, validated, to and from JSON."""
+
+import dataclasses
+import json
+
+import pytest
+
+from pams_tf import InputError, QuantizationRecipe
+
+
+def test_round_trip(tmp_path):
+    recipe = QuantizationRecipe(bits=4, scope="all", per_channel=True, alpha_gradient="rounding")
+    recipe.save(tmp_path / "recipe.json")
+    assert QuantizationRecipe.load(tmp_path / "recipe.json") == recipe
+    assert json.loads((tmp_path / "recipe.json").read_text())["bits"] == 4
+
+
+def test_absent_fields_take_their_default():
+    assert QuantizationRecipe.from_dict({"bits": 6}) == QuantizationRecipe(bits=6)
+
+
+def test_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        QuantizationRecipe().bits = 4
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"bits": 1}, "bits=1 .*2, 3, 4"),
+        ({"bits": 9}, "bits=9 "),
+        ({"bits": 8.0}, r"bits=8\.0 "),
+        ({"bits": True}, "bits=True "),
+        ({"bits": "8"}, "bits='8' "),
+        ({"edge_bits": 0}, "edge_bits=0 "),
+        ({"method": "magic"}, "method='magic' .*'pams'"),
+        ({"scope": "head"}, "scope='head' .*'body', 'all'"),
+        ({"per_channel": 1}, "per_channel=1 "),
+        ({"alpha_gradient": "lsq"}, "alpha_gradient='lsq' .*'eq3', 'rounding'"),
+    ],
+)
+def test_values_outside_the_range(fields, message):
+    with pytest.raises(InputError, match=message):
+        QuantizationRecipe(**fields)
+
+
+def test_bad_files_are_named(tmp_path):
+    path = tmp_path / "recipe.json"
+    with pytest.raises(InputError, match=r"recipe\.json: no such recipe file"):
+        QuantizationRecipe.load(path)
+    path.write_text('{"bits": 8, "bit": 4}')
+    with pytest.raises(InputError, match=r"recipe\.json: unknown key 'bit'; a recipe has method"):
+        QuantizationRecipe.load(path)
+    path.write_text('{"bits": 8')
+    with pytest.raises(InputError, match=r"recipe\.json: not a readable JSON file"):
+        QuantizationRecipe.load(path)
+    path.write_text("[8]")
+    with pytest.raises(InputError, match=r"recipe\.json: expected a JSON object"):
+        QuantizationRecipe.load(path)
+    path.write_text('{"bits": 99}')
+    with pytest.raises(InputError, match=r"recipe\.json: bits=99 "):
+        QuantizationRecipe.load(path)
