@@ -80,7 +80,7 @@ def evaluate(
     if len(pairs) == 0:
         raise InputError(f"benchmark {pairs.name!r} holds no images; check its folder")
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -125,7 +125,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         if len(row) != len(columns):
             raise InputError(f"the row {list(row)} needs {len(columns)} cells, one a column")
         table.add_row(*map(str, row))
-    Console().print(table)
+    # Labels are file names; brackets in them are no markup.
+    Console(markup=False, highlight=False).print(table)
 
 
 def _checked(output: np.ndarray, low: np.ndarray, scale: int, image: str) -> np.ndarray:

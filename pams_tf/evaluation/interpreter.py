@@ -1,0 +1,146 @@
+"""A .tflite image model behind one small class: pixels in, pixels out, for every tensor type."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pams_tf.errors import InputError
+
+
+class ImageInterpreter:
+    """One LiteRT interpreter of a file that maps one image to one image.
+
+    Args:
+      source: path of a .tflite file, or its bytes.
+      num_threads: threads of the kernels; None lets the runtime choose.
+
+    Attributes:
+      name: the file, for messages.
+      input, output: the tensors' details as the runtime gives them, after allocation.
+
+    Raises:
+      InputError: the file is missing, truncated or foreign, or its tensors are not one (1, h, w, 3)
+        image in, one (1, H, W, 3) image out, of float32, int8 or uint8.
+    """
+
+    def __init__(
+        self, source: str | os.PathLike[str] | bytes, num_threads: int | None = None
+    ) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.name, content = _read(source)
+        try:
+            self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
+            self._allocate()
+        except (ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{self.name} cannot be run as a TensorFlow Lite model ({_first_line(error)}); "
+                "it may be truncated or of another kind: export or copy it again"
+            ) from error
+        for role, details in (
+            ("input", self._interpreter.get_input_details()),
+            ("output", self._interpreter.get_output_details()),
+        ):
+            self._check(role, details)
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """(height, width) the file was exported for; None if it leaves them open."""
+        height, width = self.input["shape_signature"][1:3]
+        return None if min(height, width) < 0 else (int(height), int(width))
+
+    def resize(self, height: int, width: int) -> None:
+        """Make the graph take images of another size; costs an allocation only when it differs.
+
+        Raises:
+          InputError: the graph holds its size in constants.
+        """
+        shape = (1, height, width, 3)
+        if tuple(self.input["shape"]) == shape:
+            return
+        try:
+            self._interpreter.resize_tensor_input(self.input["index"], shape)
+            self._allocate()
+        except (ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{self.name} cannot take an image of {height}x{width} ({_first_line(error)}); "
+                "export it for that size"
+            ) from error
+
+    def set_image(self, image: np.ndarray) -> None:
+        """Write an image (h, w, 3) in [0, 255] of the present size into the input tensor."""
+        self._interpreter.set_tensor(self.input["index"], _to_codes(image, self.input)[None])
+
+    def invoke(self) -> None:
+        """Run the graph once."""
+        self._interpreter.invoke()
+
+    def image(self) -> np.ndarray:
+        """The output tensor as a uint8 image (H, W, 3): rounded half to even, clipped."""
+        codes = self._interpreter.get_tensor(self.output["index"])[0]
+        return to_image(_from_codes(codes, self.output))
+
+    def _allocate(self) -> None:
+        self._interpreter.allocate_tensors()
+        self.input = self._interpreter.get_input_details()[0]
+        self.output = self._interpreter.get_output_details()[0]
+
+    def _check(self, role: str, details: list[dict[str, Any]]) -> None:
+        if len(details) != 1:
+            raise InputError(
+                f"{self.name} has {len(details)} {role} tensors; an image model has one"
+            )
+        shape, dtype = tuple(map(int, details[0]["shape"])), np.dtype(details[0]["dtype"])
+        if len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
+            raise InputError(
+                f"{self.name} has an {role} of shape {shape}; give an image model, (1, h, w, 3)"
+            )
+        if dtype not in (np.float32, np.int8, np.uint8):
+            raise InputError(
+                f"{self.name} has an {role} of type {dtype}; export it as float32, int8 or uint8"
+            )
+
+
+def to_image(values: np.ndarray) -> np.ndarray:
+    """Real values, about [0, 255], to uint8: rounded half to even, clipped; any shape."""
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _read(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
+    if isinstance(source, bytes):
+        name, content = f"a model of {len(source)} bytes", source
+    else:
+        name = str(source)
+        try:
+            content = Path(source).read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"cannot read {name}: {error.strerror}; give an existing .tflite file"
+            ) from error
+    if not content:
+        raise InputError(f"{name} is empty; export or copy the .tflite file again")
+    return name, content
+
+
+def _to_codes(image: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    dtype = np.dtype(details["dtype"])
+    if dtype == np.float32:
+        return image.astype(np.float32)
+    scale, zero_point = details["quantization"]
+    # A scale of 0 says the tensor is not quantized: its integers are the pixels themselves.
+    codes = np.rint(image / scale) + zero_point if scale else image
+    limits = np.iinfo(dtype)
+    return np.clip(codes, limits.min, limits.max).astype(dtype)
+
+
+def _from_codes(codes: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    scale, zero_point = details["quantization"]
+    if codes.dtype == np.float32 or not scale:
+        return codes
+    return (codes.astype(np.float64) - zero_point) * scale
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0]

@@ -1,0 +1,196 @@
+"""Upscalers against NumPy on networks that do a known thing, and what they refuse."""
+
+import numpy as np
+import pytest
+from affine import GAIN, OFFSET, affine_x2
+
+from pams_tf.errors import InputError
+from pams_tf.evaluation.interpreter import ImageInterpreter, to_image
+from pams_tf.evaluation.upscalers import keras_upscaler, load_upscaler, tflite_upscaler
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """Python's own rounding: half to even; then clipped."""
+    flat = [min(255, max(0, round(float(value)))) for value in values.ravel()]
+    return np.array(flat, np.uint8).reshape(values.shape)
+
+
+def test_to_image_rounds_half_to_even_and_clips():
+    values = np.array([-0.6, 0.5, 1.5, 2.5, 254.5, 255.4, 300.0])
+    assert to_image(values).tolist() == [0, 0, 2, 2, 254, 255, 255]
+    assert to_image(values).dtype == np.uint8
+
+
+@pytest.mark.parametrize("size", [(6, 8), (5, 9), (1, 1)])
+def test_keras_upscaler_is_the_network_rounded(affine_network, photo, size):
+    image = photo(*size)
+    result = keras_upscaler(affine_network)(image)
+    assert result.dtype == np.uint8
+    np.testing.assert_array_equal(result, _rounded(affine_x2(image)))
+
+
+def test_keras_upscaler_traces_once_for_all_sizes(photo):
+    traces = []
+
+    def network(images, training):
+        traces.append(training)
+        return images
+
+    upscaler = keras_upscaler(network)
+    for size in ((4, 6), (5, 7), (4, 6)):
+        np.testing.assert_array_equal(upscaler(photo(*size)), photo(*size))
+    assert traces == [False]
+
+
+@pytest.mark.parametrize("kind", ["float32", "open"])
+def test_float_tflite_is_the_network_rounded(tflite, photo, kind):
+    upscaler = tflite_upscaler(tflite[kind], num_threads=1)
+    for size in ((6, 8), (5, 9), (12, 3), (6, 8)):
+        image = photo(*size)
+        np.testing.assert_array_equal(upscaler(image), _rounded(affine_x2(image)))
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+def test_integer_tflite_is_the_network_to_one_step(tflite, photo, kind):
+    # The output covers GAIN * 255 in 255 codes, so one code is GAIN grey levels.
+    upscaler = tflite_upscaler(tflite[kind], num_threads=1)
+    for size in ((6, 8), (5, 9)):
+        image = photo(*size)
+        result = upscaler(image)
+        exact = np.clip(affine_x2(image), 0, 255)
+        assert result.dtype == np.uint8
+        assert np.abs(result - exact).max() <= GAIN / 2 + 0.5 + 1e-3
+        # Codes are not merely near: both ends of the range are reached.
+        assert result.min() == 0
+        assert result.max() == 255
+
+
+@pytest.mark.parametrize(("kind", "lowest"), [("int8", -128), ("uint8", 0)])
+def test_integer_files_get_pixels_as_codes(tflite, kind, lowest):
+    interpreter = ImageInterpreter(tflite[kind])
+    scale, zero_point = interpreter.input["quantization"]
+    assert interpreter.input["dtype"] == np.dtype(kind)
+    assert scale == pytest.approx(1.0)
+    assert zero_point == lowest
+    assert interpreter.output["quantization"][0] == pytest.approx(GAIN)
+    black = np.zeros((6, 8, 3), np.uint8)
+    interpreter.set_image(black)
+    interpreter.invoke()
+    np.testing.assert_array_equal(interpreter.image(), _rounded(np.clip(affine_x2(black), 0, 255)))
+    assert OFFSET < 0  # black is below the range of an image, so that clipping was tested
+
+
+def test_the_graph_is_allocated_only_when_the_size_changes(tflite, photo, monkeypatch):
+    from ai_edge_litert.interpreter import Interpreter
+
+    resized = []
+    resize = Interpreter.resize_tensor_input
+
+    def spy(self, index, shape, *rest):
+        resized.append(tuple(shape))
+        return resize(self, index, shape, *rest)
+
+    monkeypatch.setattr(Interpreter, "resize_tensor_input", spy)
+    upscaler = tflite_upscaler(tflite["int8"])
+    for size in ((6, 8), (6, 8), (4, 4), (4, 4), (6, 8)):
+        assert upscaler(photo(*size)).shape == (2 * size[0], 2 * size[1], 3)
+    assert resized == [(1, 4, 4, 3), (1, 6, 8, 3)]
+
+
+@pytest.mark.parametrize("length", [0, 3, 200, -100, -1])
+def test_a_truncated_file_is_named(tflite, tmp_path, length):
+    path = tmp_path / "half.tflite"
+    path.write_bytes(tflite["int8"][:length])
+    with pytest.raises(InputError, match=r"half\.tflite.*again"):
+        tflite_upscaler(path)
+    with pytest.raises(InputError, match=r"bytes .*again"):
+        tflite_upscaler(tflite["int8"][:length])
+
+
+def test_foreign_and_missing_files_are_named(tmp_path):
+    picture = tmp_path / "picture.tflite"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
+    with pytest.raises(InputError, match=r"picture\.tflite cannot be run"):
+        tflite_upscaler(picture)
+    with pytest.raises(InputError, match=r"cannot read .*gone\.tflite"):
+        tflite_upscaler(tmp_path / "gone.tflite")
+
+
+def test_a_network_that_takes_no_picture_is_refused():
+    import tensorflow as tf
+
+    def convert(function, *shapes) -> bytes:
+        specs = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
+        concrete = tf.function(function, input_signature=specs).get_concrete_function()
+        return tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
+
+    with pytest.raises(InputError, match=r"input of shape \(1, 10\).*\(1, h, w, 3\)"):
+        tflite_upscaler(convert(lambda x: x + 1.0, (1, 10)))
+    with pytest.raises(InputError, match=r"output of shape \(1, 4, 4\)"):
+        tflite_upscaler(convert(lambda x: tf.reduce_sum(x, -1), (1, 4, 4, 3)))
+    with pytest.raises(InputError, match="2 input tensors"):
+        tflite_upscaler(convert(lambda x, y: x + y, (1, 4, 4, 3), (1, 4, 4, 3)))
+
+
+def test_load_upscaler_takes_bicubic(photo):
+    upscaler, label = load_upscaler("bicubic", 3)
+    assert label == "bicubic"
+    flat = np.full((7, 5, 3), 90, np.uint8)
+    np.testing.assert_array_equal(upscaler(flat), np.full((21, 15, 3), 90, np.uint8))
+    assert upscaler(photo(7, 5)).dtype == np.uint8
+
+
+def test_load_upscaler_takes_a_tflite_file_of_the_right_scale(tflite, photo, tmp_path):
+    path = tmp_path / "net.tflite"
+    path.write_bytes(tflite["float32"])
+    upscaler, label = load_upscaler(path, 2)
+    assert label == "net.tflite"
+    np.testing.assert_array_equal(upscaler(photo(4, 4)), _rounded(affine_x2(photo(4, 4))))
+    with pytest.raises(InputError, match="6x8 into 12x16, which is not x4"):
+        load_upscaler(str(path), 4)
+
+
+@pytest.fixture(scope="module")
+def network():
+    from pams_tf import models
+
+    return models.build("edsr_baseline", 2, blocks=1, features=4)
+
+
+@pytest.mark.parametrize("name", ["student.keras", "model.keras"])
+def test_load_upscaler_takes_a_run_folder_or_its_file(network, photo, tmp_path, name):
+    run = tmp_path / "run_1"
+    run.mkdir()
+    network.save(run / name)
+    image = photo(6, 8)
+    expected = _rounded(network.predict(image[None].astype(np.float32), verbose=0)[0])
+    for spec, label in ((run, "run_1"), (run / name, name)):
+        upscaler, shown = load_upscaler(spec, 2)
+        assert shown == label
+        difference = upscaler(image).astype(int) - expected
+        assert np.abs(difference).max() <= 1  # a tie may fall either way between two graphs
+        assert (difference != 0).mean() < 0.01
+    with pytest.raises(InputError, match=r"enlarges x2, not x4; give --scale 2"):
+        load_upscaler(run, 4)
+
+
+def test_the_student_is_preferred_to_the_float_model(network, tmp_path):
+    network.save(tmp_path / "student.keras")
+    (tmp_path / "model.keras").write_bytes(b"must not be read")
+    assert callable(load_upscaler(tmp_path, 2)[0])
+
+
+def test_what_load_upscaler_refuses(tmp_path):
+    foreign = tmp_path / "foreign.keras"
+    foreign.write_bytes(b"no zip")
+    other = tmp_path / "weights.h5"
+    other.write_bytes(b"")
+    for spec, message in (
+        ("EDSR", "'EDSR' does not exist; give a run folder"),
+        (other, "is of another kind; give a run folder"),
+        (tmp_path, r"neither student\.keras nor model\.keras"),
+        (tmp_path / "gone.keras", r"gone\.keras"),
+        (foreign, r"foreign\.keras"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load_upscaler(spec, 4)
