@@ -74,8 +74,17 @@ class ImageInterpreter:
         self._interpreter.set_tensor(self.input["index"], _to_codes(image, self.input)[None])
 
     def invoke(self) -> None:
-        """Run the graph once."""
-        self._interpreter.invoke()
+        """Run the graph once.
+
+        Raises:
+          InputError: an operation failed, such as one that reads a variable nothing initialised.
+        """
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise InputError(
+                f"{self.name} fails when run ({_first_line(error)}); export it again"
+            ) from error
 
     def image(self) -> np.ndarray:
         """The output tensor as a uint8 image (H, W, 3): rounded half to even, clipped."""

@@ -132,6 +132,22 @@ def test_a_network_that_takes_no_picture_is_refused():
         tflite_upscaler(convert(lambda x, y: x + y, (1, 4, 4, 3), (1, 4, 4, 3)))
 
 
+def test_a_graph_that_fails_when_run_is_named(tflite, photo, tmp_path, monkeypatch):
+    from ai_edge_litert.interpreter import Interpreter
+
+    def fail(self):
+        raise RuntimeError("variable != nullptr was not true.\nNode 42 (READ_VARIABLE) failed.")
+
+    path = tmp_path / "net.tflite"
+    path.write_bytes(tflite["float32"])
+    upscaler = tflite_upscaler(path)
+    monkeypatch.setattr(Interpreter, "invoke", fail)
+    with pytest.raises(
+        InputError, match=r"net\.tflite fails when run \(variable .*export it again"
+    ):
+        upscaler(photo(6, 8))
+
+
 def test_load_upscaler_takes_bicubic(photo):
     upscaler, label = load_upscaler("bicubic", 3)
     assert label == "bicubic"
