@@ -33,17 +33,13 @@ class ImageInterpreter:
         self.name, content = _read(source)
         try:
             self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
-            self._allocate()
+            self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise InputError(
                 f"{self.name} cannot be run as a TensorFlow Lite model ({_first_line(error)}); "
                 "it may be truncated or of another kind: export or copy it again"
             ) from error
-        for role, details in (
-            ("input", self._interpreter.get_input_details()),
-            ("output", self._interpreter.get_output_details()),
-        ):
-            self._check(role, details)
+        self._refresh()
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
@@ -58,16 +54,18 @@ class ImageInterpreter:
           InputError: the graph holds its size in constants.
         """
         shape = (1, height, width, 3)
-        if tuple(self.input["shape"]) == shape:
+        if shape == self._allocated:
             return
+        self._allocated = None  # until the allocation has succeeded
         try:
             self._interpreter.resize_tensor_input(self.input["index"], shape)
-            self._allocate()
+            self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise InputError(
                 f"{self.name} cannot take an image of {height}x{width} ({_first_line(error)}); "
                 "export it for that size"
             ) from error
+        self._refresh()
 
     def set_image(self, image: np.ndarray) -> None:
         """Write an image (h, w, 3) in [0, 255] of the present size into the input tensor."""
@@ -91,17 +89,19 @@ class ImageInterpreter:
         codes = self._interpreter.get_tensor(self.output["index"])[0]
         return to_image(_from_codes(codes, self.output))
 
-    def _allocate(self) -> None:
-        self._interpreter.allocate_tensors()
-        self.input = self._interpreter.get_input_details()[0]
-        self.output = self._interpreter.get_output_details()[0]
+    def _refresh(self) -> None:
+        """Look at the tensors, whose shapes are known once they are allocated."""
+        self.input = self._only("input", self._interpreter.get_input_details())
+        self._allocated: tuple[int, ...] | None = tuple(map(int, self.input["shape"]))
+        self.output = self._only("output", self._interpreter.get_output_details())
 
-    def _check(self, role: str, details: list[dict[str, Any]]) -> None:
+    def _only(self, role: str, details: list[dict[str, Any]]) -> dict[str, Any]:
         if len(details) != 1:
             raise InputError(
-                f"{self.name} has {len(details)} {role} tensors; an image model has one"
+                f"{self.name} has {len(details)} {role} tensors; give an image model, which has one"
             )
-        shape, dtype = tuple(map(int, details[0]["shape"])), np.dtype(details[0]["dtype"])
+        (tensor,) = details
+        shape, dtype = tuple(map(int, tensor["shape"])), np.dtype(tensor["dtype"])
         if len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
             raise InputError(
                 f"{self.name} has an {role} of shape {shape}; give an image model, (1, h, w, 3)"
@@ -110,6 +110,7 @@ class ImageInterpreter:
             raise InputError(
                 f"{self.name} has an {role} of type {dtype}; export it as float32, int8 or uint8"
             )
+        return tensor
 
 
 def to_image(values: np.ndarray) -> np.ndarray:
