@@ -31,6 +31,7 @@ class ImageInterpreter:
         from ai_edge_litert.interpreter import Interpreter
 
         self.name, content = _read(source)
+        self._allocated: tuple[int, ...] | None = None
         try:
             self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
             self._interpreter.allocate_tensors()
@@ -92,7 +93,7 @@ class ImageInterpreter:
     def _refresh(self) -> None:
         """Look at the tensors, whose shapes are known once they are allocated."""
         self.input = self._only("input", self._interpreter.get_input_details())
-        self._allocated: tuple[int, ...] | None = tuple(map(int, self.input["shape"]))
+        self._allocated = tuple(map(int, self.input["shape"]))
         self.output = self._only("output", self._interpreter.get_output_details())
 
     def _only(self, role: str, details: list[dict[str, Any]]) -> dict[str, Any]:
