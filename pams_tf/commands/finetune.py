@@ -1,0 +1,136 @@
+"""Fine-tune a float network into a quantized student (PAMS + structured knowledge transfer).
+
+Examples:
+  pams-finetune --bits 8                                  the short demo setting, built-in data
+  pams-finetune --bits 4 --data DIV2K --preset paper      the paper's setting, for a GPU
+  pams-finetune --bits 8 --scope all --model edsr_mobile --scale 2 --teacher runs/edsr_mobile_x2
+
+The student starts from the float teacher's weights, its ranges from Eq. 4 of the paper. The run
+folder holds checkpoints, logs, curves and, at the end, student.keras: the checkpoint with the best
+validation PSNR. A run that was stopped, however hard, continues with the same command.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from pams_tf.commands import cli, options
+from pams_tf.errors import InputError
+from pams_tf.recipe import QuantizationRecipe
+
+FLAGS = cli.command_flags()
+options.define_network(FLAGS)
+options.define_training(FLAGS)
+flags.DEFINE_integer(
+    "bits", None, "Width of weights and activations: 2 to 8, or 16. Default: 8.", flag_values=FLAGS
+)
+flags.DEFINE_string("method", None, "Quantizer of activations. Default: pams.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "scope",
+    None,
+    "body: the feature extractor, as in the paper (default); all: head and tail too.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_boolean("per_channel", None, "One weight range an output channel.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "alpha_gradient",
+    None,
+    "eq3: as in the paper (default); rounding: as in the released code.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "edge_bits", None, "Width of head and tail with --scope all. Default: 8.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "recipe", None, "A recipe JSON file, in the place of these flags.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "teacher",
+    None,
+    "The float network: a .keras file or a float run. Default: the one that ships.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "preset",
+    None,
+    "demo: 60 steps (default without --data); short: 300 steps (default with it); "
+    "paper: 30,000 steps, as in the paper. Flags given beside it win.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_float("alpha_learning_rate", 1e-2, "Rate of the alphas' own Adam.", flag_values=FLAGS)
+flags.DEFINE_float(
+    "skt_weight", 1000.0, "Weight of the SKT loss beside L1; 0 for L1 alone.", flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "calibration_steps", None, "Batches for the initial ranges (Eq. 4).", flag_values=FLAGS
+)
+
+RECIPE_FLAGS = ("bits", "method", "scope", "per_channel", "alpha_gradient", "edge_bits")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; `argv` includes the program's name. Returns its exit status."""
+    return cli.run(_finetune, FLAGS, __doc__, argv)
+
+
+def _finetune() -> dict[str, Any]:
+    # All that flags can get wrong is said before TensorFlow takes its seconds to load.
+    recipe = _recipe()
+    preset = FLAGS.preset or ("short" if FLAGS.data else "demo")
+
+    from pams_tf.training.settings import FINETUNE_PRESETS, DistillationSettings, paper_patch_size
+
+    if preset not in FINETUNE_PRESETS:
+        raise InputError(f"unknown preset {preset!r}; choose one of {', '.join(FINETUNE_PRESETS)}")
+    fields: dict[str, Any] = dict(FINETUNE_PRESETS[preset])
+    fields["patch_size"] = paper_patch_size(FLAGS.model, FLAGS.scale)
+    fields |= options.given(
+        FLAGS,
+        "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
+        "learning_rate", "halve_every", "checkpoint_every", "log_every", "seed", "teacher",
+        "alpha_learning_rate", "skt_weight", "calibration_steps",
+    )  # fmt: skip
+    settings = DistillationSettings(overrides=options.overrides(FLAGS), **fields)
+
+    from pams_tf.runs import RunFolder
+    from pams_tf.training.jobs import finetune
+
+    run = RunFolder(f"{FLAGS.runs}/{FLAGS.name or _default_name(recipe)}")
+    if preset == "demo" and not FLAGS.data:
+        print(
+            f"Short demo setting: {settings.steps} steps on the built-in photographs. For real "
+            "results give --data, and --preset paper on a GPU."
+        )
+    result = finetune(settings, recipe, run, progress=sys.stdout.isatty())
+    print(
+        f"{run.student}: validation {result.best_psnr:.3f} dB, from step {result.best_step} "
+        f"of {result.steps}"
+    )
+    return {
+        "run": str(run.path),
+        "student": str(run.student),
+        "recipe": recipe.to_dict(),
+        "steps": result.steps,
+        "best_step": result.best_step,
+        "valid_psnr": result.best_psnr,
+    }
+
+
+def _recipe() -> QuantizationRecipe:
+    fields = options.given(FLAGS, *RECIPE_FLAGS)
+    if FLAGS.recipe is None:
+        return QuantizationRecipe(**fields)
+    if fields:
+        raise InputError(
+            f"--recipe={FLAGS.recipe} and {', '.join(f'--{name}' for name in fields)} both say "
+            "how to quantize; give one of them"
+        )
+    return QuantizationRecipe.load(FLAGS.recipe)
+
+
+def _default_name(recipe: QuantizationRecipe) -> str:
+    sizes = "".join(f"_{key}{value}" for key, value in sorted(options.overrides(FLAGS).items()))
+    scope = "" if recipe.scope == "body" else f"_{recipe.scope}"
+    return f"{FLAGS.model}_x{FLAGS.scale}{sizes}_{recipe.method}{recipe.bits}{scope}"

@@ -1,0 +1,65 @@
+"""Train a float super-resolution network on L1: the teacher of the quantized ones.
+
+Example:
+  pams-train --model edsr_mobile --scale 2 --data photographs --steps 20000 --learning_rate 4e-4
+
+The run folder holds checkpoints, logs and, at the end, model.keras: the checkpoint with the best
+validation PSNR. A run that was stopped, however hard, continues with the same command.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from pams_tf.commands import cli, options
+
+FLAGS = cli.command_flags()
+options.define_network(FLAGS)
+options.define_training(FLAGS)
+flags.DEFINE_string(
+    "schedule", "cosine", "Learning rate: cosine (to 0), or halving.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "precision",
+    "float32",
+    "float32, or mixed_bfloat16: about twice as fast where the processor has bfloat16.",
+    flag_values=FLAGS,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; `argv` includes the program's name. Returns its exit status."""
+    return cli.run(_train, FLAGS, __doc__, argv)
+
+
+def _train() -> dict[str, Any]:
+    from pams_tf.training.settings import TrainingSettings
+
+    fields: dict[str, Any] = {"steps": 1000}
+    fields |= options.given(
+        FLAGS,
+        "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
+        "learning_rate", "schedule", "checkpoint_every", "log_every", "precision", "seed",
+    )  # fmt: skip
+    # EDSR's own training halves every 200 of 300 epochs; a fifth of the run is close at any length.
+    fields["halve_every"] = FLAGS.halve_every or max(1, fields["steps"] // 5)
+    settings = TrainingSettings(overrides=options.overrides(FLAGS), **fields)
+
+    from pams_tf.runs import RunFolder
+    from pams_tf.training.jobs import train
+
+    run = RunFolder(f"{FLAGS.runs}/{FLAGS.name or f'{FLAGS.model}_x{FLAGS.scale}'}")
+    result = train(settings, run, progress=sys.stdout.isatty())
+    print(
+        f"{run.model}: validation {result.best_psnr:.3f} dB, from step {result.best_step} "
+        f"of {result.steps}"
+    )
+    return {
+        "run": str(run.path),
+        "model": str(run.model),
+        "steps": result.steps,
+        "best_step": result.best_step,
+        "valid_psnr": result.best_psnr,
+    }

@@ -1,0 +1,48 @@
+"""Small layers that super-resolution networks share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+# Mean RGB of DIV2K times 255, as in the released EDSR (its images are in [0, 255]).
+RGB_MEAN = (0.4488 * 255, 0.4371 * 255, 0.4040 * 255)
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class ChannelShift(keras.layers.Layer):
+    """Adds one constant to each channel (NHWC): the mean, off at the head and on at the tail."""
+
+    def __init__(self, shift: Sequence[float], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shift = tuple(float(value) for value in shift)
+
+    def call(self, x: Any) -> Any:
+        return x + tf.constant(self.shift, x.dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "shift": self.shift}
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class DepthToSpace(keras.layers.Layer):
+    """(N, H, W, s*s*C) -> (N, s*H, s*W, C); channel (i*s + j)*C + c goes to row i, column j."""
+
+    def __init__(self, scale: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, x: Any) -> Any:
+        return tf.nn.depth_to_space(x, self.scale)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        n, h, w, c = input_shape
+        s = self.scale
+        return (n, h and h * s, w and w * s, c // (s * s))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale}

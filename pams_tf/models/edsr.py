@@ -1,0 +1,63 @@
+"""EDSR (Lim et al., CVPRW 2017), with the quantizers of PAMS at its sites."""
+
+import dataclasses
+from typing import Any
+
+from keras import layers
+
+from pams_tf.models.blocks import RGB_MEAN
+from pams_tf.models.sites import Sites
+from pams_tf.models.upsampling import upsampler
+
+
+@dataclasses.dataclass(frozen=True)
+class EDSRConfig:
+    """Size of an EDSR.
+
+    Attributes:
+      blocks: residual blocks in the body.
+      features: channels everywhere in it.
+      res_scale: factor on each residual before its addition.
+      batch_norm: batch normalization behind both convolutions of each block (paper, Table 4).
+    """
+
+    blocks: int = 16
+    features: int = 64
+    res_scale: float = 1.0
+    batch_norm: bool = False
+
+
+def edsr(image: Any, config: EDSRConfig, scale: int, sites: Sites) -> tuple[Any, Any]:
+    """Image (N, H, W, 3) in [0, 255] -> (image (N, s*H, s*W, 3), feature (N, H, W, C)).
+
+    The feature is the one SKT compares: body plus head. Shortcut and first convolution of a block
+    read the same quantized tensor, so that an integer network can hold it.
+    """
+    x = sites.shifted_image(image, [-mean for mean in RGB_MEAN], "image")
+    head = sites.convolution(x, config.features, 3, "head", edge=True)
+    x = block_input = sites.activation(head, "block_0_input")
+    if sites.whole:  # one integer tensor leaves the head, and the long shortcut reads it too
+        head = block_input
+    for i in range(config.blocks):
+        y = sites.convolution(
+            x, config.features, 3, f"block_{i}_conv_0", batch_norm=config.batch_norm, relu=True
+        )
+        y = sites.activation(y, f"block_{i}_relu")
+        y = sites.convolution(
+            y,
+            config.features,
+            3,
+            f"block_{i}_conv_1",
+            batch_norm=config.batch_norm,
+            gain=config.res_scale,
+        )
+        y = sites.activation(y, f"block_{i}_residual")
+        x = layers.Add(name=f"block_{i}_add")([x, y])
+        last = i == config.blocks - 1
+        # The convolution behind the last block is float in the paper (Table 3 counts it so).
+        x = sites.activation(x, "body_input" if last else f"block_{i + 1}_input", edge=last)
+    x = sites.convolution(x, config.features, 3, "body", edge=True)
+    x = sites.activation(x, "body_output", edge=True)
+    feature = layers.Add(name="body_add")([x, head])
+    x = sites.activation(feature, "feature", edge=True)
+    return upsampler(x, sites, scale, config.features, shift=RGB_MEAN), feature

@@ -1,0 +1,63 @@
+"""The network as a Keras model that knows what it is."""
+
+from typing import Any
+
+import keras
+
+from pams_tf.models.registry import Architecture, architecture
+from pams_tf.models.sites import Sites
+from pams_tf.recipe import QuantizationRecipe
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class SuperResolution(keras.Model):
+    """(N, H, W, 3) float32 in [0, 255] -> (N, s*H, s*W, 3), unrounded and unclipped.
+
+    Made by `build`; saves and loads as `.keras` with everything it was built from.
+
+    Attributes:
+      preset, scale, overrides, recipe: what it was built from; recipe None is the float network.
+      with_feature: the same layers as a model with two outputs, (image, feature); the feature
+        (N, H, W, C) is what SKT compares.
+      arriving: site name -> symbolic tensor that arrives there, see `Sites`.
+    """
+
+    def __init__(
+        self,
+        preset: str,
+        scale: int,
+        recipe: QuantizationRecipe | None = None,
+        overrides: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        parts: Architecture = architecture(preset, scale, overrides or {})
+        image = keras.Input((None, None, 3), name="lr")
+        sites = Sites(recipe)
+        output, feature = parts.connect(image, parts.config, scale, sites)
+        kwargs.setdefault("name", f"{preset}_x{scale}")
+        super().__init__(inputs=image, outputs=output, **kwargs)
+        self.preset = preset
+        self.scale = scale
+        self.recipe = recipe
+        self.overrides = dict(overrides or {})
+        self.feature = feature
+        self.arriving = sites.arriving
+
+    @property
+    def with_feature(self) -> keras.Model:
+        return keras.Model(self.inputs[0], [self.outputs[0], self.feature])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "preset": self.preset,
+            "scale": self.scale,
+            "recipe": self.recipe.to_dict() if self.recipe else None,
+            "overrides": dict(self.overrides),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SuperResolution":
+        config = dict(config)
+        recipe = config.pop("recipe")
+        return cls(recipe=QuantizationRecipe.from_dict(recipe) if recipe else None, **config)

@@ -1,0 +1,61 @@
+"""RDN (Zhang et al., CVPR 2018), with the quantizers of PAMS at its sites."""
+
+import dataclasses
+from typing import Any
+
+from keras import layers
+
+from pams_tf.models.sites import Sites
+from pams_tf.models.upsampling import upsampler
+
+
+@dataclasses.dataclass(frozen=True)
+class RDNConfig:
+    """Size of an RDN.
+
+    Attributes:
+      blocks: residual dense blocks, D in the RDN paper.
+      layers: convolutions in each, C.
+      growth: channels each of them adds, G.
+      features: channels between the blocks, G0.
+    """
+
+    blocks: int = 16
+    layers: int = 8
+    growth: int = 64
+    features: int = 64
+
+
+def rdn(image: Any, config: RDNConfig, scale: int, sites: Sites) -> tuple[Any, Any]:
+    """Image (N, H, W, 3) in [0, 255] -> (image (N, s*H, s*W, 3), feature (N, H, W, C)).
+
+    The feature is the one SKT compares: global fusion plus the first shallow convolution.
+    """
+    shallow = sites.convolution(image, config.features, 3, "shallow_0", edge=True)
+    shallow = sites.activation(shallow, "shallow_0_output", edge=True)
+    x = sites.convolution(shallow, config.features, 3, "shallow_1", edge=True)
+    outputs: list[Any] = []
+    for i in range(config.blocks):
+        x = sites.activation(x, f"block_{i}_input")
+        if sites.whole and i > 0:  # the one integer tensor that the block before has left
+            outputs[-1] = x
+        dense = x
+        for j in range(config.layers):
+            if j > 0:
+                dense = sites.activation(dense, f"block_{i}_dense_{j}_input")
+            y = sites.convolution(dense, config.growth, 3, f"block_{i}_dense_{j}", relu=True)
+            dense = layers.Concatenate(name=f"block_{i}_dense_{j}_concat")([dense, y])
+        dense = sites.activation(dense, f"block_{i}_fusion_input")
+        y = sites.convolution(dense, config.features, 1, f"block_{i}_fusion")
+        y = sites.activation(y, f"block_{i}_residual", edge=True)
+        x = layers.Add(name=f"block_{i}_add")([x, y])
+        outputs.append(x)
+    x = layers.Concatenate(name="global_concat")(outputs) if len(outputs) > 1 else outputs[0]
+    x = sites.activation(x, "global_fusion_input")
+    x = sites.convolution(x, config.features, 1, "global_fusion_0")
+    x = sites.activation(x, "global_fusion_0_output", edge=True)
+    x = sites.convolution(x, config.features, 3, "global_fusion_1")
+    x = sites.activation(x, "global_fusion_1_output", edge=True)
+    feature = layers.Add(name="global_add")([x, shallow])
+    x = sites.activation(feature, "feature", edge=True)
+    return upsampler(x, sites, scale, config.features), feature

@@ -1,0 +1,92 @@
+"""The sites of a network: named tensors and convolutions where a quantizer can stand.
+
+A builder names every site; a `Sites` object decides what stands there. So the float network, the
+student of each recipe and the integer graph are one architecture, written once.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from pams_tf.models.blocks import ChannelShift
+from pams_tf.quantization import QuantConv2D, RangeQuantizer, activation_quantizer
+from pams_tf.recipe import QuantizationRecipe
+
+
+class Sites:
+    """Puts at each site what the recipe says; without a recipe, nothing.
+
+    Attributes:
+      recipe: the recipe, or None for the float network.
+      arriving: name of each activation site -> the tensor that arrives there, before any
+        quantizer. What calibration observes.
+    """
+
+    def __init__(self, recipe: QuantizationRecipe | None = None) -> None:
+        self.recipe = recipe
+        self.arriving: dict[str, Any] = {}
+
+    @property
+    def whole(self) -> bool:
+        """True if every tensor is quantized, head and tail too."""
+        return self.recipe is not None and self.recipe.scope == "all"
+
+    def quantizes(self, edge: bool) -> bool:
+        """Whether a site of the body or, with `edge`, of head or tail gets a quantizer."""
+        return self.recipe is not None and (self.whole or not edge)
+
+    def activation(self, x: Any, name: str, *, edge: bool = False) -> Any:
+        """A tensor that an integer network must hold: quantized here if the scope says so."""
+        self.arriving[name] = x
+        if not self.quantizes(edge):
+            return x
+        assert self.recipe is not None
+        return activation_quantizer(self.recipe, name, edge=edge)(x)
+
+    def convolution(
+        self,
+        x: Any,
+        filters: int,
+        kernel_size: int,
+        name: str,
+        *,
+        edge: bool = False,
+        batch_norm: bool = False,
+        gain: float = 1.0,
+        shift: Sequence[float] | None = None,
+        relu: bool = False,
+        dtype: str | None = None,
+    ) -> Any:
+        """conv -> [batch normalization] -> [* gain] -> [+ shift] -> [ReLU], zero padding "same".
+
+        One site, because an integer graph folds all of it into one convolution. `dtype` is a Keras
+        dtype policy of its own for this convolution.
+        """
+        settings: dict[str, Any] = {"padding": "same", "name": name, "dtype": dtype}
+        if self.quantizes(edge):
+            assert self.recipe is not None
+            settings["bits"] = self.recipe.edge_bits if edge else self.recipe.bits
+            settings["per_channel"] = self.recipe.per_channel
+            x = QuantConv2D(filters, kernel_size, **settings)(x)
+        else:
+            x = keras.layers.Conv2D(filters, kernel_size, **settings)(x)
+        if batch_norm:
+            x = keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn")(x)
+        if gain != 1.0:
+            x = keras.layers.Rescaling(gain, name=f"{name}_gain")(x)
+        if shift is not None:
+            x = ChannelShift(shift, name=f"{name}_shift", dtype=dtype)(x)
+        if relu:
+            x = keras.layers.ReLU(name=f"{name}_relu")(x)
+        return x
+
+    def shifted_image(self, x: Any, shift: Sequence[float], name: str) -> Any:
+        """An image in [0, 255] with a constant added to each channel.
+
+        Its range is known, so its quantizer has nothing to learn: `RangeQuantizer`.
+        """
+        x = ChannelShift(shift, name=f"{name}_shift")(x)
+        if self.quantizes(edge=True):
+            x = RangeQuantizer(min(shift), 255 + max(shift), name=name)(x)
+        return x

@@ -1,0 +1,24 @@
+"""The tail of EDSR and RDN: sub-pixel convolution and the last convolution."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pams_tf.models.blocks import DepthToSpace
+from pams_tf.models.sites import Sites
+
+STEPS = {2: (2,), 3: (3,), 4: (2, 2)}
+
+
+def upsampler(
+    x: Any, sites: Sites, scale: int, features: int, shift: Sequence[float] | None = None
+) -> Any:
+    """Features (N, H, W, C) -> image (N, s*H, s*W, 3), by convolution and depth-to-space.
+
+    x4 is two steps of x2, as in the released networks.
+    """
+    for i, step in enumerate(STEPS[scale]):
+        x = sites.convolution(x, features * step**2, 3, f"upsample_{i}", edge=True)
+        x = sites.activation(x, f"upsample_{i}_output", edge=True)
+        x = DepthToSpace(step, name=f"upsample_{i}_shuffle")(x)
+    # Float32 under every policy: bfloat16 would round the image to 8 significant bits.
+    return sites.convolution(x, 3, 3, "tail", edge=True, shift=shift, dtype="float32")

@@ -1,0 +1,58 @@
+"""Initial ranges (paper, Eq. 4) from the float network's activations."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pams_tf.errors import InputError
+from pams_tf.models import SuperResolution
+from pams_tf.quantization import functional
+from pams_tf.training.distillation import quantizers
+
+
+def calibrate(
+    student: SuperResolution,
+    observed: SuperResolution,
+    batches: Iterable[Any],
+    *,
+    only: Iterable[str] | None = None,
+) -> None:
+    """Set the alphas of `student` by Eq. 4, one step a batch.
+
+    The activations are taken from `observed`, a network with the same sites: the float teacher
+    before fine-tuning, so that no range depends on another that is not yet known.
+
+    Args:
+      student: its quantizers are set, in place.
+      observed: float network, or one with fewer quantizers.
+      batches: LR images (N, H, W, 3) float32 in [0, 255]; each a step.
+      only: names of the quantizers to set; all by default.
+
+    Raises:
+      InputError: no batch, or the networks have different sites.
+    """
+    names = {q.name for q in quantizers(student)} if only is None else set(only)
+    targets = [q for q in quantizers(student) if q.name in names]
+    if not targets:
+        return
+    strangers = [q.name for q in targets if q.name not in observed.arriving]
+    if strangers:
+        raise InputError(f"the observed network has no site {', '.join(strangers)}")
+    probe = keras.Model(observed.inputs[0], [observed.arriving[q.name] for q in targets])
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
+    def maxima(lr: Any) -> list[Any]:
+        tensors = probe(lr, training=False)
+        # Keras unpacks a list of one output.
+        tensors = tensors if isinstance(tensors, list | tuple) else [tensors]
+        return [functional.sample_maximum(tf.cast(tensor, tf.float32)) for tensor in tensors]
+
+    seen = False
+    for lr in batches:
+        seen = True
+        for quantizer, maximum in zip(targets, maxima(lr), strict=True):
+            quantizer.observe_maximum(maximum)
+    if not seen:
+        raise InputError("calibration needs at least one batch of images")

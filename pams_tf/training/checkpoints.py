@@ -1,0 +1,120 @@
+"""Checkpoints: one file each, written atomically; the newest and the best are kept."""
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from pams_tf.errors import InputError
+from pams_tf.files import atomic_write
+from pams_tf.models import SuperResolution
+from pams_tf.training.released import load_released
+
+__all__ = ["Checkpoints", "load_released", "transfer_weights"]
+
+Variables = Mapping[str, Sequence[keras.Variable]]
+
+
+class Checkpoints:
+    """The folder `checkpoints/` of a run: `newest.npz` and `best.npz`.
+
+    A file holds every variable that the next step depends on, under "group/index/path", and a
+    small JSON object beside them.
+
+    Args:
+      folder: made when the first checkpoint is written.
+      variables: the groups, e.g. {"model": [...], "optimizer": [...]}.
+    """
+
+    def __init__(self, folder: Path, variables: Variables) -> None:
+        self.folder = folder
+        self._variables = {
+            f"{group}/{index:04d}/{variable.path}": variable
+            for group, members in variables.items()
+            for index, variable in enumerate(members)
+        }
+        # What a killed process left half-written.
+        for stale in folder.glob(".*.tmp"):
+            stale.unlink(missing_ok=True)
+
+    @property
+    def newest(self) -> Path:
+        return self.folder / "newest.npz"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "best.npz"
+
+    def save(self, path: Path, state: Mapping[str, Any]) -> None:
+        """Write all variables and `state` (JSON types) to `path`, atomically.
+
+        Raises:
+          InputError: a variable is not finite (nothing is written), or the file cannot be
+            written; the old file stays as it was either way.
+        """
+        arrays = {key: np.asarray(variable.value) for key, variable in self._variables.items()}
+        broken = [key for key, array in arrays.items() if not np.isfinite(array).all()]
+        if broken:
+            raise InputError(
+                f"{path}: not written, {broken[0]} and {len(broken) - 1} other variables are not "
+                "finite; the training has diverged, lower the learning rate"
+            )
+        with atomic_write(path) as file:
+            np.savez(file, allow_pickle=False, state=np.array(json.dumps(dict(state))), **arrays)
+
+    def restore(self, path: Path) -> dict[str, Any]:
+        """Set all variables from `path` and return its `state`.
+
+        Raises:
+          InputError: the file cannot be read, or belongs to another network; nothing is changed.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {key: file[key] for key in file.files}
+            state = json.loads(str(arrays.pop("state")))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: not a readable checkpoint ({error})") from error
+        differing = sorted(set(arrays) ^ set(self._variables)) or sorted(
+            key for key, v in self._variables.items() if arrays[key].shape != tuple(v.shape)
+        )
+        if differing:
+            raise InputError(
+                f"{path}: a checkpoint of another network; {differing[0]} and "
+                f"{len(differing) - 1} other variables do not fit. Use another run name"
+            )
+        for key, variable in self._variables.items():
+            variable.assign(arrays[key])
+        return state
+
+
+def transfer_weights(source: SuperResolution, target: SuperResolution) -> None:
+    """Copy every weight that both networks have, by layer and variable name.
+
+    For networks of one architecture and different recipes: convolutions always match, quantizers
+    where both have them.
+
+    Raises:
+      InputError: the architectures differ; `target` is left as it was.
+    """
+    if (source.preset, source.scale, source.overrides) != (
+        target.preset,
+        target.scale,
+        target.overrides,
+    ):
+        raise InputError(
+            f"the weights are those of {_describe(source)}, not of {_describe(target)}; "
+            "give a checkpoint of that network or change --model, --scale and its overrides"
+        )
+    theirs = {variable.path: variable for variable in source.variables}
+    for variable in target.variables:
+        if variable.path in theirs:
+            variable.assign(theirs[variable.path].value)
+
+
+def _describe(model: SuperResolution) -> str:
+    settings = "".join(f", {key}={value}" for key, value in sorted(model.overrides.items()))
+    return f"{model.preset} x{model.scale}{settings}"

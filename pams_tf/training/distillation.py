@@ -1,0 +1,111 @@
+"""Structured knowledge transfer: a float teacher guides the quantized student."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pams_tf.models import SuperResolution
+from pams_tf.quantization import ActivationQuantizer
+
+
+def skt_loss(student_feature: Any, teacher_feature: Any) -> Any:
+    """How differently two features look at the image (paper, Eq. 6).
+
+    Each feature becomes a map of its energy, sum over channels of |F|^2, divided by the map's
+    Euclidean norm. The loss is the mean over samples and pixels of the squared difference of the
+    two maps, as the released code takes it.
+
+    Args:
+      student_feature, teacher_feature: (N, H, W, C), same N, H, W.
+
+    Returns:
+      float32 scalar, 0 for features that agree up to a factor.
+    """
+
+    def energy_map(feature: Any) -> Any:
+        energy = tf.reduce_sum(tf.square(tf.cast(feature, tf.float32)), axis=-1)
+        norm = tf.sqrt(tf.reduce_sum(tf.square(energy), axis=(1, 2), keepdims=True))
+        return energy / tf.maximum(norm, 1e-12)
+
+    return tf.reduce_mean(tf.square(energy_map(student_feature) - energy_map(teacher_feature)))
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class Distiller(keras.Model):
+    """Trains a student on L1 + skt_weight * SKT (paper, Eq. 7); the teacher is frozen.
+
+    Alphas have an optimizer of their own, because they live on the scale of the activations
+    (hundreds) and the weights on that of kernels (hundredths).
+
+    Args:
+      student: the network with quantizers.
+      teacher: the float network of the same size; only read.
+      skt_weight: 1000 in the paper; 0 trains without a teacher.
+    """
+
+    def __init__(
+        self,
+        student: SuperResolution,
+        teacher: SuperResolution,
+        skt_weight: float = 1000.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.student = student
+        self.teacher = teacher
+        teacher.trainable = False
+        self.skt_weight = skt_weight
+        self._student_with_feature = student.with_feature
+        self._teacher_with_feature = teacher.with_feature
+        alphas = {id(q.alpha) for q in quantizers(student)}
+        trainable = student.trainable_variables
+        self.alpha_variables = [v for v in trainable if id(v) in alphas]
+        self.weight_variables = [v for v in trainable if id(v) not in alphas]
+        self.loss_means = {name: keras.metrics.Mean(name) for name in ("loss", "l1", "skt")}
+
+    def compile(
+        self, optimizer: keras.optimizers.Optimizer, alpha_optimizer: Any, **kwargs: Any
+    ) -> None:
+        """Set both optimizers and decide about XLA by device.
+
+        On a GPU XLA fuses the quantizers; on a CPU it slows the convolutions down.
+        """
+        kwargs.setdefault("jit_compile", bool(tf.config.list_physical_devices("GPU")))
+        super().compile(optimizer=optimizer, **kwargs)
+        self.alpha_optimizer = alpha_optimizer
+        self.optimizer.build(self.weight_variables)
+        self.alpha_optimizer.build(self.alpha_variables)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return list(self.loss_means.values())
+
+    def call(self, lr: Any, training: bool = False) -> Any:
+        return self.student(lr, training=training)
+
+    def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
+        """One step on (lr, hr), both (N, H, W, 3) float32 in [0, 255]."""
+        lr, hr = data
+        with tf.GradientTape() as tape:
+            sr, feature = self._student_with_feature(lr, training=True)
+            l1 = tf.reduce_mean(tf.abs(tf.cast(sr, tf.float32) - hr))
+            skt = tf.constant(0.0)
+            if self.skt_weight:
+                _, target = self._teacher_with_feature(lr, training=False)
+                skt = skt_loss(feature, tf.stop_gradient(target))
+            loss = l1 + self.skt_weight * skt
+        variables = self.weight_variables + self.alpha_variables
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        split = len(self.weight_variables)
+        self.optimizer.apply(gradients[:split], self.weight_variables)
+        if self.alpha_variables:
+            self.alpha_optimizer.apply(gradients[split:], self.alpha_variables)
+        for name, value in (("loss", loss), ("l1", l1), ("skt", skt)):
+            self.loss_means[name].update_state(value)
+        return {name: metric.result() for name, metric in self.loss_means.items()}
+
+
+def quantizers(model: keras.Model) -> list[ActivationQuantizer]:
+    """The activation quantizers of a network, in the order data meets them."""
+    return [layer for layer in model.layers if isinstance(layer, ActivationQuantizer)]

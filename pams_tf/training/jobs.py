@@ -1,0 +1,189 @@
+"""The two kinds of run, from settings to a finished folder: `train` and `finetune`."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pams_tf import models
+from pams_tf.data import datasets
+from pams_tf.data.packed import PackedPairs, pack
+from pams_tf.data.pipeline import training_batch, training_dataset
+from pams_tf.errors import InputError
+from pams_tf.evaluation.benchmark import evaluate
+from pams_tf.evaluation.figures import alpha_curves
+from pams_tf.evaluation.upscalers import keras_upscaler
+from pams_tf.models import SuperResolution
+from pams_tf.recipe import QuantizationRecipe
+from pams_tf.runs import RunFolder
+from pams_tf.training.calibration import calibrate
+from pams_tf.training.callbacks import read_csv
+from pams_tf.training.checkpoints import transfer_weights
+from pams_tf.training.distillation import Distiller, quantizers
+from pams_tf.training.loop import TrainingResult, fit
+from pams_tf.training.schedules import adam
+from pams_tf.training.settings import DistillationSettings, TrainingSettings
+
+SHIPPED_WEIGHTS = Path(models.__file__).parent.parent / "weights"
+
+
+def train(settings: TrainingSettings, run: RunFolder, *, progress: bool = False) -> TrainingResult:
+    """Train the float network on L1 (the teacher's training), or continue doing so.
+
+    Raises:
+      InputError: unusable settings, images or folder; a diverged loss.
+    """
+    network_arguments = (settings.model, settings.scale, None)
+    keras.utils.set_random_seed(settings.seed)
+    keras.config.set_dtype_policy(settings.precision)
+    try:
+        network = models.build(*network_arguments, **settings.overrides)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    with run.lock():
+        run.claim(settings.to_dict(), None)
+        packed = training_images(settings)
+        network.compile(
+            adam(settings, settings.learning_rate),
+            loss="mean_absolute_error",
+            jit_compile=bool(tf.config.list_physical_devices("GPU")),
+        )
+        network.optimizer.build(network.trainable_variables)
+        return fit(
+            network,
+            network,
+            {"network": network.variables, "optimizer": network.optimizer.variables},
+            settings,
+            run,
+            batches=lambda step: _batches(packed, settings, step),
+            validate=lambda: validation_psnr(network, settings),
+            progress=progress,
+        )
+
+
+def finetune(
+    settings: DistillationSettings,
+    recipe: QuantizationRecipe,
+    run: RunFolder,
+    *,
+    progress: bool = False,
+) -> TrainingResult:
+    """Distil the float teacher into a student quantized by `recipe`, or continue doing so.
+
+    Raises:
+      InputError: unusable settings, teacher, images or folder; a diverged loss.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    student = models.build(settings.model, settings.scale, recipe, **settings.overrides)
+    teacher = load_teacher(settings)
+    transfer_weights(teacher, student)
+    with run.lock():
+        run.claim(settings.to_dict(), recipe)
+        packed = training_images(settings)
+        distiller = Distiller(student, teacher, settings.skt_weight)
+        distiller.compile(
+            adam(settings, settings.learning_rate), adam(settings, settings.alpha_learning_rate)
+        )
+
+        def prepare() -> None:
+            first = calibration_batches(packed, settings)
+            calibrate(student, teacher, islice(first, settings.calibration_steps))
+
+        result = fit(
+            distiller,
+            student,
+            {
+                "student": student.variables,
+                "optimizer": distiller.optimizer.variables,
+                "alpha_optimizer": distiller.alpha_optimizer.variables,
+            },
+            settings,
+            run,
+            batches=lambda step: _batches(packed, settings, step),
+            validate=lambda: validation_psnr(student, settings),
+            prepare=prepare,
+            quantizers=quantizers(student),
+            progress=progress,
+        )
+        rows = read_csv(run.alphas)
+        names = [name for name in rows[0] if name != "step"]
+        alpha_curves(
+            run.alpha_curves,
+            [int(row["step"]) for row in rows],
+            {name: [float(row[name]) for row in rows] for name in names},
+        )
+    return result
+
+
+def load_teacher(settings: DistillationSettings) -> SuperResolution:
+    """The float network that teaches: a `.keras` file, a float run, or the one that ships.
+
+    Raises:
+      InputError: none ships for this network, or the file is no float network of this kind.
+    """
+    if settings.teacher is None:
+        path = SHIPPED_WEIGHTS / f"{settings.model}_x{settings.scale}.keras"
+        if not path.is_file() or settings.overrides:
+            shipped = ", ".join(sorted(p.stem for p in SHIPPED_WEIGHTS.glob("*.keras")))
+            raise InputError(
+                f"no float weights ship for {settings.model} x{settings.scale} "
+                f"{settings.overrides or ''} (there are {shipped}); train some with train.py or "
+                "convert released ones with import_weights.py, and give them as --teacher"
+            )
+    else:
+        path = Path(settings.teacher)
+        path = RunFolder(path).network() if path.is_dir() else path
+    teacher = models.load(path)
+    if teacher.recipe is not None:
+        raise InputError(f"{path}: is quantized itself; a teacher is a float network")
+    return teacher
+
+
+def training_images(settings: TrainingSettings) -> PackedPairs:
+    """The settings' training images, packed; the built-in photographs without `data`."""
+    pairs = (
+        datasets.find(settings.data, settings.scale)
+        if settings.data
+        else datasets.sample(settings.scale, "train")
+    )
+    packed = pack(pairs)
+    packed.check_patch(settings.patch_size)
+    return packed
+
+
+def validation_psnr(network: SuperResolution, settings: TrainingSettings) -> float:
+    """PSNR-Y (dB) on the settings' validation images, mean over images."""
+    pairs = (
+        datasets.find(settings.valid_data, settings.scale)
+        if settings.valid_data
+        else datasets.sample(settings.scale, "valid")
+    )
+    return evaluate(keras_upscaler(network), pairs).psnr
+
+
+def calibration_batches(packed: PackedPairs, settings: TrainingSettings) -> Iterator[Any]:
+    """LR batches (N, H, W, 3) for calibration, drawn as the first training batches are."""
+    step = 0
+    while True:
+        lr, _ = training_batch(
+            packed,
+            seed=settings.seed,
+            step=step,
+            batch_size=settings.batch_size,
+            patch_size=settings.patch_size,
+        )
+        yield lr
+        step += 1
+
+
+def _batches(packed: PackedPairs, settings: TrainingSettings, step: int) -> Any:
+    return training_dataset(
+        packed,
+        seed=settings.seed,
+        start_step=step,
+        batch_size=settings.batch_size,
+        patch_size=settings.patch_size,
+    )

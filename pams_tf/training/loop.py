@@ -1,0 +1,93 @@
+"""The resumable loop: segments of Keras `fit` between checkpoints."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from pams_tf.models import SuperResolution, save
+from pams_tf.quantization import ActivationQuantizer
+from pams_tf.runs import RunFolder
+from pams_tf.training.callbacks import StepProgress, TrainingLog
+from pams_tf.training.checkpoints import Checkpoints
+from pams_tf.training.settings import TrainingSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """How a run ended: validation PSNR-Y (dB) of its best checkpoint, and the step it is from."""
+
+    steps: int
+    best_step: int
+    best_psnr: float
+
+
+def fit(
+    trainee: keras.Model,
+    network: SuperResolution,
+    variables: Mapping[str, Sequence[keras.Variable]],
+    settings: TrainingSettings,
+    run: RunFolder,
+    *,
+    batches: Callable[[int], Any],
+    validate: Callable[[], float],
+    prepare: Callable[[], None] = lambda: None,
+    quantizers: Sequence[ActivationQuantizer] = (),
+    progress: bool = False,
+) -> TrainingResult:
+    """Train to `settings.steps`, from the newest checkpoint if there is one.
+
+    Because a batch depends on (seed, step) alone and a checkpoint holds everything else, a run
+    that was killed anywhere ends with the weights of one that was not.
+
+    Args:
+      trainee: the compiled Keras model whose `train_step` is run.
+      network: what is being trained; holds the best checkpoint's weights afterwards.
+      variables: everything a step changes, by group, for the checkpoints.
+      run: the claimed run folder.
+      batches: step -> tf.data.Dataset that begins with that step's batch.
+      validate: gives the validation PSNR of `network` as it is.
+      prepare: runs once before step 0 (calibration); its effect is in the first checkpoint.
+      quantizers: whose alphas are logged.
+      progress: show a progress bar.
+
+    Raises:
+      InputError: the loss diverged, or a file cannot be written; the newest checkpoint is good.
+    """
+    checkpoints = Checkpoints(run.checkpoints, variables)
+    if checkpoints.newest.is_file():
+        state = checkpoints.restore(checkpoints.newest)
+    else:
+        prepare()
+        state = {"step": 0, "psnr": validate()}
+        state |= {"best_step": 0, "best_psnr": state["psnr"]}
+        checkpoints.save(checkpoints.best, state)
+        checkpoints.save(checkpoints.newest, state)
+    step = state["step"]
+    losses = ("loss", "l1", "skt") if quantizers else ("loss",)
+    with StepProgress(run.path.name, settings.steps, step, progress) as bar:
+        bar.print(f"step {step}: validation {state['psnr']:.3f} dB")
+        log = TrainingLog(run, quantizers, trainee.optimizer, losses, step, settings.log_every, bar)
+        while step < settings.steps:
+            length = min(settings.checkpoint_every, settings.steps - step)
+            trainee.fit(
+                batches(step).take(length),
+                epochs=1,
+                steps_per_epoch=length,
+                shuffle=False,
+                verbose=0,
+                callbacks=[log],
+            )
+            step += length
+            state |= {"step": step, "psnr": validate()}
+            bar.print(f"step {step}: validation {state['psnr']:.3f} dB")
+            log.write({"valid_psnr": state["psnr"]})
+            better = state["psnr"] > state["best_psnr"]
+            if better:
+                state |= {"best_step": step, "best_psnr": state["psnr"]}
+                checkpoints.save(checkpoints.best, state)
+            checkpoints.save(checkpoints.newest, state)
+    state = checkpoints.restore(checkpoints.best) | {"step": step}
+    save(network, run.student if network.recipe else run.model)
+    return TrainingResult(step, state["best_step"], state["best_psnr"])

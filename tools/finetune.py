@@ -1,0 +1,7 @@
+"""Fine-tune a float network into a quantized student; see --help."""
+
+import sys
+
+from pams_tf.commands.finetune import main
+
+sys.exit(main())

@@ -1,0 +1,7 @@
+"""Train a float network; see --help."""
+
+import sys
+
+from pams_tf.commands.train import main
+
+sys.exit(main())
