@@ -9,9 +9,7 @@ import numpy as np
 from pams_tf.errors import InputError
 from pams_tf.evaluation.benchmark import Upscaler
 from pams_tf.evaluation.interpreter import ImageInterpreter, to_image
-
-# What a run folder may hold: the quantized student, or the model of a float training.
-_RUN_MODELS = ("student.keras", "model.keras")
+from pams_tf.runs import RunFolder
 
 
 def bicubic(scale: int) -> Upscaler:
@@ -68,7 +66,7 @@ def load_upscaler(spec: str | os.PathLike[str], scale: int) -> tuple[Upscaler, s
         return bicubic(scale), "bicubic"
     path = Path(spec)
     if path.is_dir():
-        return _load_keras(_model_of_run(path), scale), path.resolve().name
+        return _load_keras(RunFolder(path).network(), scale), path.resolve().name
     if path.suffix == ".tflite":
         return _load_tflite(path, scale), path.name
     if path.suffix == ".keras":
@@ -112,13 +110,3 @@ def _load_keras(path: Path, scale: int) -> Upscaler:
             "or a model made for this one"
         )
     return keras_upscaler(model)
-
-
-def _model_of_run(folder: Path) -> Path:
-    for name in _RUN_MODELS:
-        if (folder / name).is_file():
-            return folder / name
-    raise InputError(
-        f"the folder {folder} holds neither {' nor '.join(_RUN_MODELS)}; "
-        "give a finished run's folder, or a model file"
-    )

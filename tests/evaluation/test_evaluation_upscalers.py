@@ -222,7 +222,7 @@ def test_what_load_upscaler_refuses(tmp_path):
     for spec, message in (
         ("EDSR", "'EDSR' does not exist; give a run folder"),
         (other, "is of another kind; give a run folder"),
-        (tmp_path, r"neither student\.keras nor model\.keras"),
+        (tmp_path, "not a run folder"),
         (tmp_path / "gone.keras", r"gone\.keras"),
         (foreign, r"foreign\.keras"),
     ):
