@@ -61,7 +61,9 @@ def convert(
         output, _ = parts.connect(sites.image(image), parts.config, whole.scale, sites)
         return sites.image(output)
 
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.get_concrete_function()])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [graph.get_concrete_function()], tf.Module()
+    )
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
@@ -81,10 +83,12 @@ def convert_float(model: SuperResolution, input_size: tuple[int, int]) -> bytes:
     def graph(image: Any) -> Any:
         return twin(image, training=False)
 
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [graph.get_concrete_function()], twin
-    )
-    return converter.convert()
+    # The converter freezes the variables it finds; in a Keras model it does not look for them.
+    holder = tf.Module()
+    holder.frozen = [variable.value for variable in twin.variables]
+    return tf.lite.TFLiteConverter.from_concrete_functions(
+        [graph.get_concrete_function()], holder
+    ).convert()
 
 
 def whole_network(

@@ -84,9 +84,12 @@ class Sites:
     def shifted_image(self, x: Any, shift: Sequence[float], name: str) -> Any:
         """An image in [0, 255] with a constant added to each channel.
 
-        Its range is known, so its quantizer has nothing to learn: `RangeQuantizer`.
+        Its range is known, so its quantizer has nothing to learn: `RangeQuantizer`. An integer
+        graph adds the constant as the bias of an identity convolution, in steps of 1/127 (weight
+        code 127, image scale 1), so a quantized one is rounded to them here.
         """
+        if not self.quantizes(edge=True):
+            return ChannelShift(shift, name=f"{name}_shift")(x)
+        shift = [round(value * 127) / 127 for value in shift]
         x = ChannelShift(shift, name=f"{name}_shift")(x)
-        if self.quantizes(edge=True):
-            x = RangeQuantizer(min(shift), 255 + max(shift), name=name)(x)
-        return x
+        return RangeQuantizer(min(shift), 255 + max(shift), name=name)(x)

@@ -1,0 +1,69 @@
+"""Small students with plausible ranges, and LiteRT with every tensor kept."""
+
+import keras
+import numpy as np
+import pytest
+
+from pams_tf import QuantizationRecipe, models
+from pams_tf.training.calibration import calibrate
+from pams_tf.training.checkpoints import transfer_weights
+from pams_tf.training.distillation import quantizers
+
+SIZES = {
+    "edsr_mobile": {"blocks": 2, "features": 8},
+    "rdn": {"blocks": 2, "features": 8, "layers": 3, "growth": 8},
+}
+
+
+@pytest.fixture(scope="session")
+def images():
+    """(4, 24, 24, 3) float32 in [0, 255]: smooth, so that neighbours resemble each other."""
+    noise = np.random.default_rng(8).uniform(0, 255, (4, 6, 6, 3))
+    return np.repeat(np.repeat(noise, 4, axis=1), 4, axis=2).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def student(images):
+    """student("edsr_mobile", scale=2, bits=8, ...): calibrated, with random float weights.
+
+    `headroom` widens the ranges: from 1.5 on, no value of these images is clipped.
+    """
+
+    def make(name="edsr_mobile", scale=2, overrides=None, headroom=1.0, **recipe):
+        keras.utils.set_random_seed(9)
+        size = {**SIZES[name], **(overrides or {})}
+        teacher = models.build(name, scale, **size)
+        network = models.build(name, scale, QuantizationRecipe(**recipe), **size)
+        transfer_weights(teacher, network)
+        calibrate(network, teacher, [images])
+        for quantizer in quantizers(network):
+            quantizer.alpha.assign(headroom * quantizer.alpha)
+        return network
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tensors_of():
+    """tensors_of(content, image uint8) -> [(TensorInfo-like details, codes)], and the output."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    def run(content, image):
+        interpreter = Interpreter(
+            model_content=content, experimental_preserve_all_tensors=True, num_threads=1
+        )
+        interpreter.allocate_tensors()
+        (source,) = interpreter.get_input_details()
+        (target,) = interpreter.get_output_details()
+        codes = (image[None].astype(np.int16) - 128).astype(np.int8)
+        interpreter.set_tensor(source["index"], codes)
+        interpreter.invoke()
+        tensors = [
+            (details, interpreter.get_tensor(details["index"]).copy())
+            for details in interpreter.get_tensor_details()
+            if details["dtype"] == np.int8
+        ]
+        output = interpreter.get_tensor(target["index"])[0].astype(int) + 128
+        return tensors, output
+
+    return run

@@ -1,0 +1,76 @@
+"""The checks on a finished file name the offender; broken files are told apart."""
+
+import flatbuffers
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from pams_tf import InputError
+from pams_tf.export import convert, convert_float, inspect
+from pams_tf.export.inspection import check_alphas, check_integer
+
+
+@pytest.fixture(scope="module")
+def content(student):
+    return convert(student(scope="all"), (8, 8))
+
+
+def repacked(content, change):
+    """The file after `change(model)`, so that each promise can be broken alone."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    change(model)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_a_good_file_passes(content):
+    check_integer(content)
+    check_integer(repacked(content, lambda model: None))
+
+
+def test_a_float_tensor_is_named(content, student):
+    def loosen(model):
+        model.subgraphs[0].tensors[3].type = schema.TensorType.FLOAT32
+        model.subgraphs[0].tensors[3].name = b"offender"
+
+    with pytest.raises(InputError, match="tensor 'offender' is float32"):
+        check_integer(repacked(content, loosen))
+    with pytest.raises(InputError, match="is float32"):
+        check_integer(convert_float(student(), (8, 8)))
+
+
+def test_a_custom_operator_is_named(content):
+    def customize(model):
+        code = model.operatorCodes[model.subgraphs[0].operators[0].opcodeIndex]
+        code.builtinCode = schema.BuiltinOperator.CUSTOM
+        code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+        code.customCode = b"FlexConv"
+
+    with pytest.raises(InputError, match="not built in: CUSTOM FlexConv"):
+        check_integer(repacked(content, customize))
+
+
+def test_a_missing_alpha_is_named(content):
+    scale = next(
+        t.scales[0]
+        for t in inspect(content).tensors
+        if t.zero_points == (0,) and t.dtype == "int8" and len(t.shape) == 4
+    )
+    check_alphas(content, {"there": float(scale)})
+    neighbour = float(np.nextafter(scale, np.float32(2)))
+    with pytest.raises(InputError, match="of block_7_relu"):
+        check_alphas(content, {"there": float(scale), "block_7_relu": neighbour})
+
+
+def test_broken_files(content, tmp_path):
+    with pytest.raises(InputError, match=r"none\.tflite: cannot be read"):
+        inspect(tmp_path / "none.tflite")
+    (tmp_path / "picture.tflite").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    with pytest.raises(InputError, match=r"picture\.tflite: not a TensorFlow Lite file"):
+        inspect(tmp_path / "picture.tflite")
+    (tmp_path / "cut.tflite").write_bytes(content[: len(content) // 3])
+    with pytest.raises(InputError, match=r"cut\.tflite: truncated or corrupt"):
+        inspect(tmp_path / "cut.tflite")
+    (tmp_path / "whole.tflite").write_bytes(content)
+    assert inspect(tmp_path / "whole.tflite") == inspect(content)

@@ -1,0 +1,224 @@
+"""The converter: learned alphas are the scales, the codes are those of the trained network."""
+
+from collections import Counter
+
+import keras
+import numpy as np
+import pytest
+
+from pams_tf import InputError, QuantizationRecipe, models
+from pams_tf.evaluation.upscalers import keras_upscaler, tflite_upscaler
+from pams_tf.export import convert, convert_float, inspect, whole_network
+from pams_tf.quantization import QuantConv2D, functional
+from pams_tf.training.distillation import quantizers
+
+PICTURE = (16, 20)
+
+
+def picture(seed=0):
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    return np.repeat(np.repeat(coarse, 4, axis=0), 4, axis=1)
+
+
+def assert_close(codes, simulated, share=0.02):
+    """The kernels round in another order than float32 simulation, so codes may be one apart."""
+    difference = np.abs(codes.astype(int) - simulated.astype(int))
+    assert difference.max() <= 1
+    assert difference.mean() < share
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_integer_file_gives_the_simulations_image(student, scale):
+    network = student(scale=scale, scope="all", headroom=1.5)
+    codes = tflite_upscaler(convert(network, PICTURE))(picture())
+    assert codes.shape == (16 * scale, 20 * scale, 3)
+    assert_close(codes, keras_upscaler(network)(picture()))
+    assert len(np.unique(codes)) > 50
+
+
+def test_learned_alphas_are_the_scales(student, images):
+    network = student(scope="body")
+    content = convert(network, PICTURE, [images])
+    found = {
+        tensor.scales[0]
+        for tensor in inspect(content).tensors
+        if tensor.dtype == "int8" and tensor.zero_points == (0,) and len(tensor.scales) == 1
+    }
+    alphas = [np.float32(q.alpha) for q in quantizers(network)]
+    assert len(set(alphas)) == 6
+    for alpha in alphas:
+        assert alpha / np.float32(127) in found
+
+
+def test_any_alpha_survives_in_every_bit(student):
+    """Alphas from 1e-2 to 1e4, none of them round: the scale is float32-equal all the same."""
+    rng = np.random.default_rng(12)
+    network = student(scope="all", overrides={"blocks": 20, "features": 2})
+    for quantizer in quantizers(network):
+        quantizer.alpha.assign(10 ** rng.uniform(-2, 4))
+    content = convert(network, PICTURE)
+    scales = {t.scales[0] for t in inspect(content).tensors if len(t.scales) == 1}
+    missing = [q.name for q in quantizers(network) if np.float32(q.alpha) / 127 not in scales]
+    assert missing == []
+
+
+def test_one_tensor_at_a_time(student, tensors_of):
+    """Each site's codes are the simulation's, found in the file by their scale."""
+    network = student(scope="all", headroom=1.5)
+    content = convert(network, PICTURE)
+    tensors, output = tensors_of(content, picture())
+    sites = quantizers(network)
+    probe = keras.Model(network.inputs[0], [q.output for q in sites])
+    for quantizer, value in zip(sites, probe(picture()[None].astype(np.float32)), strict=True):
+        scale = np.float32(quantizer.alpha) / np.float32(127)
+        codes = [
+            array
+            for details, array in tensors
+            if details["quantization"] == (scale, 0) and array.shape == value.shape
+        ]
+        assert codes, quantizer.name
+        assert_close(codes[0], np.rint(np.asarray(value) / scale))
+    assert_close(output, keras_upscaler(network)(picture()))
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("bits", [8, 4, 2])
+def test_weights_are_stored_on_the_grid(student, images, bits, per_channel):
+    network = student(bits=bits, per_channel=per_channel)
+    tensors = inspect(convert(network, PICTURE, [images])).tensors
+    for layer in network.layers:
+        if not isinstance(layer, QuantConv2D):
+            continue
+        axis = -1 if per_channel else None
+        limits = np.ravel(functional.max_abs_range(layer.kernel.value, axis))
+        steps = (limits / (2 ** (bits - 1) - 1)).astype(np.float32)
+        filters, height = layer.filters, layer.kernel.shape[0]
+        assert any(
+            t.shape == (filters, height, height, layer.kernel.shape[2])
+            and len(t.scales) == len(steps)
+            and np.allclose(t.scales, steps, rtol=1e-6)
+            and set(t.zero_points) == {0}
+            for t in tensors
+        ), layer.name
+
+
+@pytest.mark.parametrize("bits", [2, 4, 7])
+def test_fewer_bits_stay_on_their_own_grid(student, images, tensors_of, bits):
+    network = student(bits=bits)
+    n = 2 ** (bits - 1) - 1
+    tensors, _ = tensors_of(convert(network, PICTURE, [images]), picture())
+    for quantizer in quantizers(network):
+        scale = np.float32(quantizer.alpha) / np.float32(n)
+        codes = [array for details, array in tensors if details["quantization"] == (scale, 0)]
+        assert any(np.abs(array).max() <= n and np.abs(array).max() > 0 for array in codes)
+
+
+def test_eight_bit_edsr_is_nothing_but_its_convolutions(student, images):
+    network = student(scope="body", overrides={"blocks": 3})
+    info = inspect(convert(network, PICTURE, [images]))
+    # The mean, head, two a block, the body's last, one upsampling step, tail.
+    assert Counter(info.operators) == {
+        "CONV_2D": 2 + 2 * 3 + 3,
+        "ADD": 3 + 1,
+        "DEPTH_TO_SPACE": 1,
+    }
+    assert {tensor.dtype for tensor in info.tensors} == {"int8", "int32"}
+
+
+def test_edges_are_image_bytes(student, images):
+    info = inspect(convert(student(), PICTURE, [images]))
+    shapes = {(1, 16, 20, 3), (1, 32, 40, 3)}
+    edges = [t for t in info.tensors if t.shape in shapes and t.zero_points == (-128,)]
+    assert {t.shape for t in edges} == shapes
+    assert {t.scales[0] for t in edges} == {np.float32(1)}
+
+
+def test_res_scale_is_folded(student):
+    network = student(overrides={"res_scale": 0.1}, scope="all", headroom=1.5)
+    content = convert(network, PICTURE)
+    assert "MUL" not in inspect(content).operators
+    assert_close(tflite_upscaler(content)(picture()), keras_upscaler(network)(picture()))
+
+
+def test_below_minus_alpha_int8_has_one_more_code(student, tensors_of):
+    """int8 goes down to -128: a value clipped to -alpha, code -127, may be stored as -128."""
+    network = student(scope="all", headroom=0.7)
+    tensors, _ = tensors_of(convert(network, PICTURE), picture())
+    site = network.get_layer("block_0_input")
+    value = keras.Model(network.inputs[0], site.output)(picture()[None].astype(np.float32))
+    scale = np.float32(site.alpha) / np.float32(127)
+    codes = next(array for details, array in tensors if details["quantization"] == (scale, 0))
+    simulated = np.rint(np.asarray(value) / scale)
+    assert codes.min() == -128
+    assert (simulated[codes == -128] == -127).all()
+    assert_close(codes[codes > -128], simulated[codes > -128])
+
+
+def test_rdn(student, tensors_of):
+    network = student("rdn", scope="all", headroom=1.5)
+    content = convert(network, PICTURE)
+    assert set(inspect(content).operators) == {
+        "CONV_2D", "ADD", "CONCATENATION", "QUANTIZE", "DEPTH_TO_SPACE",
+    }  # fmt: skip
+    # XNNPACK requantizes concatenations with 8 fractional bits, so some codes are one apart there
+    # and more behind it; a wrong scale would put them tens apart.
+    tensors, _ = tensors_of(content, picture())
+    sites = [network.get_layer(name) for name in ("block_0_input", "block_0_dense_1_input")]
+    probe = keras.Model(network.inputs[0], [site.output for site in sites])
+    for site, value in zip(sites, probe(picture()[None].astype(np.float32)), strict=True):
+        scale = np.float32(site.alpha) / np.float32(127)
+        codes = [
+            array
+            for details, array in tensors
+            if details["quantization"] == (scale, 0) and array.shape == value.shape
+        ]
+        difference = np.abs(codes[0] - np.rint(np.asarray(value) / scale))
+        assert difference.max() <= 1
+        assert difference.mean() < 0.05
+    image = tflite_upscaler(content)(picture()).astype(int)
+    assert np.abs(image - keras_upscaler(network)(picture())).mean() < 3
+
+
+def test_float_twin(student):
+    network = student()
+    content = convert_float(network, PICTURE)
+    assert {t.dtype for t in inspect(content).tensors} == {"float32"}
+    twin = models.build("edsr_mobile", 2, blocks=2, features=8)
+    for variable in twin.variables:
+        name = variable.path
+        variable.assign(next(v for v in network.variables if v.path == name).value)
+    np.testing.assert_allclose(
+        tflite_upscaler(content)(picture()).astype(int), keras_upscaler(twin)(picture()), atol=1
+    )
+
+
+def test_the_bodys_alphas_stay_as_learned(student, images):
+    network = student(scope="body")
+    whole = whole_network(network, [images])
+    learned = {q.name: float(q.alpha) for q in quantizers(network)}
+    completed = {q.name: float(q.alpha) for q in quantizers(whole)}
+    assert learned.items() <= completed.items()
+    assert {q.name for q in quantizers(whole) if int(q.observations) == 1} == set(completed)
+    assert whole.recipe == network.recipe.replace(scope="all")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "message"),
+    [
+        (None, {}, "is a float network without ranges"),
+        (QuantizationRecipe(bits=16), {}, "16 bits cannot become an int8 file"),
+        (QuantizationRecipe(scope="all", edge_bits=16), {}, "16 bits cannot become"),
+        (QuantizationRecipe(scope="all"), {"batch_norm": True}, "batch normalization"),
+        (QuantizationRecipe(), {}, "give calibration images"),
+    ],
+)
+def test_what_has_no_integer_file(recipe, overrides, message):
+    network = models.build("edsr_mobile", 2, recipe, blocks=1, features=4, **overrides)
+    with pytest.raises(InputError, match=message):
+        convert(network, PICTURE)
+
+
+@pytest.mark.parametrize("size", [(0, 20), (16, -1)])
+def test_impossible_sizes(student, size):
+    with pytest.raises(InputError, match="input size .* is not possible"):
+        convert(student(scope="all"), size)
