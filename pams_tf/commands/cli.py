@@ -1,9 +1,10 @@
 """What every command shares: flags of its own, help, errors in one line, JSON beside the table."""
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from absl import flags
@@ -33,13 +34,14 @@ def run(
 ) -> int:
     """Parse `argv` into `values`, run `body`, write its result to `--json`; the exit status.
 
+    `body` imports what is heavy inside itself, TensorFlow through `load_tensorflow`, so that
+    `--help` and wrong flags are answered at once.
+
     Returns 0 on success, 2 for flags that cannot be understood, 1 for input that cannot be used
     (one line on stderr), 130 after Ctrl-C. Other exceptions are bugs and pass through.
     """
     arguments = list(sys.argv if argv is None else argv)
     program = os.path.basename(arguments[0])
-    # TensorFlow's start-up messages would bury ours; a user's own setting wins.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     values.unparse_flags()
     for name in values:
         values[name].unparse()
@@ -70,6 +72,35 @@ def run(
         print(f"{program}: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without the page of start-up messages that its C++ part prints.
+
+    They come before any log level is read, so the standard error stream itself is turned away for
+    these seconds. What fails in Python is raised as ever; set TF_CPP_MIN_LOG_LEVEL to see it all.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    with _stderr_closed():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # looks for a GPU, and says at length if there is none
+
+
+@contextlib.contextmanager
+def _stderr_closed() -> Iterator[None]:
+    sys.stderr.flush()
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(nowhere)
+        os.close(saved)
 
 
 def _one_line(error: Exception) -> str:

@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate() -> list[dict[str, Any]]:
+    cli.load_tensorflow()
     from pams_tf.evaluation.benchmark import evaluate, print_table
     from pams_tf.evaluation.upscalers import load_upscaler
 

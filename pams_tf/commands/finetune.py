@@ -94,6 +94,7 @@ def _finetune() -> dict[str, Any]:
     )  # fmt: skip
     settings = DistillationSettings(overrides=options.overrides(FLAGS), **fields)
 
+    cli.load_tensorflow()
     from pams_tf.runs import RunFolder
     from pams_tf.training.jobs import finetune
 

@@ -38,6 +38,7 @@ def _import_weights() -> dict[str, Any]:
     if not FLAGS.out.endswith(".keras"):
         raise InputError(f"--out={FLAGS.out}: the file's name must end in .keras")
 
+    cli.load_tensorflow()
     from pams_tf import models
     from pams_tf.training.checkpoints import load_released
 

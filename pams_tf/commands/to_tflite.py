@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _to_tflite() -> dict[str, Any]:
     input_size = options.size(FLAGS.input_size)
 
+    cli.load_tensorflow()
     from pams_tf.export.run import export_run
     from pams_tf.runs import RunFolder
 

@@ -47,6 +47,7 @@ def _train() -> dict[str, Any]:
     fields["halve_every"] = FLAGS.halve_every or max(1, fields["steps"] // 5)
     settings = TrainingSettings(overrides=options.overrides(FLAGS), **fields)
 
+    cli.load_tensorflow()
     from pams_tf.runs import RunFolder
     from pams_tf.training.jobs import train
 

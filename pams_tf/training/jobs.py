@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,7 +11,6 @@ from pams_tf import models
 from pams_tf.data import datasets
 from pams_tf.data.packed import PackedPairs, pack
 from pams_tf.data.pipeline import training_batch, training_dataset
-from pams_tf.errors import InputError
 from pams_tf.evaluation.benchmark import evaluate
 from pams_tf.evaluation.figures import alpha_curves
 from pams_tf.evaluation.upscalers import keras_upscaler
@@ -26,8 +24,7 @@ from pams_tf.training.distillation import Distiller, quantizers
 from pams_tf.training.loop import TrainingResult, fit
 from pams_tf.training.schedules import adam
 from pams_tf.training.settings import DistillationSettings, TrainingSettings
-
-SHIPPED_WEIGHTS = Path(models.__file__).parent.parent / "weights"
+from pams_tf.training.teachers import load_teacher
 
 
 def train(settings: TrainingSettings, run: RunFolder, *, progress: bool = False) -> TrainingResult:
@@ -36,11 +33,10 @@ def train(settings: TrainingSettings, run: RunFolder, *, progress: bool = False)
     Raises:
       InputError: unusable settings, images or folder; a diverged loss.
     """
-    network_arguments = (settings.model, settings.scale, None)
     keras.utils.set_random_seed(settings.seed)
     keras.config.set_dtype_policy(settings.precision)
     try:
-        network = models.build(*network_arguments, **settings.overrides)
+        network = models.build(settings.model, settings.scale, **settings.overrides)
     finally:
         keras.config.set_dtype_policy("float32")
     with run.lock():
@@ -78,7 +74,7 @@ def finetune(
     """
     keras.utils.set_random_seed(settings.seed)
     student = models.build(settings.model, settings.scale, recipe, **settings.overrides)
-    teacher = load_teacher(settings)
+    teacher = load_teacher(settings.teacher, settings.model, settings.scale, settings.overrides)
     transfer_weights(teacher, student)
     with run.lock():
         run.claim(settings.to_dict(), recipe)
@@ -116,30 +112,6 @@ def finetune(
             {name: [float(row[name]) for row in rows] for name in names},
         )
     return result
-
-
-def load_teacher(settings: DistillationSettings) -> SuperResolution:
-    """The float network that teaches: a `.keras` file, a float run, or the one that ships.
-
-    Raises:
-      InputError: none ships for this network, or the file is no float network of this kind.
-    """
-    if settings.teacher is None:
-        path = SHIPPED_WEIGHTS / f"{settings.model}_x{settings.scale}.keras"
-        if not path.is_file() or settings.overrides:
-            shipped = ", ".join(sorted(p.stem for p in SHIPPED_WEIGHTS.glob("*.keras")))
-            raise InputError(
-                f"no float weights ship for {settings.model} x{settings.scale} "
-                f"{settings.overrides or ''} (there are {shipped}); train some with train.py or "
-                "convert released ones with import_weights.py, and give them as --teacher"
-            )
-    else:
-        path = Path(settings.teacher)
-        path = RunFolder(path).network() if path.is_dir() else path
-    teacher = models.load(path)
-    if teacher.recipe is not None:
-        raise InputError(f"{path}: is quantized itself; a teacher is a float network")
-    return teacher
 
 
 def training_images(settings: TrainingSettings) -> PackedPairs:

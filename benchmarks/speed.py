@@ -1,0 +1,142 @@
+"""How much quantizers cost in training, and what integers gain at inference; see --help."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from pams_tf.commands import cli, options
+
+DESCRIPTION = """Two ratios, each measured alternately in one process.
+
+1. One fine-tuning step with quantizers against the same distillation step without them
+   (goal: at most 1.3 times).
+2. Latency of the int8 TFLite file against the float32 file of the same network
+   (goal: at least 3.5 times faster on a CPU with VNNI).
+"""
+
+FLAGS = cli.command_flags()
+flags.DEFINE_integer("rounds", 8, "Pairs to time, each.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("batch_size", 16, "Patches a training step.", flag_values=FLAGS)
+flags.DEFINE_string("input_size", "180x320", "LR size for inference.", flag_values=FLAGS)
+flags.DEFINE_integer("threads", 2, "Threads for inference.", flag_values=FLAGS)
+flags.DEFINE_integer("bits", 8, "Width of weights and activations.", flag_values=FLAGS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run both measurements; `argv` includes the program's name. Returns the exit status."""
+    return cli.run(_bench, FLAGS, DESCRIPTION, argv)
+
+
+def _bench() -> dict[str, Any]:
+    input_size = options.size(FLAGS.input_size)
+
+    cli.load_tensorflow()
+    from pams_tf.evaluation.benchmark import print_table
+
+    step = training_step(FLAGS.batch_size, FLAGS.rounds)
+    print_table(
+        f"Training step, EDSR-baseline x4, batch {FLAGS.batch_size}, LR patch 48",
+        ("", "seconds (median)", "ratio"),
+        [
+            ("distillation, float student", f"{step['float_s']:.2f}", ""),
+            (
+                f"distillation, {FLAGS.bits}-bit student",
+                f"{step['quantized_s']:.2f}",
+                f"{step['ratio']:.2f}",
+            ),
+        ],
+    )
+    latency = inference(input_size, FLAGS.rounds)
+    print_table(
+        f"TFLite, EDSR-baseline x4, {FLAGS.input_size}, {FLAGS.threads} threads",
+        ("", "milliseconds (median)", "faster"),
+        [
+            ("float32", f"{latency['float_ms']:.0f}", ""),
+            ("int8", f"{latency['int8_ms']:.0f}", f"{latency['speedup']:.2f} times"),
+        ],
+    )
+    return {"training_step": step, "inference": latency}
+
+
+def training_step(batch_size: int, rounds: int) -> dict[str, float]:
+    """Seconds a step of the quantized and of the float student, in turn; median ratio of pairs."""
+    import time
+
+    import numpy as np
+    import tensorflow as tf
+
+    from pams_tf import models
+    from pams_tf.recipe import QuantizationRecipe
+    from pams_tf.training.calibration import calibrate
+    from pams_tf.training.checkpoints import transfer_weights
+    from pams_tf.training.distillation import Distiller
+    from pams_tf.training.schedules import adam
+    from pams_tf.training.settings import DistillationSettings
+    from pams_tf.training.teachers import load_teacher
+
+    settings = DistillationSettings()
+    teacher = load_teacher(None, settings.model, settings.scale)
+    rng = np.random.default_rng(0)
+    lr = rng.uniform(0, 255, (batch_size, 48, 48, 3)).astype(np.float32)
+    hr = rng.uniform(0, 255, (batch_size, 192, 192, 3)).astype(np.float32)
+
+    def stepper(recipe: QuantizationRecipe | None) -> Any:
+        student = models.build(settings.model, settings.scale, recipe)
+        transfer_weights(teacher, student)
+        calibrate(student, teacher, [lr])
+        distiller = Distiller(student, teacher)
+        distiller.compile(adam(settings, 1e-6), adam(settings, 1e-6))
+        return tf.function(distiller.train_step, jit_compile=distiller.jit_compile)
+
+    steps = [stepper(QuantizationRecipe(bits=FLAGS.bits)), stepper(None)]
+    times: list[list[float]] = []
+    for round_ in range(rounds + 2):
+        row = []
+        for step in steps:
+            start = time.perf_counter()
+            float(step((lr, hr))["loss"])
+            row.append(time.perf_counter() - start)
+        if round_ >= 2:  # the first trace and warm up
+            times.append(row)
+    quantized, plain = np.array(times).T
+    return {
+        "quantized_s": float(np.median(quantized)),
+        "float_s": float(np.median(plain)),
+        "ratio": float(np.median(quantized / plain)),
+    }
+
+
+def inference(input_size: tuple[int, int], rounds: int) -> dict[str, float]:
+    """Milliseconds of the int8 and the float32 file, in turn; median ratio of pairs."""
+    import numpy as np
+
+    from pams_tf import models
+    from pams_tf.evaluation.latency import paired_latency
+    from pams_tf.export import convert, convert_float
+    from pams_tf.recipe import QuantizationRecipe
+    from pams_tf.training.calibration import calibrate
+    from pams_tf.training.checkpoints import transfer_weights
+    from pams_tf.training.teachers import load_teacher
+
+    teacher = load_teacher(None, "edsr_baseline", 4)
+    student = models.build("edsr_baseline", 4, QuantizationRecipe(bits=FLAGS.bits, scope="all"))
+    transfer_weights(teacher, student)
+    lr = np.random.default_rng(0).uniform(0, 255, (4, 48, 48, 3)).astype(np.float32)
+    calibrate(student, teacher, [lr])
+    times = paired_latency(
+        convert(student, input_size),
+        convert_float(teacher, input_size),
+        rounds,
+        num_threads=FLAGS.threads,
+    )
+    return {
+        "int8_ms": times.a.median_ms,
+        "float_ms": times.b.median_ms,
+        "speedup": times.ratio,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The whole road, from the shipped float weights to a table and a picture."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pams_tf import models
+from pams_tf.data import datasets
+from pams_tf.errors import InputError
+from pams_tf.evaluation.benchmark import Upscaler, evaluate
+from pams_tf.evaluation.figures import busiest_crops, comparison
+from pams_tf.evaluation.latency import paired_latency
+from pams_tf.evaluation.upscalers import bicubic, keras_upscaler, tflite_upscaler
+from pams_tf.export import convert_float
+from pams_tf.export.run import export_run
+from pams_tf.files import check_writable, write_text
+from pams_tf.recipe import QuantizationRecipe
+from pams_tf.runs import RunFolder
+from pams_tf.training.jobs import finetune
+from pams_tf.training.settings import FINETUNE_PRESETS, DistillationSettings
+from pams_tf.training.teachers import load_teacher
+
+MODEL, SCALE = "edsr_baseline", 4
+
+
+def run_demo(
+    out: Path,
+    recipe: QuantizationRecipe,
+    input_size: tuple[int, int],
+    *,
+    picture: str,
+    steps: int | None = None,
+    progress: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Fine-tune, export, run, compare; see the command's help.
+
+    Args:
+      out: folder for everything made; a demo that was stopped continues there.
+      recipe: how to quantize.
+      input_size: LR height and width for the latencies.
+      picture: name of the validation photograph to draw.
+      steps: training steps; the demo preset's by default.
+      progress: show progress bars.
+      say: told what begins.
+
+    Returns:
+      The report, as written to results.json: `rows` with model, psnr, ssim, bytes, latency_ms.
+
+    Raises:
+      InputError: an unwritable folder, an unknown picture, or a run there with other settings.
+    """
+    check_writable(out)
+    pairs = datasets.sample(SCALE, "valid")
+    if picture not in pairs.names:
+        raise InputError(f"no photograph {picture!r}; choose one of {', '.join(pairs.names)}")
+    fields = FINETUNE_PRESETS["demo"] | ({} if steps is None else {"steps": steps})
+    run = RunFolder(out / "run")
+    finetune(
+        DistillationSettings(model=MODEL, scale=SCALE, **fields), recipe, run, progress=progress
+    )
+
+    say("2/4  exporting a fully integer TensorFlow Lite file")
+    exported = export_run(run, input_size, out=out / f"{MODEL}_x{SCALE}.tflite")
+    integer = exported.file.read_bytes()
+
+    say("3/4  measuring on photographs that were not trained on")
+    teacher = load_teacher(None, MODEL, SCALE)
+    student = models.load(run.student)
+    upscalers: dict[str, Upscaler] = {
+        "bicubic": bicubic(SCALE),
+        "float": keras_upscaler(teacher),
+        f"simulated {recipe.bits} bit": keras_upscaler(student),
+        "integer TFLite": tflite_upscaler(integer, num_threads=2),
+    }
+    results = {
+        name: evaluate(f, pairs, label=name, progress=progress) for name, f in upscalers.items()
+    }
+    float_file = convert_float(teacher, input_size)
+    paired = paired_latency(integer, float_file, rounds=8)
+    simulated = _latency_ms(upscalers[f"simulated {recipe.bits} bit"], input_size)
+    latencies = [None, paired.b.median_ms, simulated, paired.a.median_ms]
+    sizes = [None, len(float_file), run.student.stat().st_size, len(integer)]
+
+    say("4/4  drawing the comparison")
+    index = pairs.names.index(picture)
+    lr, hr = pairs.load(index)
+    enlarged = lr.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+    captions = {n: f"{r.per_image[index]['psnr']:.2f} dB" for n, r in results.items()}
+    panels: list[Any] = [("LR", enlarged)]
+    panels += [(name, upscale(lr), captions[name]) for name, upscale in upscalers.items()]
+    panels.append(("HR", hr))
+    path = out / "comparison.png"
+    comparison(path, panels, busiest_crops(hr, size=min(hr.shape[:2]) // 6, count=2))
+
+    report = {
+        "model": MODEL,
+        "scale": SCALE,
+        "recipe": recipe.to_dict(),
+        "images": len(pairs),
+        "input_size": input_size,
+        "rows": [
+            {
+                "model": name,
+                "psnr": result.psnr,
+                "ssim": result.ssim,
+                "bytes": size,
+                "latency_ms": latency,
+            }
+            for (name, result), size, latency in zip(results.items(), sizes, latencies, strict=True)
+        ],
+        "file": str(exported.file),
+        "picture": str(path),
+    }
+    write_text(out / "results.json", json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def _latency_ms(upscale: Upscaler, input_size: tuple[int, int], rounds: int = 3) -> float:
+    image = np.random.default_rng(0).integers(0, 256, (*input_size, 3), dtype=np.uint8)
+    upscale(image)
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        upscale(image)
+        times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times))

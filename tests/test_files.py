@@ -1,0 +1,65 @@
+"""Atomic files: whole or not at all, whatever goes wrong."""
+
+import errno
+import os
+
+import pytest
+
+from pams_tf import InputError
+from pams_tf.files import atomic_write, check_writable, write_text
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_writes_and_makes_folders(tmp_path):
+    write_text(tmp_path / "a" / "b" / "text.txt", "grün")
+    assert (tmp_path / "a" / "b" / "text.txt").read_text(encoding="utf-8") == "grün"
+    assert names(tmp_path / "a" / "b") == ["text.txt"]
+
+
+def test_an_exception_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def interrupted():
+        with atomic_write(path) as file:
+            file.write(b"half of the n")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        interrupted()
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"cannot write .*file: No space left.*free some space"):
+        write_text(path, "new")
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot write .*choose a folder you may write to"):
+        check_writable(tmp_path / "file" / "folder")
+
+
+def test_check_writable_leaves_nothing(tmp_path):
+    assert check_writable(tmp_path / "new") == tmp_path / "new"
+    assert names(tmp_path / "new") == []
+
+
+def test_permissions_are_those_of_any_file(tmp_path):
+    write_text(tmp_path / "atomic", "x")
+    (tmp_path / "plain").write_text("x")
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
