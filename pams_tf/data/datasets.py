@@ -1,0 +1,137 @@
+"""Where images lie: DIV2K's layout, the benchmarks', any folder, and the built-in photographs."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pams_tf.data.images import list_images, read_image
+from pams_tf.data.resize import crop_to_multiple, downscale
+from pams_tf.errors import InputError
+
+SCALES = (2, 3, 4)
+SAMPLE = Path(__file__).parent / "sample"
+# Colourful, detailed and never trained on; the others are for training.
+SAMPLE_VALID = ("astronaut", "chelsea", "coffee")
+
+
+@dataclasses.dataclass(frozen=True)
+class ImagePairs:
+    """High-resolution images with their low-resolution versions.
+
+    Attributes:
+      name: of the set.
+      scale: HR size divided by LR size.
+      names: file stems, in order.
+      hr: HR files; used cropped, at the top left, to a multiple of the scale.
+      lr: LR files; None where the LR image is made from HR by `downscale`.
+    """
+
+    name: str
+    scale: int
+    names: tuple[str, ...]
+    hr: tuple[Path, ...]
+    lr: tuple[Path | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def load(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """One pair, uint8 RGB: LR (H, W, 3), HR (H*scale, W*scale, 3).
+
+        Raises:
+          InputError: a file cannot be used (see `read_image`), is smaller than one LR pixel, or
+            the two sizes do not match; names the files.
+        """
+        hr_path, lr_path = self.hr[index], self.lr[index]
+        hr = crop_to_multiple(read_image(hr_path), self.scale)
+        if hr.size == 0:
+            raise InputError(f"{hr_path}: smaller than {self.scale}x{self.scale} pixels")
+        if lr_path is None:
+            return downscale(hr, self.scale), hr
+        lr = read_image(lr_path)
+        height, width = hr.shape[0] // self.scale, hr.shape[1] // self.scale
+        if lr.shape[:2] != (height, width):
+            raise InputError(
+                f"{lr_path} is {lr.shape[0]}x{lr.shape[1]}, but x{self.scale} below {hr_path} "
+                f"({hr.shape[0]}x{hr.shape[1]}) it must be {height}x{width}; remove it to have it "
+                "made by bicubic"
+            )
+        return lr, hr
+
+
+def benchmark(directory: str | os.PathLike[str], name: str, scale: int) -> ImagePairs:
+    """DIR/NAME/HR/* with DIR/NAME/LR_bicubic/X4/STEMx4.png where they exist.
+
+    Raises:
+      InputError: no such set (the sets that are there are named), or a wrong scale.
+    """
+    root = Path(directory)
+    if not (root / name / "HR").is_dir():
+        sets = sorted(path.parent.name for path in root.glob("*/HR")) if root.is_dir() else []
+        there = f"there are {', '.join(sets)}" if sets else "it holds no NAME/HR folder"
+        raise InputError(f"{root}: no benchmark {name!r} (no {name}/HR folder); {there}")
+    lr = root / name / "LR_bicubic" / f"X{scale}"
+    return _pairs(name, scale, list_images(root / name / "HR"), lr)
+
+
+def div2k(directory: str | os.PathLike[str], scale: int, split: str = "train") -> ImagePairs:
+    """DIR/DIV2K_train_HR/0001.png with DIR/DIV2K_train_LR_bicubic/X4/0001x4.png where they exist.
+
+    Raises:
+      InputError: no such folder, or a wrong scale.
+    """
+    root = Path(directory)
+    lr = root / f"DIV2K_{split}_LR_bicubic" / f"X{scale}"
+    return _pairs(f"DIV2K_{split}", scale, list_images(root / f"DIV2K_{split}_HR"), lr)
+
+
+def folder(directory: str | os.PathLike[str], scale: int) -> ImagePairs:
+    """Every picture right in a folder is an HR image.
+
+    Raises:
+      InputError: no such folder, no pictures, or a wrong scale.
+    """
+    return _pairs(Path(directory).resolve().name, scale, list_images(directory), None)
+
+
+def sample(scale: int, split: str = "train") -> ImagePairs:
+    """The built-in photographs: "valid" are astronaut, chelsea and coffee, "train" the others.
+
+    Raises:
+      InputError: an unknown split or scale.
+    """
+    if split not in ("train", "valid"):
+        raise InputError(f"split={split!r} is not possible; choose train or valid")
+    files = [
+        path for path in list_images(SAMPLE) if (path.stem in SAMPLE_VALID) == (split == "valid")
+    ]
+    return _pairs("sample", scale, files, None)
+
+
+def find(directory: str | os.PathLike[str], scale: int) -> ImagePairs:
+    """Recognise a folder: DIV2K's (the training images), one benchmark set, or plain images.
+
+    Raises:
+      InputError: none of these.
+    """
+    root = Path(directory)
+    if (root / "DIV2K_train_HR").is_dir():
+        return div2k(root, scale)
+    if (root / "HR").is_dir():
+        return benchmark(root.resolve().parent, root.resolve().name, scale)
+    return folder(root, scale)
+
+
+def _pairs(name: str, scale: int, hr: Sequence[Path], lr_folder: Path | None) -> ImagePairs:
+    if scale not in SCALES:
+        raise InputError(
+            f"scale={scale!r} is not possible; choose one of {', '.join(map(str, SCALES))}"
+        )
+    lr: list[Path | None] = []
+    for path in hr:
+        candidate = lr_folder / f"{path.stem}x{scale}.png" if lr_folder else None
+        lr.append(candidate if candidate and candidate.is_file() else None)
+    return ImagePairs(name, scale, tuple(path.stem for path in hr), tuple(hr), tuple(lr))

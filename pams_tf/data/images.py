@@ -1,0 +1,92 @@
+"""Reading and writing pictures; what cannot be used is refused by name."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pams_tf.errors import InputError
+from pams_tf.files import atomic_write
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+_GREY_OR_COLOUR = ("1", "L", "P", "RGB")
+_WITH_ALPHA = ("LA", "PA", "RGBA")
+
+
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read a picture as uint8 RGB (H, W, 3); grey and palette files become RGB.
+
+    Raises:
+      InputError: the file is missing, empty, no picture, truncated, CMYK, of more than 8 bits a
+        channel, animated or transparent. Names the file and the fix.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if not content:
+        raise InputError(f"{path}: the file is empty; copy or download it again")
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            if getattr(picture, "n_frames", 1) > 1:
+                raise InputError(f"{path}: an animation or several pages; save one frame alone")
+            picture.load()
+            upright = ImageOps.exif_transpose(picture)
+            return np.asarray(_rgb(upright, path))
+    except UnidentifiedImageError:
+        raise InputError(
+            f"{path}: not a picture in a known format; give PNG, JPEG, WebP, BMP or TIFF"
+        ) from None
+    except InputError:
+        raise
+    except Exception as error:  # Pillow raises what its decoders raise
+        raise InputError(
+            f"{path}: truncated or corrupt ({error}); copy or download it again"
+        ) from error
+
+
+def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
+    """Write uint8 (H, W[, 3]) as the format of the name's suffix, atomically.
+
+    Raises:
+      InputError: the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    with atomic_write(path) as file:
+        Image.fromarray(image).save(file, format=Image.registered_extensions()[path.suffix.lower()])
+
+
+def list_images(directory: str | os.PathLike[str]) -> list[Path]:
+    """The pictures right in a folder, by name.
+
+    Raises:
+      InputError: there is no such folder, or no picture in it.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise InputError(
+            f"{directory}: {'a file, not' if directory.exists() else 'no such'} folder"
+        )
+    files = sorted(path for path in directory.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise InputError(f"{directory}: no images in it ({', '.join(SUFFIXES)})")
+    return files
+
+
+def _rgb(picture: Image.Image, path: Path) -> Image.Image:
+    transparent = picture.mode in _WITH_ALPHA or "transparency" in picture.info
+    if picture.mode == "CMYK":
+        raise InputError(f"{path}: a CMYK picture for print; convert it to RGB")
+    if picture.mode not in (*_GREY_OR_COLOUR, *_WITH_ALPHA):
+        raise InputError(
+            f"{path}: pixels of mode {picture.mode!r}, more than 8 bits a channel; "
+            "convert it to 8-bit RGB"
+        )
+    if transparent:
+        alpha = np.asarray(picture.convert("RGBA"))[..., 3]
+        if (alpha < 255).any():
+            raise InputError(f"{path}: transparent pixels; flatten it onto a background")
+    return picture.convert("RGB")

@@ -1,0 +1,155 @@
+"""All pairs of a set, decoded once into two flat files that are mapped into memory.
+
+Decoding a PNG for every crop would be many times slower than a training step on a GPU.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from pams_tf.data.datasets import ImagePairs
+from pams_tf.errors import InputError
+
+_FORMAT = 1  # part of the key: a change of layout makes old caches unused
+
+
+@dataclasses.dataclass(frozen=True)
+class PackedPairs:
+    """Pairs as views of memory-mapped files.
+
+    Attributes:
+      scale: HR size divided by LR size.
+      sources: the HR files, for messages.
+      shapes: LR (height, width) of each pair.
+    """
+
+    scale: int
+    sources: tuple[str, ...]
+    shapes: tuple[tuple[int, int], ...]
+    _lr: tuple[np.ndarray, ...]
+    _hr: tuple[np.ndarray, ...]
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def lr(self, index: int) -> np.ndarray:
+        """uint8 (H, W, 3)."""
+        return self._lr[index]
+
+    def hr(self, index: int) -> np.ndarray:
+        """uint8 (H*scale, W*scale, 3)."""
+        return self._hr[index]
+
+    def check_patch(self, patch_size: int) -> None:
+        """Assert that a patch of `patch_size` LR pixels fits into every image.
+
+        Raises:
+          InputError: naming the smallest image.
+        """
+        smallest = min(range(len(self)), key=lambda index: min(self.shapes[index]))
+        height, width = self.shapes[smallest]
+        if min(height, width) < patch_size:
+            raise InputError(
+                f"{self.sources[smallest]}: {height * self.scale}x{width * self.scale} pixels, "
+                f"smaller than the crop of {patch_size * self.scale}; remove it or give a "
+                f"--patch_size of at most {min(height, width)}"
+            )
+
+
+def pack(pairs: ImagePairs, cache_dir: str | os.PathLike[str] | None = None) -> PackedPairs:
+    """Decode all pairs into the cache, or find them there.
+
+    The cache knows files by path, size and time of change, so a changed image is packed anew. A
+    pack that was interrupted leaves nothing that could be mistaken for a whole one.
+
+    Args:
+      cache_dir: $PAMS_TF_CACHE or ~/.cache/pams_tf by default.
+
+    Raises:
+      InputError: an image cannot be used, or the cache cannot be written.
+    """
+    root = Path(cache_dir or os.environ.get("PAMS_TF_CACHE") or Path.home() / ".cache/pams_tf")
+    target = root / f"{pairs.name}_x{pairs.scale}_{_key(pairs)}"
+    if not (target / "index.json").is_file():
+        _write(pairs, root, target)
+    return _open(pairs, target)
+
+
+def _key(pairs: ImagePairs) -> str:
+    digest = hashlib.sha256(f"{_FORMAT} {pairs.scale}".encode())
+    for path in (*pairs.hr, *pairs.lr):
+        if path is not None:
+            try:
+                stat = path.stat()
+            except OSError as error:
+                raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+            digest.update(f"\n{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode())
+        else:
+            digest.update(b"\n-")
+    return digest.hexdigest()[:16]
+
+
+def _write(pairs: ImagePairs, root: Path, target: Path) -> None:
+    folder = None
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=root, prefix=f".{target.name}."))
+        shapes = []
+        with (folder / "lr.bin").open("wb") as lr_file, (folder / "hr.bin").open("wb") as hr_file:
+            for index in track(
+                range(len(pairs)),
+                description=f"decoding {pairs.name}",
+                console=Console(stderr=True),
+                transient=True,
+                disable=len(pairs) < 50,
+            ):
+                lr, hr = pairs.load(index)
+                lr_file.write(lr.tobytes())
+                hr_file.write(hr.tobytes())
+                shapes.append(lr.shape[:2])
+        (folder / "index.json").write_text(json.dumps(shapes))
+        try:
+            os.replace(folder, target)
+            folder = None
+        except OSError:
+            # Another process was first; its pack is as good as ours.
+            if not (target / "index.json").is_file():
+                raise
+    except OSError as error:
+        raise InputError(
+            f"cannot write the image cache {target}: {error.strerror or error}; free some space "
+            "or set PAMS_TF_CACHE to another folder"
+        ) from error
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open(pairs: ImagePairs, target: Path) -> PackedPairs:
+    shapes = [(height, width) for height, width in json.loads((target / "index.json").read_text())]
+    return PackedPairs(
+        scale=pairs.scale,
+        sources=tuple(map(str, pairs.hr)),
+        shapes=tuple(shapes),
+        _lr=_views(target / "lr.bin", shapes, 1),
+        _hr=_views(target / "hr.bin", shapes, pairs.scale),
+    )
+
+
+def _views(path: Path, shapes: list[tuple[int, int]], scale: int) -> tuple[np.ndarray, ...]:
+    flat = np.memmap(path, np.uint8, mode="r")
+    views, start = [], 0
+    for height, width in shapes:
+        shape = (height * scale, width * scale, 3)
+        end = start + int(np.prod(shape))
+        views.append(flat[start:end].reshape(shape))
+        start = end
+    return tuple(views)
