@@ -55,8 +55,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "preset",
     None,
-    "demo: 60 steps (default without --data); short: 300 steps (default with it); "
-    "paper: 30,000 steps, as in the paper. Flags given beside it win.",
+    "demo: 60 steps at rate 1e-5 (default without --data); short: 300 steps at 1e-5 (default with "
+    "it); paper: 30,000 steps at 1e-4, as in the paper. Flags given beside it win.",
     flag_values=FLAGS,
 )
 flags.DEFINE_float("alpha_learning_rate", 1e-2, "Rate of the alphas' own Adam.", flag_values=FLAGS)

@@ -59,7 +59,7 @@ def define_training(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer("batch_size", 16, "Patches a step.", flag_values=values)
     flags.DEFINE_integer("patch_size", None, "Side of a patch, in LR pixels.", flag_values=values)
-    flags.DEFINE_float("learning_rate", 1e-4, "Adam's rate at the start.", flag_values=values)
+    flags.DEFINE_float("learning_rate", None, "Adam's rate at the start.", flag_values=values)
     flags.DEFINE_integer("steps", None, "Training steps.", flag_values=values)
     flags.DEFINE_integer(
         "halve_every", None, "Steps between halvings of the rates.", flag_values=values

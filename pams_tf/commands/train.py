@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train() -> dict[str, Any]:
     from pams_tf.training.settings import TrainingSettings
 
-    fields: dict[str, Any] = {"steps": 1000}
+    fields: dict[str, Any] = {"steps": 1000, "learning_rate": 1e-4}
     fields |= options.given(
         FLAGS,
         "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
