@@ -12,6 +12,7 @@ from pams_tf.data.resize import crop_to_multiple, downscale
 from pams_tf.errors import InputError
 
 SCALES = (2, 3, 4)
+SPLITS = ("train", "valid")
 SAMPLE = Path(__file__).parent / "sample"
 # Colourful, detailed and never trained on; the others are for training.
 SAMPLE_VALID = ("astronaut", "chelsea", "coffee")
@@ -48,7 +49,9 @@ class ImagePairs:
         hr_path, lr_path = self.hr[index], self.lr[index]
         hr = crop_to_multiple(read_image(hr_path), self.scale)
         if hr.size == 0:
-            raise InputError(f"{hr_path}: smaller than {self.scale}x{self.scale} pixels")
+            raise InputError(
+                f"{hr_path}: smaller than {self.scale}x{self.scale} pixels; remove it from the set"
+            )
         if lr_path is None:
             return downscale(hr, self.scale), hr
         lr = read_image(lr_path)
@@ -70,7 +73,7 @@ def benchmark(directory: str | os.PathLike[str], name: str, scale: int) -> Image
     """
     root = Path(directory)
     if not (root / name / "HR").is_dir():
-        sets = sorted(path.parent.name for path in root.glob("*/HR")) if root.is_dir() else []
+        sets = _benchmarks(root)
         there = f"there are {', '.join(sets)}" if sets else "it holds no NAME/HR folder"
         raise InputError(f"{root}: no benchmark {name!r} (no {name}/HR folder); {there}")
     lr = root / name / "LR_bicubic" / f"X{scale}"
@@ -81,8 +84,9 @@ def div2k(directory: str | os.PathLike[str], scale: int, split: str = "train") -
     """DIR/DIV2K_train_HR/0001.png with DIR/DIV2K_train_LR_bicubic/X4/0001x4.png where they exist.
 
     Raises:
-      InputError: no such folder, or a wrong scale.
+      InputError: no such folder, an unknown split, or a wrong scale.
     """
+    _check_split(split)
     root = Path(directory)
     lr = root / f"DIV2K_{split}_LR_bicubic" / f"X{scale}"
     return _pairs(f"DIV2K_{split}", scale, list_images(root / f"DIV2K_{split}_HR"), lr)
@@ -103,8 +107,7 @@ def sample(scale: int, split: str = "train") -> ImagePairs:
     Raises:
       InputError: an unknown split or scale.
     """
-    if split not in ("train", "valid"):
-        raise InputError(f"split={split!r} is not possible; choose train or valid")
+    _check_split(split)
     files = [
         path for path in list_images(SAMPLE) if (path.stem in SAMPLE_VALID) == (split == "valid")
     ]
@@ -112,17 +115,29 @@ def sample(scale: int, split: str = "train") -> ImagePairs:
 
 
 def find(directory: str | os.PathLike[str], scale: int) -> ImagePairs:
-    """Recognise a folder: DIV2K's (the training images), one benchmark set, or plain images.
+    """Recognise a folder: DIV2K's (training images first), one benchmark set, or plain images.
 
     Raises:
-      InputError: none of these.
+      InputError: none of these, or several benchmark sets (they are named).
     """
     root = Path(directory)
-    if (root / "DIV2K_train_HR").is_dir():
-        return div2k(root, scale)
+    for split in SPLITS:
+        if (root / f"DIV2K_{split}_HR").is_dir():
+            return div2k(root, scale, split)
     if (root / "HR").is_dir():
         return benchmark(root.resolve().parent, root.resolve().name, scale)
+    if sets := _benchmarks(root):
+        raise InputError(f"{root}: holds the sets {', '.join(sets)}; give the folder of one")
     return folder(root, scale)
+
+
+def _benchmarks(root: Path) -> list[str]:
+    return sorted(path.parent.name for path in root.glob("*/HR")) if root.is_dir() else []
+
+
+def _check_split(split: str) -> None:
+    if split not in SPLITS:
+        raise InputError(f"split={split!r} is not possible; choose {' or '.join(SPLITS)}")
 
 
 def _pairs(name: str, scale: int, hr: Sequence[Path], lr_folder: Path | None) -> ImagePairs:

@@ -31,8 +31,12 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         raise InputError(f"{path}: the file is empty; copy or download it again")
     try:
         with Image.open(io.BytesIO(content)) as picture:
-            if getattr(picture, "n_frames", 1) > 1:
+            # A phone's JPEG may carry a depth or gain map behind the photograph (MPO).
+            if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
                 raise InputError(f"{path}: an animation or several pages; save one frame alone")
+            # Pillow drops the lower half of 16-bit colour without a word; only the tiles tell.
+            if any(";16" in str(tile) for tile in getattr(picture, "tile", ())):
+                raise InputError(f"{path}: 16 bits a channel; convert it to 8-bit RGB")
             picture.load()
             upright = ImageOps.exif_transpose(picture)
             return np.asarray(_rgb(upright, path))
@@ -51,28 +55,41 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     """Write uint8 (H, W[, 3]) as the format of the name's suffix, atomically.
 
+    JPEG is written at quality 95 with full colour resolution.
+
     Raises:
-      InputError: the folder cannot be written or the disk is full.
+      InputError: another suffix or kind of array; the folder cannot be written; the disk is full.
     """
     path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: no picture's name; end it in {', '.join(SUFFIXES)}")
+    if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,)) or image.ndim < 2:
+        raise InputError(
+            f"{path}: cannot write {image.dtype} {image.shape}; give uint8 (H, W, 3) or (H, W)"
+        )
+    file_format = Image.registered_extensions()[path.suffix.lower()]
+    options = {"quality": 95, "subsampling": 0} if file_format == "JPEG" else {}
     with atomic_write(path) as file:
-        Image.fromarray(image).save(file, format=Image.registered_extensions()[path.suffix.lower()])
+        Image.fromarray(image).save(file, format=file_format, **options)
 
 
 def list_images(directory: str | os.PathLike[str]) -> list[Path]:
-    """The pictures right in a folder, by name.
+    """The pictures right in a folder, by name; hidden files are left out.
 
     Raises:
       InputError: there is no such folder, or no picture in it.
     """
     directory = Path(directory)
     if not directory.is_dir():
-        raise InputError(
-            f"{directory}: {'a file, not' if directory.exists() else 'no such'} folder"
-        )
-    files = sorted(path for path in directory.iterdir() if path.suffix.lower() in SUFFIXES)
+        what = "a file; give the folder it is in" if directory.exists() else "no such folder"
+        raise InputError(f"{directory}: {what}")
+    files = sorted(
+        path
+        for path in directory.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
     if not files:
-        raise InputError(f"{directory}: no images in it ({', '.join(SUFFIXES)})")
+        raise InputError(f"{directory}: no images in it; put some there ({', '.join(SUFFIXES)})")
     return files
 
 
