@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from pams_tf.data.datasets import ImagePairs
 from pams_tf.errors import InputError
 
 _FORMAT = 1  # part of the key: a change of layout makes old caches unused
+_QUICK = 32 << 20  # bytes of pictures that are decoded before anyone asks for a progress bar
+_DAY = 24 * 3600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +81,7 @@ def pack(pairs: ImagePairs, cache_dir: str | os.PathLike[str] | None = None) -> 
     """
     root = Path(cache_dir or os.environ.get("PAMS_TF_CACHE") or Path.home() / ".cache/pams_tf")
     target = root / f"{pairs.name}_x{pairs.scale}_{_key(pairs)}"
-    if not (target / "index.json").is_file():
+    if _shapes(target, pairs.scale) is None:
         _write(pairs, root, target)
     return _open(pairs, target)
 
@@ -101,6 +104,7 @@ def _write(pairs: ImagePairs, root: Path, target: Path) -> None:
     folder = None
     try:
         root.mkdir(parents=True, exist_ok=True)
+        _clear(root, target)
         folder = Path(tempfile.mkdtemp(dir=root, prefix=f".{target.name}."))
         shapes = []
         with (folder / "lr.bin").open("wb") as lr_file, (folder / "hr.bin").open("wb") as hr_file:
@@ -109,7 +113,7 @@ def _write(pairs: ImagePairs, root: Path, target: Path) -> None:
                 description=f"decoding {pairs.name}",
                 console=Console(stderr=True),
                 transient=True,
-                disable=len(pairs) < 50,
+                disable=sum(path.stat().st_size for path in pairs.hr) < _QUICK,
             ):
                 lr, hr = pairs.load(index)
                 lr_file.write(lr.tobytes())
@@ -121,7 +125,7 @@ def _write(pairs: ImagePairs, root: Path, target: Path) -> None:
             folder = None
         except OSError:
             # Another process was first; its pack is as good as ours.
-            if not (target / "index.json").is_file():
+            if _shapes(target, pairs.scale) is None:
                 raise
     except OSError as error:
         raise InputError(
@@ -133,8 +137,31 @@ def _write(pairs: ImagePairs, root: Path, target: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _clear(root: Path, target: Path) -> None:
+    """Remove a damaged pack, and what processes that were killed have left."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    for left in root.glob(f".{target.name}.*"):
+        if time.time() - left.stat().st_mtime > _DAY:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _shapes(target: Path, scale: int) -> list[tuple[int, int]] | None:
+    """LR (height, width) of each pair, or None if there is no whole pack."""
+    try:
+        index = json.loads((target / "index.json").read_text())
+        size = sum(height * width * 3 for height, width in index)
+        whole = (target / "lr.bin").stat().st_size == size
+        whole &= (target / "hr.bin").stat().st_size == size * scale**2
+    except (OSError, ValueError, TypeError):
+        return None
+    return [(height, width) for height, width in index] if whole else None
+
+
 def _open(pairs: ImagePairs, target: Path) -> PackedPairs:
-    shapes = [(height, width) for height, width in json.loads((target / "index.json").read_text())]
+    shapes = _shapes(target, pairs.scale)
+    if shapes is None:
+        raise InputError(f"{target}: the image cache was damaged just now; start again")
     return PackedPairs(
         scale=pairs.scale,
         sources=tuple(map(str, pairs.hr)),

@@ -31,7 +31,7 @@ def training_batch(
       LR (N, p, p, 3) and HR (N, s*p, s*p, 3), float32 in [0, 255].
     """
     scale, size = packed.scale, patch_size
-    rng = np.random.Generator(np.random.Philox(key=[seed, step]))
+    rng = _generator(seed, step)
     lr = np.empty((batch_size, size, size, 3), np.float32)
     hr = np.empty((batch_size, size * scale, size * scale, 3), np.float32)
     for i in range(batch_size):
@@ -56,7 +56,12 @@ def training_dataset(
     patch_size: int,
     augment: bool = True,
 ) -> tf.data.Dataset:
-    """An endless dataset whose batch k is `training_batch(step=start_step + k)`."""
+    """An endless dataset whose batch k is `training_batch(step=start_step + k)`.
+
+    Raises:
+      InputError: an image is smaller than the patch.
+    """
+    packed.check_patch(patch_size)
 
     def make(step: Any) -> tuple[np.ndarray, np.ndarray]:
         return training_batch(
@@ -82,7 +87,12 @@ def training_dataset(
 @lru_cache(maxsize=8)
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     # The high bit keeps these streams apart from those of the steps.
-    return np.random.Generator(np.random.Philox(key=[seed, epoch | 1 << 63])).permutation(count)
+    return _generator(seed, epoch | 1 << 63).permutation(count)
+
+
+def _generator(seed: int, stream: int) -> np.random.Generator:
+    # As uint64, or NumPy would make large numbers floats and lose their low bits.
+    return np.random.Generator(np.random.Philox(key=np.array([seed, stream], np.uint64)))
 
 
 def _turned(crop: np.ndarray, view: int) -> np.ndarray:

@@ -93,8 +93,8 @@ class DistillationSettings(TrainingSettings):
         )
 
 
-# What each preset of `finetune` sets; "paper" is its section 4.1 and the released code. A short run
-# cannot win back what the paper's rate first shakes loose in a trained network, so it takes a tenth.
+# What each preset of `finetune` sets; "paper" is its section 4.1 and the released code. A short
+# run cannot win back what the paper's rate first shakes loose, so it takes a tenth of it.
 FINETUNE_PRESETS: dict[str, dict[str, Any]] = {
     "demo": {
         "steps": 60,

@@ -1,0 +1,114 @@
+"""Fetch training data, benchmarks and released weights; resumed and checked.
+
+Examples:
+  pams-download --what div2k --scale 4 --out data       data/DIV2K_train_HR, DIV2K_valid_HR and
+                                                        their LR images; several gigabytes
+  pams-download --what benchmarks --out data            data/benchmark/Set5/HR and the others
+  pams-download --what teachers --scale 4 --out data    the released EDSR-baseline (6 MB)
+
+Train with --data DIR and evaluate with --benchmark_dir DIR/benchmark. DIV2K is for academic
+research. Interrupted downloads go on where they stopped. Files whose publisher gives no SHA-256 are
+remembered by the one first seen.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from pams_tf.commands import cli
+from pams_tf.errors import InputError
+
+FLAGS = cli.command_flags()
+flags.DEFINE_list(
+    "what",
+    None,
+    "div2k, benchmarks, teachers or all; several with commas.",
+    required=True,
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "scale", 4, "Of DIV2K's LR images and the teacher: 2, 3, 4.", flag_values=FLAGS
+)
+flags.DEFINE_string("out", "data", "Folder to fill.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "base_url", None, "A mirror: the files are taken from BASE_URL/NAME.", flag_values=FLAGS
+)
+flags.DEFINE_boolean("keep_archives", False, "Keep archives once unpacked.", flag_values=FLAGS)
+
+SETS = ("div2k", "benchmarks", "teachers")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; `argv` includes the program's name. Returns its exit status."""
+    return cli.run(_download, FLAGS, __doc__, argv)
+
+
+def _download() -> list[dict[str, Any]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    from pams_tf.data.download import extract, fetch
+    from pams_tf.files import check_writable
+
+    files = _files()
+    out = check_writable(FLAGS.out)
+    results = []
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    ) as progress:
+        for file in files:
+            marker = out / f".{file.name}.unpacked"
+            if file.unpack and marker.is_file():
+                print(f"{file.name}: there already")
+                continue
+            task = progress.add_task(file.name, total=None)
+
+            def report(done: int, total: int | None, task: Any = task) -> None:
+                progress.update(task, completed=done, total=total)
+
+            url = f"{FLAGS.base_url.rstrip('/')}/{file.name}" if FLAGS.base_url else file.url
+            path = fetch(url, out / file.name, sha256=file.sha256, report=report)
+            made = [path]
+            if file.unpack:
+                made = extract(path, out)
+                marker.touch()
+                if not FLAGS.keep_archives:
+                    path.unlink()
+            print(f"{file.name}: {', '.join(map(str, made))}")
+            results.append({"url": url, "files": [str(Path(item)) for item in made]})
+    return results
+
+
+def _files() -> list[Any]:
+    from pams_tf.data import download
+
+    chosen = SETS if "all" in FLAGS.what else tuple(FLAGS.what)
+    unknown = [name for name in chosen if name not in SETS]
+    if unknown or not chosen:
+        raise InputError(
+            f"--what={','.join(FLAGS.what)} is not possible; choose from {', '.join(SETS)} or all"
+        )
+    if FLAGS.scale not in download.TEACHERS:
+        raise InputError(f"--scale={FLAGS.scale} is not possible; choose 2, 3 or 4")
+    files = {
+        "div2k": download.div2k_files(FLAGS.scale),
+        "benchmarks": [download.BENCHMARKS],
+        "teachers": [download.TEACHERS[FLAGS.scale]],
+    }
+    return [file for name in SETS if name in chosen for file in files[name]]

@@ -1,0 +1,233 @@
+"""Downloads against a server on this machine that can drop, refuse and lie."""
+
+import hashlib
+import io
+import json
+import tarfile
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from pams_tf import InputError
+from pams_tf.commands import download as command
+from pams_tf.data import download
+from pams_tf.data.download import extract, fetch
+
+CONTENT = np.random.default_rng(0).bytes(300_000)
+SUM = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `files`; `drops` times it hangs up after half; `ranges` False ignores Range."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files = {"file.bin": CONTENT}
+        self.drops, self.ranges, self.requests = 0, True, []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        server, asked = self.server, self.headers.get("Range")
+        server.requests.append(asked)
+        content = server.files.get(self.path.lstrip("/"))
+        if content is None:
+            self.send_error(404)
+            return
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and server.ranges else 0
+        if start >= len(content):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(content)}")
+            self.end_headers()
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        body = content[start:]
+        if server.drops:
+            server.drops -= 1
+            body = body[: len(body) // 2]
+        self.wfile.write(body)
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_fetch_checks_and_reports(server, tmp_path):
+    seen = []
+    path = fetch(
+        f"{server.url}/file.bin", tmp_path / "new" / "file.bin", sha256=SUM,
+        report=lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
+    assert path.read_bytes() == CONTENT
+    assert names(tmp_path / "new") == ["file.bin"]
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+
+
+def test_what_is_there_is_not_fetched_again(server, tmp_path):
+    for _ in range(2):
+        fetch(f"{server.url}/file.bin", tmp_path / "file.bin", sha256=SUM)
+    assert len(server.requests) == 1
+    (tmp_path / "file.bin").write_bytes(b"damaged")
+    fetch(f"{server.url}/file.bin", tmp_path / "file.bin", sha256=SUM)
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+
+
+def test_a_dropped_connection_is_resumed(server, tmp_path):
+    server.drops = 2
+    fetch(f"{server.url}/file.bin", tmp_path / "file.bin", sha256=SUM, pause=0)
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+    assert server.requests == [None, "bytes=150000-", "bytes=225000-"]
+
+
+def test_an_interrupted_download_is_resumed_by_the_next_call(server, tmp_path):
+    server.drops = 99
+    with pytest.raises(InputError, match="connection ended.*start the same command again"):
+        fetch(f"{server.url}/file.bin", tmp_path / "file.bin", sha256=SUM, pause=0)
+    assert names(tmp_path) == ["file.bin.part"]
+    server.drops = 0
+    fetch(f"{server.url}/file.bin", tmp_path / "file.bin", sha256=SUM)
+    assert server.requests[-1].startswith("bytes=2")
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+
+
+def test_a_server_without_ranges_starts_over(server, tmp_path):
+    server.ranges = False
+    (tmp_path / "file.bin.part").write_bytes(b"x" * 1000)
+    fetch(f"{server.url}/file.bin", tmp_path / "file.bin", sha256=SUM)
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("part", [CONTENT, CONTENT + b"more than the file"])
+def test_a_whole_or_overlong_part(server, tmp_path, part):
+    (tmp_path / "file.bin.part").write_bytes(part)
+    fetch(f"{server.url}/file.bin", tmp_path / "file.bin", sha256=SUM, pause=0)
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+    assert names(tmp_path) == ["file.bin"]
+
+
+def test_a_wrong_checksum_leaves_nothing(server, tmp_path):
+    with pytest.raises(InputError, match=f"wrong checksum, SHA-256 {SUM} instead of 0000"):
+        fetch(f"{server.url}/file.bin", tmp_path / "file.bin", sha256="0" * 64)
+    assert names(tmp_path) == []
+
+
+def test_without_a_published_checksum_the_first_one_counts(server, tmp_path):
+    fetch(f"{server.url}/file.bin", tmp_path / "file.bin")
+    assert (tmp_path / "file.bin.sha256").read_text() == f"{SUM}  file.bin\n"
+    (tmp_path / "file.bin").unlink()
+    server.files["file.bin"] = b"changed"
+    with pytest.raises(InputError, match="wrong checksum"):
+        fetch(f"{server.url}/file.bin", tmp_path / "file.bin")
+    assert names(tmp_path) == ["file.bin.sha256"]
+
+
+def test_missing_on_the_server(server, tmp_path):
+    with pytest.raises(InputError, match=r"answers 404 .*--base_url"):
+        fetch(f"{server.url}/none.bin", tmp_path / "none.bin")
+    assert len(server.requests) == 1
+
+
+def test_nobody_answers(tmp_path):
+    with pytest.raises(InputError, match="refused"):
+        fetch("http://127.0.0.1:9/file.bin", tmp_path / "file.bin", pause=0)
+
+
+def test_unwritable_folder(server, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="choose a folder you may write to"):
+        fetch(f"{server.url}/file.bin", tmp_path / "file" / "file.bin")
+
+
+def archive(kind, entries):
+    buffer = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(buffer, "w") as file:
+            for name, content in entries.items():
+                file.writestr(name, content)
+    else:
+        with tarfile.open(fileobj=buffer, mode="w") as file:
+            for name, content in entries.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                file.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_extract(tmp_path, kind):
+    (tmp_path / f"a.{kind}").write_bytes(archive(kind, {"set/HR/1.png": b"1", "set/2.txt": b"2"}))
+    (tmp_path / "out" / "set").mkdir(parents=True)
+    (tmp_path / "out" / "set" / "mine.txt").write_text("stays")
+    assert extract(tmp_path / f"a.{kind}", tmp_path / "out") == [tmp_path / "out" / "set"]
+    assert (tmp_path / "out/set/HR/1.png").read_bytes() == b"1"
+    assert (tmp_path / "out/set/mine.txt").read_text() == "stays"
+    assert names(tmp_path / "out") == ["set"]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_names_that_lead_out_are_refused(tmp_path, kind):
+    (tmp_path / f"a.{kind}").write_bytes(archive(kind, {"../../escaped.txt": b"!"}))
+    with pytest.raises(InputError, match="leads out|unsafe"):
+        extract(tmp_path / f"a.{kind}", tmp_path / "deep" / "out")
+    assert not list(tmp_path.rglob("escaped.txt"))
+    assert names(tmp_path / "deep" / "out") == []
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_truncated_archive(tmp_path, kind):
+    whole = archive(kind, {"set/1.bin": CONTENT})
+    (tmp_path / f"a.{kind}").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=rf"a\.{kind}: corrupt"):
+        extract(tmp_path / f"a.{kind}", tmp_path / "out")
+    assert names(tmp_path / "out") == []
+
+
+def test_the_command(server, tmp_path, capsys):
+    server.files["benchmark.tar"] = archive("tar", {"benchmark/Set1/HR/a.png": b"picture"})
+    out, report = tmp_path / "data", tmp_path / "report.json"
+    arguments = ["download.py", "--what=benchmarks", f"--out={out}", f"--base_url={server.url}"]
+    assert command.main([*arguments, f"--json={report}"]) == 0
+    assert (out / "benchmark/Set1/HR/a.png").read_bytes() == b"picture"
+    assert json.loads(report.read_text())[0]["files"] == [str(out / "benchmark")]
+    assert command.main(arguments) == 0
+    assert "there already" in capsys.readouterr().out
+    assert len(server.requests) == 1
+
+
+def test_the_command_checks_the_teachers(server, tmp_path, capsys):
+    server.files[download.TEACHERS[4].name] = b"not the released weights"
+    arguments = ["--what=teachers", f"--out={tmp_path / 'data'}", f"--base_url={server.url}"]
+    assert command.main(["download.py", *arguments]) == 1
+    assert "wrong checksum" in capsys.readouterr().err
+    assert names(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--what=imagenet"], "choose from div2k, benchmarks, teachers or all"),
+        (["--what=div2k", "--scale=8"], "choose 2, 3 or 4"),
+    ],
+)
+def test_the_command_refuses(arguments, message, capsys):
+    assert command.main(["download.py", *arguments]) == 1
+    assert message in capsys.readouterr().err
