@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import os
 import shutil
+import ssl
 import tarfile
 import tempfile
 import time
@@ -25,6 +26,7 @@ _DROPPED = (
     EOFError,
     urllib.error.URLError,
     http.client.HTTPException,
+    ssl.SSLError,
 )
 Report = Callable[[int, int | None], None]
 """Called with the bytes there so far and the total, if the server told it."""
@@ -62,12 +64,25 @@ TEACHERS = {
 }
 
 
+# As TensorFlow Datasets has recorded them (datasets/div2k/checksums.tsv).
+_DIV2K_SUMS = {
+    "train_HR": "9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335",
+    "train_LR_bicubic_X2": "a53a424317575838dadce4bcd97cf7b744d6855f43740ed5f0245af3cf4bd850",
+    "train_LR_bicubic_X3": "ad5c8e5507e2765823d3c2c5bd0934842efcd487c5370604c224090898b3163a",
+    "train_LR_bicubic_X4": "f006b837f4eb52b82909aa01478e6d6d199eefce932179491d0c9dbb706dde3a",
+    "valid_HR": "20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc",
+    "valid_LR_bicubic_X2": "60eed9875c697df51204aa579e2a699e1d5215095788a097ff54dd17e2664d57",
+    "valid_LR_bicubic_X3": "04b9a2ed3b4a0715d3924d3ae8514830c3328fac8d30512ce716d6f419e052a3",
+    "valid_LR_bicubic_X4": "a50a5d1c4b88de4e8d300d8fb2b904c52fe93b2b298a4899697760d7cbb6d553",
+}
+
+
 def div2k_files(scale: int) -> list[RemoteFile]:
-    """DIV2K's four archives for one scale: HR and LR, training and validation."""
+    """DIV2K's four archives for one scale (2, 3, 4): HR and LR, training and validation."""
     return [
-        RemoteFile(f"{_DIV2K}/DIV2K_{split}_{kind}.zip", unpack=True)
+        RemoteFile(f"{_DIV2K}/DIV2K_{part}.zip", _DIV2K_SUMS[part], unpack=True)
         for split in ("train", "valid")
-        for kind in ("HR", f"LR_bicubic_X{scale}")
+        for part in (f"{split}_HR", f"{split}_LR_bicubic_X{scale}")
     ]
 
 
@@ -95,6 +110,8 @@ def fetch(
       InputError: the server refuses or keeps dropping the connection (the part stays, to be
         resumed); the disk is full; or the checksum is wrong (nothing stays).
     """
+    if not url.startswith(("http://", "https://")):
+        raise InputError(f"{url!r} is no address; give one that begins with http:// or https://")
     destination = Path(destination)
     seen = destination.with_name(f"{destination.name}.sha256")
     part = destination.with_name(f"{destination.name}.part")
@@ -122,6 +139,7 @@ def fetch(
         found = _sum(part)
         if expected and found != expected:
             part.unlink()
+            destination.unlink(missing_ok=True)  # had it the right sum, we were not here
             raise InputError(
                 f"{url}: wrong checksum, SHA-256 {found} instead of {expected}; nothing was kept. "
                 "Try again, or another mirror"
@@ -138,7 +156,10 @@ def fetch(
 
 
 def extract(archive: str | os.PathLike[str], directory: str | os.PathLike[str]) -> list[Path]:
-    """Unpack a .zip or .tar into `directory`; its top-level entries appear whole or not at all.
+    """Unpack a .zip or .tar into `directory`; returns its top-level entries there.
+
+    A file appears whole or not at all, and none appears unless the whole archive can be read. What
+    else lies in the folders stays.
 
     Raises:
       InputError: the archive is corrupt, holds names that lead out of the folder, or cannot be
@@ -160,15 +181,14 @@ def extract(archive: str | os.PathLike[str], directory: str | os.PathLike[str]) 
                 file.extractall(staging, filter="data")
         made = []
         for entry in sorted(staging.iterdir()):
-            target = directory / entry.name
-            if target.is_dir() and entry.is_dir():
-                shutil.copytree(entry, target, dirs_exist_ok=True)
-            else:
-                os.replace(entry, target)
-            made.append(target)
+            _move(entry, directory / entry.name)
+            made.append(directory / entry.name)
         return made
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        raise InputError(f"{archive}: corrupt or unsafe archive ({error})") from error
+        raise InputError(
+            f"{archive}: corrupt or unsafe archive ({error}); delete it and {archive.name}.sha256, "
+            "then download it again"
+        ) from error
     except OSError as error:
         raise InputError(
             f"cannot unpack {archive} into {directory}: {error.strerror or error}; free some space"
@@ -176,6 +196,14 @@ def extract(archive: str | os.PathLike[str], directory: str | os.PathLike[str]) 
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    if source.is_dir() and target.is_dir():
+        for entry in source.iterdir():
+            _move(entry, target / entry.name)
+    else:
+        os.replace(source, target)
 
 
 def _continue(url: str, part: Path, report: Report) -> None:
@@ -195,6 +223,9 @@ def _continue(url: str, part: Path, report: Report) -> None:
     with response:
         if response.status != 206:  # the server knows no ranges: from the start
             have = 0
+        elif not (response.headers.get("Content-Range") or "").startswith(f"bytes {have}-"):
+            part.unlink(missing_ok=True)
+            raise EOFError("the server sent another range than the one asked for")
         length = response.headers.get("Content-Length")
         total_bytes = have + int(length) if length else None
         with part.open("ab" if have else "wb") as file:

@@ -18,4 +18,7 @@ def schedule(
 
 def adam(settings: TrainingSettings, rate: float) -> keras.optimizers.Adam:
     """Adam as the paper sets it: 0.9, 0.999, 1e-8."""
-    return keras.optimizers.Adam(schedule(settings, rate), beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+    # A fixed name, or Keras numbers them and a checkpoint's variables change theirs.
+    return keras.optimizers.Adam(
+        schedule(settings, rate), beta_1=0.9, beta_2=0.999, epsilon=1e-8, name="adam"
+    )

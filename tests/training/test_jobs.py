@@ -1,0 +1,315 @@
+"""Whole runs: killed anywhere and continued to the same weights, logs, NaN, bad input."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from pams_tf import InputError, QuantizationRecipe, models
+from pams_tf.data.images import write_image
+from pams_tf.runs import RunFolder
+from pams_tf.training import checkpoints
+from pams_tf.training.jobs import finetune, train
+from pams_tf.training.settings import DistillationSettings, TrainingSettings
+
+SIZE = {"blocks": 1, "features": 4}
+COMMON = {
+    "model": "edsr_mobile",
+    "scale": 2,
+    "overrides": SIZE,
+    "batch_size": 2,
+    "patch_size": 8,
+    "steps": 6,
+    "checkpoint_every": 2,
+    "log_every": 1,
+    "learning_rate": 1e-3,
+}
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAMS_TF_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    rng = np.random.default_rng(3)
+    for index in range(4):
+        coarse = rng.integers(0, 256, (8, 8, 3), np.uint8)
+        write_image(tmp_path / "photos" / f"{index}.png", coarse.repeat(4, 0).repeat(4, 1))
+    return str(tmp_path / "photos")
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    path = tmp_path / "teacher.keras"
+    keras.utils.set_random_seed(4)
+    models.save(models.build("edsr_mobile", 2, **SIZE), path)
+    return str(path)
+
+
+@pytest.fixture
+def settings(photos, teacher):
+    return DistillationSettings(
+        **COMMON, data=photos, valid_data=photos, teacher=teacher, calibration_steps=2
+    )
+
+
+def weights(path):
+    return {variable.path: np.asarray(variable.value) for variable in models.load(path).variables}
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_finished_run_has_everything(settings, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    result = finetune(settings, QuantizationRecipe(), run)
+    assert result.steps == 6
+    student = models.load(run.student)
+    assert student.recipe == QuantizationRecipe.load(run.recipe)
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["best.npz", "newest.npz"]
+    log = rows(run.log)
+    assert [row["step"] for row in log if row["loss"]] == ["1", "2", "3", "4", "5", "6"]
+    assert [row["step"] for row in log if row["valid_psnr"]] == ["2", "4", "6"]
+    for row in log:
+        if row["loss"]:
+            total = float(row["l1"]) + settings.skt_weight * float(row["skt"])
+            assert abs(float(row["loss"]) - total) < 1e-3 * total
+    alphas = rows(run.alphas)
+    assert [row["step"] for row in alphas] == ["0", "1", "2", "3", "4", "5", "6"]
+    assert set(alphas[0]) == {"step", "block_0_input", "block_0_relu", "block_0_residual"}
+    assert run.alpha_curves.read_bytes()[:4] == b"\x89PNG"
+    assert any(run.tensorboard.iterdir())
+    best = max(float(row["valid_psnr"]) for row in log if row["valid_psnr"])
+    assert result.best_psnr >= best - 1e-3
+
+
+def test_resuming_is_not_starting_again(settings, tmp_path):
+    """Stopped at step 4 of 6 by the file system, continued by the same command."""
+    whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
+    finetune(settings, QuantizationRecipe(bits=4), whole)
+    save, saved = checkpoints.Checkpoints.save, []
+
+    def failing(self, path, state):
+        if state["step"] == 6:
+            raise InputError("disk full")
+        saved.append(state["step"])
+        save(self, path, state)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints.Checkpoints, "save", failing)
+        with pytest.raises(InputError, match="disk full"):
+            finetune(settings, QuantizationRecipe(bits=4), parts)
+    assert 4 in saved
+    assert not parts.student.exists()
+    finetune(settings, QuantizationRecipe(bits=4), parts)
+    for name, value in weights(whole.student).items():
+        np.testing.assert_array_equal(weights(parts.student)[name], value, err_msg=name)
+    assert rows(parts.log) == rows(whole.log)
+    assert rows(parts.alphas) == rows(whole.alphas)
+
+
+def test_sigkill_at_any_moment(settings, tmp_path):
+    """The command itself, killed three times without warning, ends as the undisturbed run."""
+    arguments = [
+        sys.executable, str(REPOSITORY / "tools" / "finetune.py"),
+        "--bits=4", "--model=edsr_mobile", "--scale=2", "--blocks=1", "--features=4",
+        f"--data={settings.data}", f"--valid_data={settings.data}",
+        f"--teacher={settings.teacher}", "--batch_size=2", "--patch_size=8", "--steps=60",
+        "--checkpoint_every=3", "--log_every=1", "--halve_every=20", "--calibration_steps=2",
+        "--learning_rate=1e-3", f"--runs={tmp_path}",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    whole, killed = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed")
+    subprocess.run([*arguments, "--name=whole"], check=True, env=environment, capture_output=True)
+    deaths = 0
+    for _ in range(3):
+        process = subprocess.Popen(
+            [*arguments, "--name=killed"], env=environment, stdout=subprocess.DEVNULL
+        )
+        before = step_of(killed)
+        while process.poll() is None and step_of(killed) < before + 5:
+            time.sleep(0.01)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            deaths += 1
+        process.wait()
+    assert deaths >= 2
+    assert not killed.student.exists()
+    subprocess.run([*arguments, "--name=killed"], check=True, env=environment, capture_output=True)
+    expected, found = weights(whole.student), weights(killed.student)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+    assert rows(killed.log) == rows(whole.log)
+    assert not list(killed.path.rglob("*.tmp"))
+
+
+def step_of(run):
+    return max((int(row["step"]) for row in rows(run.log)), default=0) if run.log.exists() else 0
+
+
+def test_float_training_resumes_too(photos, tmp_path):
+    settings = TrainingSettings(**COMMON, data=photos, valid_data=photos, schedule="cosine")
+    whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
+    result = train(settings, whole)
+    assert result.best_psnr > 5
+    save = checkpoints.Checkpoints.save
+
+    def failing(self, path, state):
+        if state["step"] == 4:
+            raise InputError("disk full")
+        save(self, path, state)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints.Checkpoints, "save", failing)
+        with pytest.raises(InputError, match="disk full"):
+            train(settings, parts)
+    train(settings, parts)
+    for name, value in weights(whole.model).items():
+        np.testing.assert_array_equal(weights(parts.model)[name], value, err_msg=name)
+
+
+def test_training_lowers_the_loss(photos, tmp_path):
+    settings = TrainingSettings(**{**COMMON, "steps": 60, "checkpoint_every": 60}, data=photos)
+    train(settings, RunFolder(tmp_path / "run"))
+    losses = [float(row["loss"]) for row in rows(tmp_path / "run" / "log.csv") if row["loss"]]
+    assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
+
+
+def test_mixed_precision_trains_float32_variables(photos, tmp_path):
+    settings = TrainingSettings(
+        **COMMON, data=photos, valid_data=photos, precision="mixed_bfloat16"
+    )
+    train(settings, RunFolder(tmp_path / "run"))
+    model = models.load(tmp_path / "run" / "model.keras")
+    assert {variable.dtype for variable in model.variables} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_a_diverging_loss_stops_the_run_and_keeps_the_checkpoint(settings, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    wild = DistillationSettings(**{**settings.to_dict(), "learning_rate": 1e30})
+    with pytest.raises(InputError, match=r"diverged.*lower the learning rate"):
+        finetune(wild, QuantizationRecipe(), run)
+    with np.load(run.checkpoints / "newest.npz") as file:
+        for key in file.files:
+            if key != "state":
+                assert np.isfinite(file[key]).all(), key
+    assert not run.student.exists()
+
+
+def test_other_settings_do_not_touch_a_run(settings, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    finetune(settings, QuantizationRecipe(), run)
+    before = run.student.read_bytes()
+    with pytest.raises(InputError, match=r"'bits': 8.* is now .*'bits': 4"):
+        finetune(settings, QuantizationRecipe(bits=4), run)
+    assert run.student.read_bytes() == before
+
+
+def test_a_checkpoint_of_another_network_is_refused(settings, tmp_path):
+    first, second = RunFolder(tmp_path / "first"), RunFolder(tmp_path / "second")
+    finetune(settings, QuantizationRecipe(), first)
+    second.checkpoints.mkdir(parents=True)
+    foreign = (first.checkpoints / "newest.npz").read_bytes()
+    (second.checkpoints / "newest.npz").write_bytes(foreign)
+    with pytest.raises(InputError, match=r"newest\.npz: a checkpoint of another network"):
+        finetune(settings, QuantizationRecipe(scope="all"), second)
+    (second.checkpoints / "newest.npz").write_bytes(foreign[:5000])
+    other = RunFolder(tmp_path / "third")
+    other.checkpoints.mkdir(parents=True)
+    (other.checkpoints / "newest.npz").write_bytes(foreign[:5000])
+    with pytest.raises(InputError, match=r"newest\.npz: not a readable checkpoint"):
+        finetune(settings, QuantizationRecipe(), other)
+
+
+def test_full_disk_while_saving_keeps_the_last_checkpoint(settings, tmp_path, monkeypatch):
+    run = RunFolder(tmp_path / "run")
+    fsync, calls = os.fsync, []
+
+    def full_later(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 5:
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full_later)
+    with pytest.raises(InputError, match=r"cannot write .*npz: No space left on device; free"):
+        finetune(settings, QuantizationRecipe(), run)
+    monkeypatch.undo()
+    assert not list(run.path.rglob("*.tmp"))
+    monkeypatch.setenv("PAMS_TF_CACHE", str(tmp_path / "cache"))
+    finetune(settings, QuantizationRecipe(), run)
+    whole = RunFolder(tmp_path / "whole")
+    finetune(settings, QuantizationRecipe(), whole)
+    for name, value in weights(whole.student).items():
+        np.testing.assert_array_equal(weights(run.student)[name], value, err_msg=name)
+
+
+def test_unwritable_folder_is_named_before_any_work(settings, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"cannot write .*choose a folder"):
+        finetune(settings, QuantizationRecipe(), RunFolder(tmp_path / "file" / "run"))
+
+
+def test_images_smaller_than_the_patch(settings, tmp_path):
+    large = DistillationSettings(**{**settings.to_dict(), "patch_size": 17})
+    with pytest.raises(InputError, match=r"32x32 pixels, smaller than the crop of 34"):
+        finetune(large, QuantizationRecipe(), RunFolder(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"teacher": "none.keras"}, r"none\.keras: no such file"),
+        ({"teacher": None}, r"no float weights ship for edsr_mobile x2 .*edsr_baseline_x4"),
+        ({"data": "nowhere"}, "nowhere: no such folder"),
+    ],
+)
+def test_missing_inputs(settings, tmp_path, changes, message):
+    asked = DistillationSettings(**{**settings.to_dict(), **changes})
+    with pytest.raises(InputError, match=message):
+        finetune(asked, QuantizationRecipe(), RunFolder(tmp_path / "run"))
+
+
+def test_a_teacher_of_another_size_is_refused(settings, tmp_path):
+    wide = DistillationSettings(**{**settings.to_dict(), "overrides": {"blocks": 2, "features": 4}})
+    with pytest.raises(InputError, match=r"weights are those of edsr_mobile x2, blocks=1"):
+        finetune(wide, QuantizationRecipe(), RunFolder(tmp_path / "run"))
+
+
+def test_a_quantized_teacher_is_refused(settings, tmp_path):
+    finetune(settings, QuantizationRecipe(), RunFolder(tmp_path / "run"))
+    again = DistillationSettings(**{**settings.to_dict(), "teacher": str(tmp_path / "run")})
+    with pytest.raises(InputError, match="is quantized itself"):
+        finetune(again, QuantizationRecipe(), RunFolder(tmp_path / "again"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps=0"),
+        ({"batch_size": -1}, "batch_size=-1"),
+        ({"learning_rate": 0}, "learning_rate=0"),
+        ({"schedule": "step"}, "schedule='step' .*halving or cosine"),
+        ({"precision": "float16"}, "precision='float16'"),
+        ({"skt_weight": -1.0}, r"skt_weight=-1\.0"),
+        ({"alpha_learning_rate": 0.0}, r"alpha_learning_rate=0\.0"),
+        ({"calibration_steps": 0}, "calibration_steps=0"),
+        ({"seed": -1}, "seed=-1"),
+    ],
+)
+def test_settings_out_of_range(changes, message):
+    with pytest.raises(InputError, match=message):
+        DistillationSettings(**changes)
