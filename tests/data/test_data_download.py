@@ -1,8 +1,11 @@
 """Downloads against a server on this machine that can drop, refuse and lie."""
 
+import errno
 import hashlib
 import io
 import json
+import os
+import shutil
 import tarfile
 import threading
 import zipfile
@@ -10,10 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pams_tf import InputError
 from pams_tf.commands import download as command
-from pams_tf.data import download
+from pams_tf.data import datasets, download
 from pams_tf.data.download import extract, fetch
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -27,6 +31,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files = {"file.bin": CONTENT}
         self.drops, self.ranges, self.requests = 0, True, []
+        self.shift = 0  # answers with a range that begins so much before the one asked for
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -46,6 +51,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(content) - start))
+        if start:
+            shift = server.shift
+            self.send_header("Content-Range", f"bytes {start - shift}-{len(content) - 1}/*")
         self.end_headers()
         body = content[start:]
         if server.drops:
@@ -61,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield running
         running.shutdown()
@@ -122,6 +130,31 @@ def test_a_whole_or_overlong_part(server, tmp_path, part):
     fetch(f"{server.url}/file.bin", tmp_path / "file.bin", sha256=SUM, pause=0)
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
     assert names(tmp_path) == ["file.bin"]
+
+
+def test_a_server_that_sends_another_range(server, tmp_path):
+    server.shift = 10
+    (tmp_path / "file.bin.part").write_bytes(CONTENT[:1000])
+    fetch(f"{server.url}/file.bin", tmp_path / "file.bin", sha256=SUM, pause=0)
+    assert server.requests == ["bytes=1000-", None]
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+
+
+def test_a_full_disk(server, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(download.os, "replace", full)
+    with pytest.raises(InputError, match=r"file\.bin: No space left on device; free some space"):
+        fetch(f"{server.url}/file.bin", tmp_path / "file.bin", sha256=SUM)
+    assert not (tmp_path / "file.bin").exists()
+
+
+def test_a_damaged_file_goes_with_a_wrong_download(server, tmp_path):
+    (tmp_path / "file.bin").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="wrong checksum"):
+        fetch(f"{server.url}/file.bin", tmp_path / "file.bin", sha256="0" * 64)
+    assert names(tmp_path) == []
 
 
 def test_a_wrong_checksum_leaves_nothing(server, tmp_path):
@@ -211,6 +244,48 @@ def test_the_command(server, tmp_path, capsys):
     assert command.main(arguments) == 0
     assert "there already" in capsys.readouterr().out
     assert len(server.requests) == 1
+    shutil.rmtree(out / "benchmark")
+    assert command.main(arguments) == 0
+    assert (out / "benchmark/Set1/HR/a.png").read_bytes() == b"picture"
+
+
+def test_the_command_makes_the_layout_of_div2k(server, tmp_path, picture):
+    sums = []
+    for split in ("train", "valid"):
+        for folder, name, size in [
+            ("HR", "0001.png", 24),
+            ("LR_bicubic/X2", "0001x2.png", 12),
+            ("LR_bicubic/X3", "0001x3.png", 8),
+        ]:
+            buffer = io.BytesIO()
+            Image.fromarray(picture(size, size)).save(buffer, "PNG")
+            entry = f"DIV2K_{split}_{folder}/{name}"
+            zipped = f"DIV2K_{split}_{folder.replace('/', '_')}.zip"
+            server.files[zipped] = archive("zip", {entry: buffer.getvalue()})
+            sums.append(f"{zipped}={hashlib.sha256(server.files[zipped]).hexdigest()}")
+    out = tmp_path / "data"
+    for scale in (2, 3):
+        wanted = ",".join(item for item in sums if "HR" in item or f"X{scale}" in item)
+        arguments = ["--what=div2k", f"--out={out}", f"--base_url={server.url}"]
+        arguments += [f"--scale={scale}", f"--sha256={wanted}"]
+        assert command.main(["download.py", *arguments]) == 0
+    assert len(server.requests) == 6  # HR once only
+    for scale in (2, 3):
+        for split in ("train", "valid"):
+            pairs = datasets.div2k(out, scale, split)
+            assert pairs.lr == (
+                out / f"DIV2K_{split}_LR_bicubic" / f"X{scale}" / f"0001x{scale}.png",
+            )
+            assert pairs.load(0)[1].shape == (24, 24, 3)
+    assert not list(out.glob("*.zip"))
+
+
+def test_div2k_is_checked_without_being_asked(server, tmp_path, capsys):
+    server.files["DIV2K_train_HR.zip"] = archive("zip", {"DIV2K_train_HR/0001.png": b"?"})
+    arguments = ["--what=div2k", f"--out={tmp_path / 'data'}", f"--base_url={server.url}"]
+    assert command.main(["download.py", *arguments]) == 1
+    assert "instead of 9d0b9c46" in capsys.readouterr().err
+    assert names(tmp_path / "data") == []
 
 
 def test_the_command_checks_the_teachers(server, tmp_path, capsys):
@@ -226,8 +301,12 @@ def test_the_command_checks_the_teachers(server, tmp_path, capsys):
     [
         (["--what=imagenet"], "choose from div2k, benchmarks, teachers or all"),
         (["--what=div2k", "--scale=8"], "choose 2, 3 or 4"),
+        (["--what=teachers", "--base_url=mirror"], "begins with http://"),
+        (["--what=benchmarks", "--sha256=benchmark.tar=12"], "64 digits"),
+        (["--what=benchmarks", f"--sha256=other.zip={SUM}"], "a NAME out of benchmark.tar"),
     ],
 )
-def test_the_command_refuses(arguments, message, capsys):
+def test_the_command_refuses(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert command.main(["download.py", *arguments]) == 1
     assert message in capsys.readouterr().err
