@@ -46,8 +46,7 @@ flags.DEFINE_string(
 flags.DEFINE_list(
     "sha256",
     [],
-    "Sums to check instead of those known: NAME=SUM, as benchmark.tar=80c2...; several with "
-    "commas.",
+    "Sums to check instead of those known, as benchmark.tar=SUM; several with commas.",
     flag_values=FLAGS,
 )
 flags.DEFINE_boolean("keep_archives", False, "Keep archives once unpacked.", flag_values=FLAGS)

@@ -17,16 +17,3 @@ def picture():
         return np.clip(image, 0, 255).astype(np.uint8)
 
     return make
-
-
-@pytest.fixture
-def save(tmp_path, picture):
-    """save("folder/name.png", height, width) writes a picture and returns its path."""
-
-    def write(name, height=24, width=32, seed=0):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture(height, width, seed)).save(path)
-        return path
-
-    return write
