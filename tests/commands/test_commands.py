@@ -1,0 +1,214 @@
+"""The commands, as a user types them: the road from teacher to file, help, and bad input."""
+
+import importlib
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from pams_tf import QuantizationRecipe, models
+from pams_tf.data.images import read_image, write_image
+from pams_tf.export import inspect
+
+REPOSITORY = Path(__file__).parents[2]
+COMMANDS = sorted(path.stem for path in (REPOSITORY / "tools").glob("*.py"))
+
+
+def command(name, *arguments):
+    """Run a command in this process; its exit status."""
+    module = importlib.import_module(f"pams_tf.commands.{name}")
+    return module.main([f"{name}.py", *map(str, arguments)])
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAMS_TF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    rng = np.random.default_rng(3)
+    for index in range(3):
+        coarse = rng.integers(0, 256, (8, 8, 3), np.uint8)
+        path = tmp_path / "sets" / "Set3" / "HR" / f"{index}.png"
+        write_image(path, coarse.repeat(5, 0).repeat(5, 1))
+    return tmp_path / "sets" / "Set3"
+
+
+NETWORK = ("--model=edsr_mobile", "--scale=2", "--blocks=1", "--features=4")
+SHORT = ("--steps=2", "--checkpoint_every=2", "--batch_size=2", "--patch_size=8")
+
+
+def test_from_float_training_to_an_evaluated_integer_file(photos, tmp_path, capsys):
+    data = (f"--data={photos}", f"--valid_data={photos}")
+    assert command("train", *NETWORK, *SHORT, *data, "--json=train.json") == 0
+    assert json.loads(Path("train.json").read_text())["steps"] == 2
+    assert (
+        command(
+            "finetune", *NETWORK, *SHORT, *data, "--calibration_steps=1", "--bits=8",
+            "--teacher=runs/edsr_mobile_x2", "--name=student", "--json=finetune.json",
+        )
+        == 0
+    )  # fmt: skip
+    report = json.loads(Path("finetune.json").read_text())
+    assert report["student"] == "runs/student/student.keras"
+    assert report["recipe"]["bits"] == 8
+    assert (
+        command(
+            "to_tflite", "--run=runs/student", "--input_size=16x20", "--out=out/x2.tflite",
+            "--json=export.json",
+        )
+        == 0
+    )  # fmt: skip
+    assert sorted(path.name for path in Path("out").iterdir()) == ["x2.json", "x2.tflite"]
+    assert QuantizationRecipe.load("out/x2.json") == QuantizationRecipe()
+    exported = json.loads(Path("export.json").read_text())
+    operators = Counter(inspect("out/x2.tflite").operators)
+    assert exported["operators"] == operators
+    scales = {t.scales[0] for t in inspect("out/x2.tflite").tensors if len(t.scales) == 1}
+    for alpha in exported["alphas"].values():
+        assert np.float32(alpha) / np.float32(127) in scales
+    results = {}
+    for model in ("bicubic", "runs/edsr_mobile_x2", "runs/student", "out/x2.tflite"):
+        arguments = ("--benchmark=Set3", f"--benchmark_dir={photos.parent}", "--scale=2")
+        assert command("evaluate", f"--model={model}", *arguments, "--json=e.json") == 0
+        (results[model],) = json.loads(Path("e.json").read_text())
+        assert results[model]["benchmark"] == "Set3"
+        assert results[model]["images"] == 3
+        assert results[model]["scale"] == 2
+    difference = results["runs/student"]["psnr"] - results["out/x2.tflite"]["psnr"]
+    assert abs(difference) < 0.5
+    assert results["bicubic"]["psnr"] > results["runs/student"]["psnr"]  # two steps teach little
+    assert "fully integer" in capsys.readouterr().out
+
+
+def test_import_weights(golden, tmp_path, capsys):
+    data = golden("edsr_pams_official_bits8")
+    released = {k.removeprefix("weights/"): v for k, v in data.items() if k.startswith("weights/")}
+    np.savez("released.npz", **released)
+    network = ("--model=edsr_baseline", "--scale=2", "--blocks=2", "--features=8")
+    arguments = ("--source=released.npz", "--out=student.keras", *network)
+    assert command("import_weights", *arguments, "--bits=8") == 0
+    student = models.load("student.keras")
+    alpha = released["body.1.quant_act3.alpha"][0]
+    assert float(student.get_layer("block_1_residual").alpha) == alpha
+    # The same file is no float network: its alphas and second convolutions have no place there.
+    assert command("import_weights", *arguments[:1], "--out=float.keras", *network) == 1
+    assert "missing: body.0.body.2.weight" in capsys.readouterr().err
+    assert not Path("float.keras").exists()
+
+
+def test_the_demo(tmp_path, capsys):
+    """One step instead of sixty; the rest is the real thing."""
+    assert command("demo", "--out=demo", "--steps=1", "--input_size=45x80") == 0
+    report = json.loads(Path("demo/results.json").read_text())
+    rows = {row["model"]: row for row in report["rows"]}
+    assert list(rows) == ["bicubic", "float", "simulated 8 bit", "integer TFLite"]
+    assert rows["float"]["psnr"] > rows["bicubic"]["psnr"] + 0.5
+    assert abs(rows["integer TFLite"]["psnr"] - rows["float"]["psnr"]) < 0.1
+    assert rows["integer TFLite"]["bytes"] < 0.3 * rows["float"]["bytes"]
+    assert rows["integer TFLite"]["latency_ms"] < rows["float"]["latency_ms"]
+    picture = read_image("demo/comparison.png")
+    assert picture.shape[1] == 1600
+    assert {t.dtype for t in inspect("demo/edsr_baseline_x4.tflite").tensors} == {"int8", "int32"}
+    assert "integer TFLite" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_worth_reading_and_quick(name, capsys):
+    assert command(name, "--help") == 0
+    text = capsys.readouterr().out
+    assert "Example" in text
+    assert "--json" in text
+    flags = importlib.import_module(f"pams_tf.commands.{name}").FLAGS
+    assert all(len(flags[flag].help) > 8 for flag in flags)
+    code = f"import sys, pams_tf.commands.{name} as c; c.main(['x', '--help']); "
+    code += "assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_every_tool_is_a_console_command():
+    text = (REPOSITORY / "setup.cfg").read_text()
+    for name in COMMANDS:
+        line = f"pams-{name.replace('_', '-')} = pams_tf.commands.{name}:main"
+        assert line in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("finetune", "--bits=1"), 1, "bits=1 is not possible"),
+        (("finetune", "--bits=eight"), 2, "invalid"),
+        (("finetune", "--model=edsr_huge"), 1, "unknown network 'edsr_huge'"),
+        (("finetune", "--method=magic"), 1, "method='magic'"),
+        (("finetune", "--scope=head"), 1, "scope='head'"),
+        (("finetune", "--preset=long"), 1, "unknown preset 'long'; choose one of demo, short"),
+        (("finetune", "--recipe=none.json"), 1, "none.json: no such recipe file"),
+        (("finetune", "--recipe=r.json", "--bits=8"), 1, "both say how to quantize"),
+        (("finetune", "--nonsense"), 2, "nonsense"),
+        (("finetune", "stray"), 2, "unexpected argument 'stray'"),
+        (("finetune", "--data=nowhere"), 1, "nowhere: no such folder"),
+        (("finetune", "--teacher=none.keras"), 1, "none.keras: no such file"),
+        (("finetune", "--runs=file/below"), 1, "cannot write"),
+        (("finetune", "--scale=7"), 1, "scale=7"),
+        (("train", "--schedule=warm"), 1, "schedule='warm'"),
+        (("train", "--layers=3"), 1, "edsr_baseline has no setting 'layers'"),
+        (("to_tflite",), 2, "run"),
+        (("to_tflite", "--run=none"), 1, "none: no such run folder"),
+        (("to_tflite", "--run=r", "--input_size=big"), 1, "size 'big' is not possible"),
+        (("import_weights", "--source=none.pt", "--out=x.keras"), 1, "none.pt: no such file"),
+        (("import_weights", "--source=a.npz", "--out=x.h5"), 1, "must end in .keras"),
+        (("demo", "--picture=monalisa"), 1, "choose one of astronaut"),
+        (("demo", "--out=file/below"), 1, "cannot write"),
+    ],
+)
+def test_bad_input_is_one_clear_line(arguments, status, message, capsys):
+    Path("file").write_text("in the way")
+    Path("r.json").write_text("{}")
+    assert command(*arguments) == status
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert "\n" not in error
+    assert "Traceback" not in error
+
+
+def test_a_recipe_file_with_an_unknown_key(capsys):
+    Path("recipe.json").write_text('{"bits": 4, "colour": "red"}')
+    assert command("finetune", "--recipe=recipe.json") == 1
+    assert "recipe.json: unknown key 'colour'; a recipe has" in capsys.readouterr().err
+
+
+def test_export_refuses_what_it_cannot(photos, tmp_path, capsys):
+    keras.utils.set_random_seed(1)
+    from pams_tf.runs import RunFolder
+
+    run = RunFolder("runs/wide")
+    recipe = QuantizationRecipe(bits=16, scope="all")
+    run.claim({}, recipe)
+    models.save(models.build("edsr_mobile", 2, recipe, blocks=1, features=4), run.student)
+    assert command("to_tflite", "--run=runs/wide", "--out=wide.tflite") == 1
+    assert "16 bits cannot become an int8 file" in capsys.readouterr().err
+    recipe = QuantizationRecipe(scope="all")
+    models.save(models.build("edsr_mobile", 2, recipe, blocks=1, features=4), run.student)
+    assert command("to_tflite", "--run=runs/wide", "--out=wide.bin") == 1
+    assert "must end in .tflite" in capsys.readouterr().err
+    assert command("to_tflite", "--run=runs/wide", "--out=runs/wide/recipe.json/x.tflite") == 1
+    assert "cannot write" in capsys.readouterr().err
+    assert not list(Path().rglob("wide.*"))
+    assert not list(Path().rglob("*.tmp"))
+
+
+def test_an_installed_tool_runs_as_a_script():
+    tool = REPOSITORY / "tools" / "finetune.py"
+    result = subprocess.run(
+        [sys.executable, str(tool), "--bits=33"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("finetune.py: bits=33 is not possible")
+    assert result.stderr.count("\n") == 1
