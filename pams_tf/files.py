@@ -66,6 +66,12 @@ def check_writable(folder: str | os.PathLike[str]) -> Path:
     return Path(folder)
 
 
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Remove what a process killed in the middle of `atomic_write` left in `folder`."""
+    for leftover in Path(folder).glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)

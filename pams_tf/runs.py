@@ -29,7 +29,8 @@ class RunFolder:
         self.path = Path(path)
         self.settings = self.path / "settings.json"
         self.recipe = self.path / "recipe.json"
-        self.checkpoints = self.path / "checkpoints"
+        self.newest = self.path / "checkpoints" / "newest.npz"
+        self.best = self.path / "checkpoints" / "best.npz"
         self.student = self.path / "student.keras"
         self.model = self.path / "model.keras"
         self.log = self.path / "log.csv"
@@ -58,6 +59,8 @@ class RunFolder:
     def claim(self, settings: dict[str, Any], recipe: QuantizationRecipe | None) -> bool:
         """Begin this run, or find it begun with the same settings.
 
+        A run has begun when it has a checkpoint; before that nothing is lost by other settings.
+
         Returns:
           True if the run was begun before.
 
@@ -65,7 +68,7 @@ class RunFolder:
           InputError: begun with other settings, each named; or the folder cannot be written.
         """
         wanted = {**settings, "recipe": recipe.to_dict() if recipe else None}
-        if self.settings.is_file():
+        if self.newest.is_file():
             begun = self.read_settings()
             differing = [
                 f"{key} was {begun.get(key)!r} and is now {wanted.get(key)!r}"

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from pams_tf import InputError
-from pams_tf.files import atomic_write, check_writable, write_text
+from pams_tf.files import atomic_write, check_writable, remove_leftovers, write_text
 
 
 def names(folder):
@@ -63,3 +63,13 @@ def test_permissions_are_those_of_any_file(tmp_path):
     write_text(tmp_path / "atomic", "x")
     (tmp_path / "plain").write_text("x")
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    writer = atomic_write(tmp_path / "file")
+    writer.__enter__().write(b"half")  # and never leaves the block
+    (tmp_path / "other").write_text("stays")
+    assert len(names(tmp_path)) == 2
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == ["other"]
+    remove_leftovers(tmp_path / "none")

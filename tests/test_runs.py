@@ -10,9 +10,15 @@ from pams_tf import InputError, QuantizationRecipe
 from pams_tf.runs import RunFolder
 
 
+def begin(run):
+    run.newest.parent.mkdir()
+    run.newest.write_bytes(b"a checkpoint")
+
+
 def test_claim_and_claim_again(tmp_path):
     run, recipe = RunFolder(tmp_path / "run"), QuantizationRecipe(bits=4)
     assert run.claim({"steps": 5}, recipe) is False
+    begin(run)
     assert run.claim({"steps": 5}, recipe) is True
     assert QuantizationRecipe.load(run.recipe) == recipe
     assert json.loads(run.settings.read_text()) == {"steps": 5, "recipe": recipe.to_dict()}
@@ -20,7 +26,9 @@ def test_claim_and_claim_again(tmp_path):
 
 def test_other_settings_are_named(tmp_path):
     run = RunFolder(tmp_path / "run")
-    run.claim({"steps": 5, "seed": 1}, QuantizationRecipe())
+    run.claim({"steps": 4, "seed": 1}, QuantizationRecipe(bits=2))
+    assert run.claim({"steps": 5, "seed": 1}, QuantizationRecipe()) is False  # nothing trained yet
+    begin(run)
     with pytest.raises(InputError, match="steps was 5 and is now 6.*choose another --name"):
         run.claim({"steps": 6, "seed": 1}, QuantizationRecipe())
     with pytest.raises(InputError, match="recipe was"):
@@ -42,6 +50,7 @@ def test_network_says_what_is_missing(tmp_path):
 
 def test_broken_settings_are_named(tmp_path):
     run = RunFolder(tmp_path)
+    begin(run)
     run.settings.write_text("{")
     with pytest.raises(InputError, match=r"settings\.json: not readable JSON"):
         run.claim({}, None)

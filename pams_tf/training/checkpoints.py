@@ -1,4 +1,4 @@
-"""Checkpoints: one file each, written atomically; the newest and the best are kept."""
+"""Checkpoints, one file each, written atomically; weights from other networks and files."""
 
 import json
 import zipfile
@@ -20,34 +20,21 @@ Variables = Mapping[str, Sequence[keras.Variable]]
 
 
 class Checkpoints:
-    """The folder `checkpoints/` of a run: `newest.npz` and `best.npz`.
+    """Saves and restores a set of variables, one .npz file a checkpoint.
 
     A file holds every variable that the next step depends on, under "group/index/path", and a
     small JSON object beside them.
 
     Args:
-      folder: made when the first checkpoint is written.
       variables: the groups, e.g. {"model": [...], "optimizer": [...]}.
     """
 
-    def __init__(self, folder: Path, variables: Variables) -> None:
-        self.folder = folder
+    def __init__(self, variables: Variables) -> None:
         self._variables = {
             f"{group}/{index:04d}/{variable.path}": variable
             for group, members in variables.items()
             for index, variable in enumerate(members)
         }
-        # What a killed process left half-written.
-        for stale in folder.glob(".*.tmp"):
-            stale.unlink(missing_ok=True)
-
-    @property
-    def newest(self) -> Path:
-        return self.folder / "newest.npz"
-
-    @property
-    def best(self) -> Path:
-        return self.folder / "best.npz"
 
     def save(self, path: Path, state: Mapping[str, Any]) -> None:
         """Write all variables and `state` (JSON types) to `path`, atomically.

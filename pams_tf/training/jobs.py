@@ -39,9 +39,9 @@ def train(settings: TrainingSettings, run: RunFolder, *, progress: bool = False)
         network = models.build(settings.model, settings.scale, **settings.overrides)
     finally:
         keras.config.set_dtype_policy("float32")
+    packed = training_images(settings)
     with run.lock():
         run.claim(settings.to_dict(), None)
-        packed = training_images(settings)
         network.compile(
             adam(settings, settings.learning_rate),
             loss="mean_absolute_error",
@@ -76,9 +76,9 @@ def finetune(
     student = models.build(settings.model, settings.scale, recipe, **settings.overrides)
     teacher = load_teacher(settings.teacher, settings.model, settings.scale, settings.overrides)
     transfer_weights(teacher, student)
+    packed = training_images(settings)
     with run.lock():
         run.claim(settings.to_dict(), recipe)
-        packed = training_images(settings)
         distiller = Distiller(student, teacher, settings.skt_weight)
         distiller.compile(
             adam(settings, settings.learning_rate), adam(settings, settings.alpha_learning_rate)

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from pams_tf.files import remove_leftovers
 from pams_tf.models import SuperResolution, save
 from pams_tf.quantization import ActivationQuantizer
 from pams_tf.runs import RunFolder
@@ -55,15 +56,16 @@ def fit(
     Raises:
       InputError: the loss diverged, or a file cannot be written; the newest checkpoint is good.
     """
-    checkpoints = Checkpoints(run.checkpoints, variables)
-    if checkpoints.newest.is_file():
-        state = checkpoints.restore(checkpoints.newest)
+    checkpoints = Checkpoints(variables)
+    remove_leftovers(run.newest.parent)
+    if run.newest.is_file():
+        state = checkpoints.restore(run.newest)
     else:
         prepare()
         state = {"step": 0, "psnr": validate()}
         state |= {"best_step": 0, "best_psnr": state["psnr"]}
-        checkpoints.save(checkpoints.best, state)
-        checkpoints.save(checkpoints.newest, state)
+        checkpoints.save(run.best, state)
+        checkpoints.save(run.newest, state)
     step = state["step"]
     losses = ("loss", "l1", "skt") if quantizers else ("loss",)
     with StepProgress(run.path.name, settings.steps, step, progress) as bar:
@@ -86,8 +88,8 @@ def fit(
             better = state["psnr"] > state["best_psnr"]
             if better:
                 state |= {"best_step": step, "best_psnr": state["psnr"]}
-                checkpoints.save(checkpoints.best, state)
-            checkpoints.save(checkpoints.newest, state)
-    state = checkpoints.restore(checkpoints.best) | {"step": step}
+                checkpoints.save(run.best, state)
+            checkpoints.save(run.newest, state)
+    state = checkpoints.restore(run.best) | {"step": step}
     save(network, run.student if network.recipe else run.model)
     return TrainingResult(step, state["best_step"], state["best_psnr"])

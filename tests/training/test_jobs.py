@@ -78,7 +78,7 @@ def test_a_finished_run_has_everything(settings, tmp_path):
     assert result.steps == 6
     student = models.load(run.student)
     assert student.recipe == QuantizationRecipe.load(run.recipe)
-    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["best.npz", "newest.npz"]
+    assert sorted(path.name for path in run.newest.parent.iterdir()) == ["best.npz", "newest.npz"]
     log = rows(run.log)
     assert [row["step"] for row in log if row["loss"]] == ["1", "2", "3", "4", "5", "6"]
     assert [row["step"] for row in log if row["valid_psnr"]] == ["2", "4", "6"]
@@ -202,7 +202,7 @@ def test_a_diverging_loss_stops_the_run_and_keeps_the_checkpoint(settings, tmp_p
     wild = DistillationSettings(**{**settings.to_dict(), "learning_rate": 1e30})
     with pytest.raises(InputError, match=r"diverged.*lower the learning rate"):
         finetune(wild, QuantizationRecipe(), run)
-    with np.load(run.checkpoints / "newest.npz") as file:
+    with np.load(run.newest) as file:
         for key in file.files:
             if key != "state":
                 assert np.isfinite(file[key]).all(), key
@@ -221,17 +221,16 @@ def test_other_settings_do_not_touch_a_run(settings, tmp_path):
 def test_a_checkpoint_of_another_network_is_refused(settings, tmp_path):
     first, second = RunFolder(tmp_path / "first"), RunFolder(tmp_path / "second")
     finetune(settings, QuantizationRecipe(), first)
-    second.checkpoints.mkdir(parents=True)
-    foreign = (first.checkpoints / "newest.npz").read_bytes()
-    (second.checkpoints / "newest.npz").write_bytes(foreign)
+    recipe = QuantizationRecipe(scope="all")
+    second.claim(settings.to_dict(), recipe)
+    foreign = first.newest.read_bytes()
+    second.newest.parent.mkdir()
+    second.newest.write_bytes(foreign)
     with pytest.raises(InputError, match=r"newest\.npz: a checkpoint of another network"):
-        finetune(settings, QuantizationRecipe(scope="all"), second)
-    (second.checkpoints / "newest.npz").write_bytes(foreign[:5000])
-    other = RunFolder(tmp_path / "third")
-    other.checkpoints.mkdir(parents=True)
-    (other.checkpoints / "newest.npz").write_bytes(foreign[:5000])
+        finetune(settings, recipe, second)
+    second.newest.write_bytes(foreign[:5000])
     with pytest.raises(InputError, match=r"newest\.npz: not a readable checkpoint"):
-        finetune(settings, QuantizationRecipe(), other)
+        finetune(settings, recipe, second)
 
 
 def test_full_disk_while_saving_keeps_the_last_checkpoint(settings, tmp_path, monkeypatch):
