@@ -1,7 +1,7 @@
 """The converter: a quantized network becomes a fully integer TensorFlow Lite file."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,7 @@ def whole_network(
     """The student with a quantizer at every site: what an integer file is a copy of.
 
     A student of scope "all" is returned as it is. For scope "body" the ranges of head and tail
-    are observed (Eq. 4) on the student's own activations; the body's alphas stay as learned.
+    are the largest values of its own activations there; the body's alphas stay as learned.
 
     Raises:
       InputError: scope "body" without calibration images.
@@ -129,6 +129,8 @@ class IntegerSites(Sites):
         self._grids: dict[str, tuple[float, int]] = {}
         self._constants: dict[str, _Convolution] = {}
         self._ranges: dict[str, tuple[float, float]] = {}
+        self._quantized: set[Any] = set()
+        self._again: dict[Any, Callable[[], Any]] = {}
         for layer in whole.layers:
             if isinstance(layer, PamsQuantizer):
                 self._grids[layer.name] = (float(layer.alpha), levels(layer.bits))
@@ -147,6 +149,11 @@ class IntegerSites(Sites):
         return tf.quantization.fake_quant_with_min_max_args(x, 0.0, 255.0)
 
     def activation(self, x: Any, name: str, *, edge: bool = False) -> Any:
+        # A second range for a convolution's result is a second convolution, as exact as the
+        # first; requantizing the first would round twice.
+        if x.ref() in self._quantized and x.ref() in self._again:
+            x = self._again[x.ref()]()
+        self._quantized.add(x.ref())
         alpha, n = self._grids[name]
         if n < INT8:  # a coarser grid inside int8: its own codes, nothing beyond them
             x = tf.clip_by_value(x, -alpha, alpha)
@@ -168,11 +175,19 @@ class IntegerSites(Sites):
         dtype: str | None = None,
     ) -> Any:
         constants = self._constants[name]
-        # The gain scales grid and kernel alike, so the codes are those of the trained network.
-        kernel = _weights(constants.kernel * gain, constants.step * (gain * INT8))
         bias = constants.bias * gain + (0.0 if shift is None else np.asarray(shift))
-        x = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), tf.constant(bias, tf.float32))
-        return tf.nn.relu(x) if relu else x
+
+        def convolve(limit: np.ndarray) -> Any:
+            # The gain scales grid and kernel alike, so the codes are those that were trained.
+            kernel = _weights(constants.kernel * gain, limit)
+            y = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), tf.constant(bias, tf.float32))
+            return tf.nn.relu(y) if relu else y
+
+        limit = (constants.step * (gain * INT8)).astype(np.float32)
+        y = convolve(limit)
+        # One float32 step wider: the same codes, but the converter does not merge the two.
+        self._again[y.ref()] = lambda: convolve(np.nextafter(limit, np.float32(np.inf)))
+        return y
 
     def shifted_image(self, x: Any, shift: Sequence[float], name: str) -> Any:
         # An identity convolution: its int32 bias holds the mean to 1/127 of a grey level, where

@@ -35,9 +35,9 @@ def edsr(image: Any, config: EDSRConfig, scale: int, sites: Sites) -> tuple[Any,
     """
     x = sites.shifted_image(image, [-mean for mean in RGB_MEAN], "image")
     head = sites.convolution(x, config.features, 3, "head", edge=True)
-    x = block_input = sites.activation(head, "block_0_input")
-    if sites.whole:  # one integer tensor leaves the head, and the long shortcut reads it too
-        head = block_input
+    # Two ranges for one tensor: blocks trim its peaks, the long shortcut must not (0.03 dB).
+    x = sites.activation(head, "block_0_input")
+    head = sites.activation(head, "head_output", edge=True)
     for i in range(config.blocks):
         y = sites.convolution(
             x, config.features, 3, f"block_{i}_conv_0", batch_norm=config.batch_norm, relu=True

@@ -102,16 +102,16 @@ def max_abs_range(w: Tensor, axis: int | None = None) -> Tensor:
     return tf.reduce_max(tf.abs(w), axis=others, keepdims=True)
 
 
-def sample_maximum(x: Tensor) -> Tensor:
-    """The mean over the samples of max|x|: the observation that Eq. 4 averages.
+def sample_maxima(x: Tensor) -> Tensor:
+    """max|x| of each sample: what calibration observes.
 
     Args:
       x: float, first axis the samples; NHWC activations.
 
     Returns:
-      float32 scalar.
+      (N,), of x's type.
     """
-    return tf.reduce_mean(tf.reduce_max(tf.abs(x), axis=list(range(1, len(x.shape)))))
+    return tf.reduce_max(tf.abs(x), axis=list(range(1, len(x.shape))))
 
 
 def running_maximum(previous: Tensor, observed: Tensor, count: Tensor, beta: float) -> Tensor:
@@ -119,7 +119,7 @@ def running_maximum(previous: Tensor, observed: Tensor, count: Tensor, beta: flo
 
     Args:
       previous: alpha so far, scalar.
-      observed: `sample_maximum` of this step, scalar.
+      observed: this step's mean of `sample_maxima`, scalar.
       count: steps already averaged; 0 takes `observed` as it is.
       beta: 0.9997 in the paper.
     """

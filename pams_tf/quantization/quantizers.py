@@ -10,6 +10,7 @@ from pams_tf.recipe import QuantizationRecipe
 
 # Far below any activation on [0, 255], far above what float32 division loses.
 SMALLEST_ALPHA = 1e-3
+CALIBRATIONS = ("ema", "maximum")
 
 
 @keras.saving.register_keras_serializable("pams_tf")
@@ -31,29 +32,46 @@ class ActivationQuantizer(keras.layers.Layer):
 
     Subclasses own the variable `alpha`. Code that looks for alphas looks for this type.
     Computes in float32 under every dtype policy: a grid of 8 bits is finer than bfloat16.
+
+    Args:
+      bits: 2 to 16.
+      calibration: "ema", the running mean of maxima (paper, Eq. 4), which trims rare peaks and
+        leaves the rest to training; or "maximum", the largest value seen, which trims nothing.
+      beta: decay of the running mean.
     """
 
     alpha: keras.Variable
 
-    def __init__(self, bits: int = 8, beta: float = 0.9997, **kwargs: Any) -> None:
+    def __init__(
+        self, bits: int = 8, calibration: str = "ema", beta: float = 0.9997, **kwargs: Any
+    ) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         functional.levels(bits)
+        if calibration not in CALIBRATIONS:
+            raise ValueError(
+                f"calibration={calibration!r} is not possible; choose {' or '.join(CALIBRATIONS)}"
+            )
         self.bits = bits
+        self.calibration = calibration
         self.beta = beta
         self.observations = self.add_weight(
             name="observations", shape=(), dtype="int32", initializer="zeros", trainable=False
         )
 
     def observe(self, x: Any) -> None:
-        """Let Eq. 4 see one step's activations (NHWC, the first axis are the samples)."""
-        self.observe_maximum(functional.sample_maximum(x))
+        """Let calibration see one step's activations (NHWC, the first axis are the samples)."""
+        self.observe_maxima(functional.sample_maxima(x))
 
-    def observe_maximum(self, observed: Any) -> None:
-        """One step of Eq. 4 with this mean of the samples' maxima. State is in saved variables."""
-        alpha = functional.running_maximum(
-            tf.convert_to_tensor(self.alpha), observed, self.observations.value, self.beta
-        )
+    def observe_maxima(self, maxima: Any) -> None:
+        """One step of calibration with the samples' max|x|, (N,). State is in saved variables."""
+        alpha, count = tf.convert_to_tensor(self.alpha), self.observations.value
+        if self.calibration == "ema":
+            observed = tf.reduce_mean(maxima)
+            alpha = functional.running_maximum(alpha, observed, count, self.beta)
+        else:
+            observed = tf.reduce_max(maxima)
+            alpha = tf.where(tf.equal(count, 0), observed, tf.maximum(alpha, observed))
         self.alpha.assign(tf.maximum(alpha, SMALLEST_ALPHA))
         self.observations.assign_add(1)
 
@@ -63,7 +81,12 @@ class ActivationQuantizer(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["dtype"]
-        return {**config, "bits": self.bits, "beta": self.beta}
+        return {
+            **config,
+            "bits": self.bits,
+            "calibration": self.calibration,
+            "beta": self.beta,
+        }
 
 
 @keras.saving.register_keras_serializable("pams_tf")
@@ -76,7 +99,7 @@ class PamsQuantizer(ActivationQuantizer):
       bits: 2 to 16.
       alpha_gradient: "eq3" or "rounding", see `functional.pams`.
       initial_alpha: the range before any calibration.
-      beta: decay of the running maximum of Eq. 4.
+      calibration, beta: see `ActivationQuantizer`.
     """
 
     def __init__(
@@ -84,10 +107,11 @@ class PamsQuantizer(ActivationQuantizer):
         bits: int = 8,
         alpha_gradient: str = "eq3",
         initial_alpha: float = 10.0,
+        calibration: str = "ema",
         beta: float = 0.9997,
         **kwargs: Any,
     ) -> None:
-        super().__init__(bits=bits, beta=beta, **kwargs)
+        super().__init__(bits=bits, calibration=calibration, beta=beta, **kwargs)
         self.alpha_gradient = alpha_gradient
         self.initial_alpha = initial_alpha
         self.alpha = self.add_weight(
@@ -142,9 +166,17 @@ class RangeQuantizer(keras.layers.Layer):
 def activation_quantizer(
     recipe: QuantizationRecipe, name: str, *, edge: bool = False
 ) -> ActivationQuantizer:
-    """The layer that the recipe puts on a tensor of the body or, with `edge`, of head or tail."""
-    bits = recipe.edge_bits if edge else recipe.bits
+    """The layer that the recipe puts on a tensor of the body or, with `edge`, of head or tail.
+
+    Ranges of head and tail begin with the largest value seen: trimming the long shortcut or the
+    image costs more than a coarser step does, and in a student of scope "body" nothing trains them.
+    """
+    settings: dict[str, Any] = {
+        "bits": recipe.edge_bits if edge else recipe.bits,
+        "calibration": "maximum" if edge else "ema",
+        "name": name,
+    }
     makers = {
-        "pams": lambda: PamsQuantizer(bits, alpha_gradient=recipe.alpha_gradient, name=name),
+        "pams": lambda: PamsQuantizer(alpha_gradient=recipe.alpha_gradient, **settings),
     }
     return makers[recipe.method]()

@@ -1,4 +1,4 @@
-"""Initial ranges (paper, Eq. 4) from the float network's activations."""
+"""Initial ranges from the float network's activations: Eq. 4 of the paper, or the maximum."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,7 +19,7 @@ def calibrate(
     *,
     only: Iterable[str] | None = None,
 ) -> None:
-    """Set the alphas of `student` by Eq. 4, one step a batch.
+    """Set the alphas of `student`, each by its own rule, one step a batch.
 
     The activations are taken from `observed`, a network with the same sites: the float teacher
     before fine-tuning, so that no range depends on another that is not yet known.
@@ -47,12 +47,12 @@ def calibrate(
         tensors = probe(lr, training=False)
         # Keras unpacks a list of one output.
         tensors = tensors if isinstance(tensors, list | tuple) else [tensors]
-        return [functional.sample_maximum(tf.cast(tensor, tf.float32)) for tensor in tensors]
+        return [functional.sample_maxima(tf.cast(tensor, tf.float32)) for tensor in tensors]
 
     seen = False
     for lr in batches:
         seen = True
-        for quantizer, maximum in zip(targets, maxima(lr), strict=True):
-            quantizer.observe_maximum(maximum)
+        for quantizer, observed in zip(targets, maxima(lr), strict=True):
+            quantizer.observe_maxima(observed)
     if not seen:
         raise InputError("calibration needs at least one batch of images")

@@ -1,6 +1,6 @@
 """The two kinds of run, from settings to a finished folder: `train` and `finetune`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -55,7 +55,7 @@ def train(settings: TrainingSettings, run: RunFolder, *, progress: bool = False)
             settings,
             run,
             batches=lambda step: _batches(packed, settings, step),
-            validate=lambda: validation_psnr(network, settings),
+            validate=validation(network, settings),
             progress=progress,
         )
 
@@ -99,7 +99,7 @@ def finetune(
             settings,
             run,
             batches=lambda step: _batches(packed, settings, step),
-            validate=lambda: validation_psnr(student, settings),
+            validate=validation(student, settings),
             prepare=prepare,
             quantizers=quantizers(student),
             progress=progress,
@@ -126,14 +126,15 @@ def training_images(settings: TrainingSettings) -> PackedPairs:
     return packed
 
 
-def validation_psnr(network: SuperResolution, settings: TrainingSettings) -> float:
-    """PSNR-Y (dB) on the settings' validation images, mean over images."""
+def validation(network: SuperResolution, settings: TrainingSettings) -> Callable[[], float]:
+    """A function that gives the PSNR-Y (dB) of `network`, as it then is, on validation images."""
     pairs = (
         datasets.find(settings.valid_data, settings.scale)
         if settings.valid_data
         else datasets.sample(settings.scale, "valid")
     )
-    return evaluate(keras_upscaler(network), pairs).psnr
+    upscaler = keras_upscaler(network)
+    return lambda: evaluate(upscaler, pairs).psnr
 
 
 def calibration_batches(packed: PackedPairs, settings: TrainingSettings) -> Iterator[Any]:

@@ -26,7 +26,7 @@ def images():
 def student(images):
     """student("edsr_mobile", scale=2, bits=8, ...): calibrated, with random float weights.
 
-    `headroom` widens the ranges: from 1.5 on, no value of these images is clipped.
+    `headroom` widens the body's ranges: from 1.5 on, no value of these images is clipped there.
     """
 
     def make(name="edsr_mobile", scale=2, overrides=None, headroom=1.0, **recipe):
@@ -37,7 +37,8 @@ def student(images):
         transfer_weights(teacher, network)
         calibrate(network, teacher, [images])
         for quantizer in quantizers(network):
-            quantizer.alpha.assign(headroom * quantizer.alpha)
+            if quantizer.calibration == "ema":
+                quantizer.alpha.assign(headroom * quantizer.alpha)
         return network
 
     return make

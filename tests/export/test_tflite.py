@@ -20,11 +20,16 @@ def picture(seed=0):
     return np.repeat(np.repeat(coarse, 4, axis=0), 4, axis=1)
 
 
-def assert_close(codes, simulated, share=0.02):
-    """The kernels round in another order than float32 simulation, so codes may be one apart."""
+def assert_close(codes, simulated, apart=1):
+    """The kernels round in another order than float32 simulation: rarely, codes are one apart."""
     difference = np.abs(codes.astype(int) - simulated.astype(int))
-    assert difference.max() <= 1
-    assert difference.mean() < share
+    assert difference.max() <= apart
+    assert difference.mean() < 0.02 * apart
+
+
+def assert_same_image(codes, simulated):
+    """One code of the tensor before the image is worth up to three grey levels here."""
+    assert_close(codes, simulated, apart=3)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -32,7 +37,7 @@ def test_integer_file_gives_the_simulations_image(student, scale):
     network = student(scale=scale, scope="all", headroom=1.5)
     codes = tflite_upscaler(convert(network, PICTURE))(picture())
     assert codes.shape == (16 * scale, 20 * scale, 3)
-    assert_close(codes, keras_upscaler(network)(picture()))
+    assert_same_image(codes, keras_upscaler(network)(picture()))
     assert len(np.unique(codes)) > 50
 
 
@@ -78,7 +83,7 @@ def test_one_tensor_at_a_time(student, tensors_of):
         ]
         assert codes, quantizer.name
         assert_close(codes[0], np.rint(np.asarray(value) / scale))
-    assert_close(output, keras_upscaler(network)(picture()))
+    assert_same_image(output, keras_upscaler(network)(picture()))
 
 
 @pytest.mark.parametrize("per_channel", [False, True])
@@ -116,9 +121,9 @@ def test_fewer_bits_stay_on_their_own_grid(student, images, tensors_of, bits):
 def test_eight_bit_edsr_is_nothing_but_its_convolutions(student, images):
     network = student(scope="body", overrides={"blocks": 3})
     info = inspect(convert(network, PICTURE, [images]))
-    # The mean, head, two a block, the body's last, one upsampling step, tail.
+    # The mean, head (for blocks and for the long shortcut), two a block, body, upsampling, tail.
     assert Counter(info.operators) == {
-        "CONV_2D": 2 + 2 * 3 + 3,
+        "CONV_2D": 3 + 2 * 3 + 3,
         "ADD": 3 + 1,
         "DEPTH_TO_SPACE": 1,
     }
@@ -137,7 +142,7 @@ def test_res_scale_is_folded(student):
     network = student(overrides={"res_scale": 0.1}, scope="all", headroom=1.5)
     content = convert(network, PICTURE)
     assert "MUL" not in inspect(content).operators
-    assert_close(tflite_upscaler(content)(picture()), keras_upscaler(network)(picture()))
+    assert_same_image(tflite_upscaler(content)(picture()), keras_upscaler(network)(picture()))
 
 
 def test_below_minus_alpha_int8_has_one_more_code(student, tensors_of):
@@ -190,6 +195,14 @@ def test_float_twin(student):
     np.testing.assert_allclose(
         tflite_upscaler(content)(picture()).astype(int), keras_upscaler(twin)(picture()), atol=1
     )
+
+
+def test_the_head_has_a_range_for_the_blocks_and_one_for_the_shortcut(student, images):
+    network = student(scope="all")
+    tensors = inspect(convert(network, PICTURE)).tensors
+    for site in ("block_0_input", "head_output"):
+        scale = np.float32(network.get_layer(site).alpha) / np.float32(127)
+        assert any(t.shape == (1, *PICTURE, 8) and t.scales == (scale,) for t in tensors)
 
 
 def test_the_bodys_alphas_stay_as_learned(student, images):

@@ -30,6 +30,14 @@ def test_observe_is_a_running_mean_of_sample_maxima():
     np.testing.assert_allclose(float(quantizer.alpha), expected, rtol=1e-6)
 
 
+def test_the_maximum_rule_keeps_the_largest_value():
+    x = np.random.default_rng(1).normal(size=(3, 4, 5, 5, 2)).astype(np.float32)
+    quantizer = PamsQuantizer(8, calibration="maximum", initial_alpha=100.0)
+    for step, batch in enumerate(x, start=1):
+        quantizer.observe(batch)
+        assert float(quantizer.alpha) == np.abs(x[:step]).max()
+
+
 def test_calibration_continues_after_save_and_load(tmp_path):
     x = np.random.default_rng(2).normal(size=(4, 2, 6, 6, 3)).astype(np.float32)
 
@@ -127,6 +135,8 @@ def test_every_layer_survives_save_and_load(tmp_path):
 def test_bad_arguments_name_the_value():
     with pytest.raises(ValueError, match="bits=1 "):
         PamsQuantizer(1)
+    with pytest.raises(ValueError, match="calibration='mean' .*ema or maximum"):
+        PamsQuantizer(8, calibration="mean")
     with pytest.raises(ValueError, match="bits=33 "):
         QuantConv2D(1, 1, bits=33)
     with pytest.raises(ValueError, match=r"\[1, 2\]"):
