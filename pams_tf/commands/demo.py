@@ -9,7 +9,6 @@ photographs that were not trained on. In --out: run/, edsr_baseline_x4.tflite wi
 results.json and comparison.png.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,14 +43,13 @@ def _demo() -> dict[str, Any]:
     from pams_tf.demo import run_demo
     from pams_tf.evaluation.benchmark import print_table
 
-    print("1/4  fine-tuning on the built-in photographs (short demo setting)")
     report = run_demo(
         Path(FLAGS.out),
         recipe,
         input_size,
         picture=FLAGS.picture,
         steps=FLAGS.steps,
-        progress=sys.stdout.isatty(),
+        progress=True,
         say=print,
     )
     print_table(

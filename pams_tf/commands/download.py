@@ -1,9 +1,9 @@
 """Fetch training data, benchmarks and released weights; resumed and checked.
 
 Examples:
-  pams-download --what div2k --scale 4 --out data       4.3 GB (5 GB at scale 2)
-  pams-download --what benchmarks --out data            250 MB
-  pams-download --what teachers --scale 4 --out data    6 MB: the released EDSR-baseline
+  pams-download --what div2k --scale 4 --out data       DIV2K, several gigabytes
+  pams-download --what benchmarks --out data            Set5, Set14, B100, Urban100
+  pams-download --what teachers --scale 4 --out data    the released EDSR-baseline, 6 MB
 
 What is made:
   data/DIV2K_train_HR/0001.png, data/DIV2K_train_LR_bicubic/X4/0001x4.png, the same with valid

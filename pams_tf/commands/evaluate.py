@@ -3,7 +3,6 @@
 Example: pams-evaluate --model runs/edsr_int8 --benchmark Set5,B100 --benchmark_dir data --scale 4
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,7 +61,7 @@ def _evaluate() -> list[dict[str, Any]]:
             pairs,
             save_images=FLAGS.save_images,
             label=label,
-            progress=sys.stderr.isatty(),
+            progress=True,
         )
         for pairs in benchmarks
     ]

@@ -10,7 +10,6 @@ folder holds checkpoints, logs, curves and, at the end, student.keras: the check
 validation PSNR. A run that was stopped, however hard, continues with the same command.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -104,7 +103,7 @@ def _finetune() -> dict[str, Any]:
             f"Short demo setting: {settings.steps} steps on the built-in photographs. For real "
             "results give --data, and --preset paper on a GPU."
         )
-    result = finetune(settings, recipe, run, progress=sys.stdout.isatty())
+    result = finetune(settings, recipe, run, progress=True)
     print(
         f"{run.student}: validation {result.best_psnr:.3f} dB, from step {result.best_step} "
         f"of {result.steps}"

@@ -7,7 +7,6 @@ The run folder holds checkpoints, logs and, at the end, model.keras: the checkpo
 validation PSNR. A run that was stopped, however hard, continues with the same command.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,7 +51,7 @@ def _train() -> dict[str, Any]:
     from pams_tf.training.jobs import train
 
     run = RunFolder(f"{FLAGS.runs}/{FLAGS.name or f'{FLAGS.model}_x{FLAGS.scale}'}")
-    result = train(settings, run, progress=sys.stdout.isatty())
+    result = train(settings, run, progress=True)
     print(
         f"{run.model}: validation {result.best_psnr:.3f} dB, from step {result.best_step} "
         f"of {result.steps}"

@@ -71,7 +71,7 @@ def evaluate(
       pairs: the benchmark.
       save_images: a folder; each result is written there as BENCHMARK/NAME.png.
       label: what the progress bar calls the upscaler.
-      progress: show a bar, which goes away when done.
+      progress: show a bar on a terminal; it goes away when done.
 
     Raises:
       InputError: the benchmark is empty, an image is too small, a result has the wrong size or
@@ -86,9 +86,9 @@ def evaluate(
         TimeRemainingColumn(),
     )
     per_image = []
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, disable=not progress
-    ) as bar:
+    console = Console(stderr=True)
+    visible = progress and console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=not visible) as bar:
         description = f"{label} on {pairs.name}" if label else pairs.name
         for index in bar.track(range(len(pairs)), description=description):
             name = pairs.names[index]

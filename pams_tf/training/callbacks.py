@@ -113,19 +113,26 @@ class TrainingLog(keras.callbacks.Callback):
 
 
 class StepProgress:
-    """A progress bar over all steps of a run, with the losses beside it."""
+    """A progress bar over all steps of a run on a terminal; plain lines in a log file.
+
+    Args:
+      title: in front of the bar.
+      steps, start_step: of the run.
+      visible: False for silence.
+    """
 
     def __init__(self, title: str, steps: int, start_step: int, visible: bool) -> None:
+        self._visible = visible
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[note]}"),
-            disable=not visible,
+            TextColumn("{task.fields[note]}", markup=False),
         )
+        self._bar.disable = not (visible and self._bar.console.is_terminal)
         self._task = self._bar.add_task(title, total=steps, completed=start_step, note="")
-        self._title = title
+        self._steps = steps
 
     def __enter__(self) -> "StepProgress":
         self._bar.start()
@@ -138,7 +145,8 @@ class StepProgress:
         note = "  ".join(f"{key} {value:.4g}" for key, value in logs.items())
         self._bar.update(self._task, completed=step, note=note)
 
-    def print(self, line: str) -> None:
-        """A line that stays above the bar."""
-        if not self._bar.disable:
-            self._bar.console.print(line, highlight=False)
+    def validated(self, step: int, psnr: float) -> None:
+        """A line about one checkpoint; it stays above the bar."""
+        if self._visible:
+            line = f"step {step} of {self._steps}: validation {psnr:.3f} dB"
+            self._bar.console.print(line, highlight=False, soft_wrap=True)

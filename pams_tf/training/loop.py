@@ -51,7 +51,7 @@ def fit(
       validate: gives the validation PSNR of `network` as it is.
       prepare: runs once before step 0 (calibration); its effect is in the first checkpoint.
       quantizers: whose alphas are logged.
-      progress: show a progress bar.
+      progress: show a bar on a terminal, lines elsewhere.
 
     Raises:
       InputError: the loss diverged, or a file cannot be written; the newest checkpoint is good.
@@ -69,7 +69,7 @@ def fit(
     step = state["step"]
     losses = ("loss", "l1", "skt") if quantizers else ("loss",)
     with StepProgress(run.path.name, settings.steps, step, progress) as bar:
-        bar.print(f"step {step}: validation {state['psnr']:.3f} dB")
+        bar.validated(step, state["psnr"])
         log = TrainingLog(run, quantizers, trainee.optimizer, losses, step, settings.log_every, bar)
         while step < settings.steps:
             length = min(settings.checkpoint_every, settings.steps - step)
@@ -83,7 +83,7 @@ def fit(
             )
             step += length
             state |= {"step": step, "psnr": validate()}
-            bar.print(f"step {step}: validation {state['psnr']:.3f} dB")
+            bar.validated(step, state["psnr"])
             log.write({"valid_psnr": state["psnr"]})
             better = state["psnr"] > state["best_psnr"]
             if better:
