@@ -130,7 +130,11 @@ function notes(
       "The output differs from the host's: these times are those of a wrong result.",
     !steady && "The last run gave another output than the first: the results are not steady.",
     requested !== actual && `${requested} was asked for, but it ran on ${actual}.`,
-    requested === actual && !full && `${actual} runs only a part of this network; the rest runs on wasm.`,
+    requested === actual &&
+      !full &&
+      (actual === "wasm"
+        ? "XNNPACK runs only a part of this network; LiteRT's own, slower kernels run the rest."
+        : `${actual} runs only a part of this network; the rest runs on wasm.`),
     clock.runsPerSample > 1 &&
       `The browser's clock ticks in steps of ${step}, too coarse for one run: ` +
         `${clock.runsPerSample} runs were timed together and each value is their mean, so single ` +
