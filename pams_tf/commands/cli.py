@@ -5,12 +5,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from pams_tf.errors import InputError
-from pams_tf.files import write_text
+from pams_tf.files import check_writable, write_text
 
 
 def command_flags() -> flags.FlagValues:
@@ -60,6 +61,8 @@ def run(
         _print_help(program, values, description)
         return 0
     try:
+        if values.json:  # hours of work should not end at a mistyped folder
+            check_writable(Path(values.json).parent)
         result = body()
         if values.json:
             write_text(values.json, json.dumps(result, indent=2) + "\n")

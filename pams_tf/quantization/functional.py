@@ -20,7 +20,9 @@ def levels(bits: int) -> int:
     return 2 ** (bits - 1) - 1
 
 
-def pams(x: Tensor, alpha: Tensor, bits: int, alpha_gradient: str = "eq3") -> Tensor:
+def pams(
+    x: Tensor, alpha: Tensor, bits: int, alpha_gradient: str = "eq3", full_range: bool = False
+) -> Tensor:
     """Quantize to the grid of a learned maximum: s * round(clip(x, -alpha, alpha) / s).
 
     Paper, Eq. 1 and 2, with s = alpha / (2**(bits-1) - 1); rounding is half to even. Example:
@@ -34,9 +36,11 @@ def pams(x: Tensor, alpha: Tensor, bits: int, alpha_gradient: str = "eq3") -> Te
       x: float32, any shape.
       alpha: float32 scalar, positive.
       bits: 2 to 16.
+      full_range: use the lowest code of a signed integer too, -2**(bits-1), as an int8 tensor does
+        that nothing clips: the lower bound is then -(alpha + s), and so is its gradient.
 
     Returns:
-      float32 of x's shape, in [-alpha, alpha].
+      float32 of x's shape, in [-alpha, alpha], or in [-(alpha + s), alpha].
 
     Raises:
       ValueError: bits or alpha_gradient out of range.
@@ -48,15 +52,20 @@ def pams(x: Tensor, alpha: Tensor, bits: int, alpha_gradient: str = "eq3") -> Te
             f"choose one of {', '.join(map(repr, ALPHA_GRADIENTS))}"
         )
 
+    lowest = (n + 1) / n if full_range else 1.0
+
     @tf.custom_gradient
     def quantize(x: Tensor, alpha: Tensor) -> Any:
         scale = alpha / n
-        y = tf.round(tf.clip_by_value(x, -alpha, alpha) / scale) * scale
+        y = tf.round(tf.clip_by_value(x, -lowest * alpha, alpha) / scale) * scale
 
         def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
-            dx = tf.where(tf.abs(x) >= alpha, tf.zeros_like(upstream), upstream)
+            above, below = x >= alpha, x <= -lowest * alpha
+            dx = tf.where(above | below, tf.zeros_like(upstream), upstream)
             # What dx lost is what was clipped; its sign says at which end.
             dalpha = tf.reduce_sum((upstream - dx) * tf.sign(x))
+            if full_range:
+                dalpha -= (lowest - 1.0) * tf.reduce_sum(tf.where(below, upstream, 0.0))
             if alpha_gradient == "rounding":
                 dalpha += tf.reduce_sum(dx * (y - x)) / alpha
             return dx, tf.reshape(dalpha, tf.shape(alpha))

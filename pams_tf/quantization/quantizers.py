@@ -93,11 +93,11 @@ class ActivationQuantizer(keras.layers.Layer):
 class PamsQuantizer(ActivationQuantizer):
     """Parameterized max scale: `functional.pams` with one trainable alpha (paper, Eq. 1 to 4).
 
-    Input and output: float32, any shape with the samples first; output in [-alpha, alpha].
+    Input and output: float32, any shape with the samples first.
 
     Args:
       bits: 2 to 16.
-      alpha_gradient: "eq3" or "rounding", see `functional.pams`.
+      alpha_gradient, full_range: see `functional.pams`.
       initial_alpha: the range before any calibration.
       calibration, beta: see `ActivationQuantizer`.
     """
@@ -107,12 +107,14 @@ class PamsQuantizer(ActivationQuantizer):
         bits: int = 8,
         alpha_gradient: str = "eq3",
         initial_alpha: float = 10.0,
+        full_range: bool = False,
         calibration: str = "ema",
         beta: float = 0.9997,
         **kwargs: Any,
     ) -> None:
         super().__init__(bits=bits, calibration=calibration, beta=beta, **kwargs)
         self.alpha_gradient = alpha_gradient
+        self.full_range = full_range
         self.initial_alpha = initial_alpha
         self.alpha = self.add_weight(
             name="alpha",
@@ -122,13 +124,14 @@ class PamsQuantizer(ActivationQuantizer):
         )
 
     def call(self, x: Any) -> Any:
-        return functional.pams(x, self.alpha, self.bits, self.alpha_gradient)
+        return functional.pams(x, self.alpha, self.bits, self.alpha_gradient, self.full_range)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "alpha_gradient": self.alpha_gradient,
             "initial_alpha": self.initial_alpha,
+            "full_range": self.full_range,
         }
 
 
@@ -171,12 +174,18 @@ def activation_quantizer(
     Ranges of head and tail begin with the largest value seen: trimming the long shortcut or the
     image costs more than a coarser step does, and in a student of scope "body" nothing trains them.
     """
+    bits = recipe.edge_bits if edge else recipe.bits
     settings: dict[str, Any] = {
-        "bits": recipe.edge_bits if edge else recipe.bits,
+        "bits": bits,
         "calibration": "maximum" if edge else "ema",
         "name": name,
     }
+    # Nothing keeps an int8 tensor from its code -128; a network that is to be the copy of an
+    # integer file has it too. Narrower grids are clipped, and the paper's scope is the paper's.
+    full_range = recipe.scope == "all" and bits == 8
     makers = {
-        "pams": lambda: PamsQuantizer(alpha_gradient=recipe.alpha_gradient, **settings),
+        "pams": lambda: PamsQuantizer(
+            alpha_gradient=recipe.alpha_gradient, full_range=full_range, **settings
+        ),
     }
     return makers[recipe.method]()

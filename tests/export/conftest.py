@@ -26,7 +26,7 @@ def images():
 def student(images):
     """student("edsr_mobile", scale=2, bits=8, ...): calibrated, with random float weights.
 
-    `headroom` widens the body's ranges: from 1.5 on, no value of these images is clipped there.
+    `headroom` widens the body's ranges; below 1 more is clipped there.
     """
 
     def make(name="edsr_mobile", scale=2, overrides=None, headroom=1.0, **recipe):

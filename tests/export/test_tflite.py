@@ -34,7 +34,7 @@ def assert_same_image(codes, simulated):
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_integer_file_gives_the_simulations_image(student, scale):
-    network = student(scale=scale, scope="all", headroom=1.5)
+    network = student(scale=scale, scope="all")
     codes = tflite_upscaler(convert(network, PICTURE))(picture())
     assert codes.shape == (16 * scale, 20 * scale, 3)
     assert_same_image(codes, keras_upscaler(network)(picture()))
@@ -69,7 +69,7 @@ def test_any_alpha_survives_in_every_bit(student):
 
 def test_one_tensor_at_a_time(student, tensors_of):
     """Each site's codes are the simulation's, found in the file by their scale."""
-    network = student(scope="all", headroom=1.5)
+    network = student(scope="all")
     content = convert(network, PICTURE)
     tensors, output = tensors_of(content, picture())
     sites = quantizers(network)
@@ -139,28 +139,27 @@ def test_edges_are_image_bytes(student, images):
 
 
 def test_res_scale_is_folded(student):
-    network = student(overrides={"res_scale": 0.1}, scope="all", headroom=1.5)
+    network = student(overrides={"res_scale": 0.1}, scope="all")
     content = convert(network, PICTURE)
     assert "MUL" not in inspect(content).operators
     assert_same_image(tflite_upscaler(content)(picture()), keras_upscaler(network)(picture()))
 
 
-def test_below_minus_alpha_int8_has_one_more_code(student, tensors_of):
-    """int8 goes down to -128: a value clipped to -alpha, code -127, may be stored as -128."""
+def test_clipped_values_have_the_same_codes_too(student, tensors_of):
+    """Below -alpha an int8 tensor has one more code, -128, and so has the simulation."""
     network = student(scope="all", headroom=0.7)
     tensors, _ = tensors_of(convert(network, PICTURE), picture())
     site = network.get_layer("block_0_input")
     value = keras.Model(network.inputs[0], site.output)(picture()[None].astype(np.float32))
     scale = np.float32(site.alpha) / np.float32(127)
     codes = next(array for details, array in tensors if details["quantization"] == (scale, 0))
-    simulated = np.rint(np.asarray(value) / scale)
     assert codes.min() == -128
-    assert (simulated[codes == -128] == -127).all()
-    assert_close(codes[codes > -128], simulated[codes > -128])
+    assert codes.max() == 127
+    assert_close(codes, np.rint(np.asarray(value) / scale))
 
 
 def test_rdn(student, tensors_of):
-    network = student("rdn", scope="all", headroom=1.5)
+    network = student("rdn", scope="all")
     content = convert(network, PICTURE)
     assert set(inspect(content).operators) == {
         "CONV_2D", "ADD", "CONCATENATION", "QUANTIZE", "DEPTH_TO_SPACE",

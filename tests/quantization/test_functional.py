@@ -9,11 +9,11 @@ from pams_tf.quantization import functional
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 
 
-def gradients(x, alpha, bits, upstream, alpha_gradient):
+def gradients(x, alpha, bits, upstream, alpha_gradient, full_range=False):
     x, alpha = tf.constant(x), tf.constant(alpha)
     with tf.GradientTape() as tape:
         tape.watch([x, alpha])
-        y = functional.pams(x, alpha, bits, alpha_gradient)
+        y = functional.pams(x, alpha, bits, alpha_gradient, full_range)
     return (y, *tape.gradient(y, [x, alpha], output_gradients=tf.constant(upstream)))
 
 
@@ -79,6 +79,21 @@ def test_pams_gradient_at_the_bounds_is_equation_3():
     _, dx, dalpha = gradients(x, np.float32(1), 8, upstream, "eq3")
     np.testing.assert_array_equal(dx, upstream * [0, 0, 1, 1, 1, 1, 0, 0])
     assert dalpha == -1 - 2 + 64 + 128
+
+
+def test_full_range_is_every_code_of_int8():
+    x = np.linspace(-2, 2, 4001, dtype=np.float32)
+    y, dx, _ = (np.asarray(v) for v in gradients(x, np.float32(1), 8, np.ones_like(x), "eq3", True))
+    codes = np.rint(y * 127)
+    np.testing.assert_array_equal(codes, np.clip(np.rint(x.astype(np.float64) * 127), -128, 127))
+    np.testing.assert_array_equal(dx, (x > -np.float32(128 / 127)) & (x < 1))
+
+
+def test_full_range_gradient_to_alpha_is_that_of_the_bound():
+    x = np.array([-2.0, -1.5, 0.5, 1.5], np.float32)
+    upstream = np.array([1, 2, 4, 8], np.float32)
+    *_, dalpha = gradients(x, np.float32(1), 4, upstream, "eq3", True)
+    np.testing.assert_allclose(dalpha, -8 / 7 * (1 + 2) + 8, rtol=1e-6)
 
 
 def test_rounding_gradient_is_the_derivative_of_the_grid():
