@@ -11,5 +11,5 @@ make --no-print-directory -C ../.. web
 node node_modules/typescript/bin/tsc
 node tests/unit.mjs
 reason=$(./tools.sh chromium 2>&1) || skip "the tests of mobile/web in a browser ($reason)"
-../../.venv/bin/python tests/make_models.py build/fixtures
+TF_CPP_MIN_LOG_LEVEL=2 ../../.venv/bin/python tests/make_models.py build/fixtures
 node --test --test-reporter=spec tests/browser.test.mjs

@@ -7,22 +7,19 @@ Beside each integer model lies what LiteRT in Python makes of a whole picture, w
 to equal in tiles, byte by byte.
 """
 
+import base64
 import json
 import sys
+import zlib
 from pathlib import Path
 
-import numpy as np
-
-from pams_tf.commands.cli import load_tensorflow
-
-load_tensorflow()
-
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pams_tf import export, models
-from pams_tf.data.images import read_image, write_image
 from pams_tf.data.datasets import sample
+from pams_tf.data.images import read_image, write_image
 from pams_tf.evaluation.upscalers import tflite_upscaler
 from pams_tf.export.card import Description, model_card
 from pams_tf.recipe import QuantizationRecipe
@@ -86,9 +83,6 @@ def tiny(recipe: QuantizationRecipe, photograph: np.ndarray) -> bytes:
 
 def tampered(card: dict) -> dict:
     """The card with three codes of its reference changed: no device can equal it."""
-    import base64
-    import zlib
-
     codes = bytearray(zlib.decompress(base64.b64decode(card["reference"]["output"])))
     for at in (5, 500, 5000):
         codes[at] ^= 1

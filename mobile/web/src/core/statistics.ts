@@ -68,9 +68,11 @@ export function clockStep(now: () => number, spanMs = 30): number {
   return step;
 }
 
+const FEWEST_FOR_A_TREND = 20;
+
 /** p50 of the last quarter of the time over p50 of the first: 1.2 is 20 % slower at the end. */
 export function slowdown(samples: readonly { at: number; ms: number }[]): number | null {
-  if (samples.length < 8) return null;
+  if (samples.length < FEWEST_FOR_A_TREND) return null;
   const start = samples[0]!.at;
   const length = samples[samples.length - 1]!.at - start;
   const ms = (from: number, to: number) =>

@@ -76,21 +76,18 @@ export class Models {
     const { card } = this.chosen;
     const { psnr, set } = card.quality ?? {};
     byId("model-facts").textContent = [
-      [
-        card.input ? `${card.input.shape[2]}×${card.input.shape[1]} pixels in` : null,
-        card.scale ? `×${card.scale}` : null,
-        bitsOf(card),
-        card.bytes ? bytes(card.bytes) : null,
-        psnr === undefined ? null : `${digits(psnr)} dB on ${set}`,
-      ]
-        .filter(Boolean)
-        .join(", "),
-      card.made ? capital(card.made) : "Your own file; nothing else is known of it.",
-      card.reference ? "" : "No reference to check its output against.",
+      card.input ? `${card.input.shape[2]}×${card.input.shape[1]} pixels in` : null,
+      card.scale ? `×${card.scale}` : null,
+      bitsOf(card),
+      card.bytes ? bytes(card.bytes) : null,
+      psnr === undefined ? null : `${digits(psnr)} dB on ${set}`,
+      card.reference ? null : "no reference to check its output against",
     ]
-      .filter(Boolean)
-      .join(". ")
-      .replace(/\.\./g, ".");
+      .filter((fact) => fact !== null)
+      .join(", ");
+    byId("model-made").textContent = card.made
+      ? capital(card.made)
+      : "Your own file; its JSON does not tell.";
     this.onChange();
   }
 

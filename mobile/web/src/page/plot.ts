@@ -18,6 +18,7 @@ export function plot(series: Series[]): SVGSVGElement {
   // One unit is about one pixel, so that the letters keep their size on a small screen.
   const width = Math.min(Math.max(window.innerWidth - 54, 260), 760);
   const root = node("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img" }) as SVGSVGElement;
+  root.style.maxWidth = `${width}px`;
   const medians = shown.map(({ samples }) => quantile(samples.map(({ ms }) => ms), 0.5));
   const label = shown.map(({ name }, i) => `${name}: median ${duration(medians[i]!)}`).join("; ");
   root.append(text("title", `Latency over the runs. ${label}`));

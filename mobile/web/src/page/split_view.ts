@@ -26,6 +26,8 @@ export class SplitView {
   private top = 0;
   /** Where the line is, as a share of the frame's width. */
   private divider = 0.5;
+  /** Nobody has zoomed or moved it yet, so it is fitted anew when the frame changes its size. */
+  private fitted = true;
 
   constructor() {
     this.range.addEventListener("input", () => this.divide(Number(this.range.value) / 100));
@@ -39,7 +41,7 @@ export class SplitView {
     for (const kind of ["pointerup", "pointercancel"] as const) {
       this.frame.addEventListener(kind, ({ pointerId }) => this.pointers.delete(pointerId));
     }
-    window.addEventListener("resize", () => this.place());
+    window.addEventListener("resize", () => (this.fitted ? this.fit() : this.place()));
   }
 
   /** Make room for pictures of this size; they are empty then. */
@@ -61,6 +63,7 @@ export class SplitView {
     this.zoom = this.fitting();
     this.left = (clientWidth - width * this.zoom) / 2;
     this.top = (clientHeight - height * this.zoom) / 2;
+    this.fitted = true;
     this.place();
   }
 
@@ -76,12 +79,14 @@ export class SplitView {
     this.left = fixed.x - ((fixed.x - this.left) * next) / this.zoom;
     this.top = fixed.y - ((fixed.y - this.top) * next) / this.zoom;
     this.zoom = next;
+    this.fitted = false;
     this.place();
   }
 
   private pan(dx: number, dy: number): void {
     this.left += dx;
     this.top += dy;
+    this.fitted = false;
     this.place();
   }
 

@@ -62,5 +62,5 @@ test("slowdown compares the last quarter of the time with the first", () => {
   assert.equal(slowdown(steady), 1);
   const throttled = steady.map(({ at }) => ({ at, ms: at > 250 ? 15 : 10 }));
   assert.equal(slowdown(throttled), 1.5);
-  assert.equal(slowdown(steady.slice(0, 7)), null);
+  assert.equal(slowdown(steady.slice(0, 19)), null);
 });
