@@ -61,11 +61,13 @@ def main() -> int:
 
 
 def build(out: Path, steps: int) -> None:
-    """Write every file with its card, `index.json` with their order, and the built-in picture."""
+    """Write every file with its card, `index.json` with the cards less their references (a list
+    that a page can read at once), and the built-in picture.
+    """
     from pams_tf.data.images import write_image
 
     picture = photograph()
-    names = []
+    index = []
     for network in NETWORKS:
         model, origin = float_network(network, steps)
         for kind, recipe in KINDS.items():
@@ -75,9 +77,9 @@ def build(out: Path, steps: int) -> None:
             with atomic_write(out / f"{name}.tflite") as file:
                 file.write(content)
             write_text(out / f"{name}.json", json.dumps(card, indent=2) + "\n")
-            names.append(name)
+            index.append({key: card[key] for key in card if key != "reference"})
             print(f"{name}: {len(content):,} bytes, {card['quality']['psnr']} dB", flush=True)
-    write_text(out / "index.json", json.dumps(names, indent=2) + "\n")
+    write_text(out / "index.json", json.dumps(index, indent=2) + "\n")
     write_image(out / "sample.png", picture)
 
 

@@ -6,8 +6,11 @@ import type { Picture } from "./tiling.js";
 
 export interface ModelSource {
   card: ModelCard;
-  /** A file of the page, fetched by the worker, or the user's own. */
-  content: { url: string } | { bytes: Uint8Array<ArrayBuffer> };
+  /**
+   * The user's own file; or one of the page, fetched by the worker with its whole card: the page
+   * itself has read the list of cards, which leaves the references out to be small.
+   */
+  content: { url: string; cardUrl: string } | { bytes: Uint8Array<ArrayBuffer> };
 }
 
 export interface Engine {

@@ -26,15 +26,10 @@ export class Models {
 
   /** Read the list that the build put beside the page. */
   async load(): Promise<void> {
-    const names = (await (await fetched("models/index.json")).json()) as string[];
-    const cards = await Promise.all(
-      names.map(async (name) => {
-        const text = await (await fetched(`models/${name}.json`)).text();
-        return parseSidecar(text, `${name}.json`, `${name}.tflite`);
-      }),
-    );
+    const list = (await (await fetched("models/index.json")).json()) as { file: string }[];
+    const cards = list.map((card) => parseSidecar(JSON.stringify(card), "index.json", card.file));
     const group = element("optgroup", { label: "Of the project" });
-    cards.forEach((card) => this.put(group, card, { url: `models/${card.file}` }));
+    cards.forEach((card) => this.put(group, card, at(card.file)));
     this.select.append(group);
     this.changed();
   }
@@ -73,7 +68,7 @@ export class Models {
 
   private changed(): void {
     say(this.error, null);
-    const { card } = this.chosen;
+    const { card, content } = this.chosen;
     const { psnr, set } = card.quality ?? {};
     byId("model-facts").textContent = [
       card.input ? `${card.input.shape[2]}×${card.input.shape[1]} pixels in` : null,
@@ -81,7 +76,7 @@ export class Models {
       bitsOf(card),
       card.bytes ? bytes(card.bytes) : null,
       psnr === undefined ? null : `${digits(psnr)} dB on ${set}`,
-      card.reference ? null : "no reference to check its output against",
+      "bytes" in content && !card.reference ? "no reference to check its output against" : null,
     ]
       .filter((fact) => fact !== null)
       .join(", ");
@@ -143,6 +138,10 @@ async function fetched(path: string): Promise<Response> {
   const response = await fetch(path);
   if (!response.ok) throw new Error(`${path} is missing on the server (${response.status}); build the page again.`);
   return response;
+}
+
+function at(file: string): ModelSource["content"] {
+  return { url: `models/${file}`, cardUrl: `models/${stem(file)}.json` };
 }
 
 function capital(text: string): string {

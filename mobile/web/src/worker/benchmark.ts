@@ -3,7 +3,7 @@
 import { clockError, clockStep, quantile, runsPerSample } from "../core/statistics.js";
 import type { Measured, Request, Sample } from "../core/protocol.js";
 import { checkOutput, referenceInput, sameCodes } from "./check.js";
-import { open, type Report } from "./session.js";
+import { open, wholeCard, type Report } from "./session.js";
 
 const WARM_UP_RUNS = 3;
 const WARM_UP_MS = 1000;
@@ -16,7 +16,7 @@ type Wanted = Extract<Request, { kind: "benchmark" }>;
 
 export async function benchmark(request: Wanted, report: Report): Promise<Measured> {
   const { runtime, model, facts, times } = await open(request.model, request.engine, report);
-  const { card } = request.model;
+  const card = await wholeCard(request.model);
   const input = await referenceInput(model, card);
 
   report({ kind: "stage", stage: "first run" });

@@ -8,7 +8,7 @@ import type { Checked, Reply, Request } from "../core/protocol.js";
 import { benchmark } from "./benchmark.js";
 import { checkOutput, referenceInput } from "./check.js";
 import { reason } from "./runtime.js";
-import { open, type Report } from "./session.js";
+import { open, wholeCard, type Report } from "./session.js";
 import { upscale } from "./upscale.js";
 
 const send = (reply: Reply, transfer: Transferable[] = []) =>
@@ -28,7 +28,7 @@ async function answer(request: Request) {
 
 async function check(request: Extract<Request, { kind: "check" }>): Promise<Checked> {
   const { model, facts } = await open(request.model, request.engine, report);
-  const { card } = request.model;
+  const card = await wholeCard(request.model);
   report({ kind: "stage", stage: "first run" });
   model.write(await referenceInput(model, card));
   await model.run();

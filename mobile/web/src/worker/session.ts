@@ -1,6 +1,6 @@
 /** Runtime and model, opened with the clock running, for whatever the page asked. */
 
-import { InputError } from "../core/card.js";
+import { InputError, parseSidecar, type ModelCard } from "../core/card.js";
 import { checkModelFile } from "../core/model_file.js";
 import type { Engine, ModelFacts, ModelSource, Progress } from "../core/protocol.js";
 import { Runtime, type Model } from "./runtime.js";
@@ -47,14 +47,25 @@ export async function open(source: ModelSource, engine: Engine, report: Report):
 
 async function read({ card, content }: ModelSource): Promise<Uint8Array<ArrayBuffer>> {
   if ("bytes" in content) return content.bytes;
+  return new Uint8Array(await (await fetched(content.url, card.file)).arrayBuffer());
+}
+
+/** The card with its reference, if it has one. */
+export async function wholeCard({ card, content }: ModelSource): Promise<ModelCard> {
+  if ("bytes" in content) return card;
+  const name = content.cardUrl.split("/").at(-1)!;
+  return parseSidecar(await (await fetched(content.cardUrl, name)).text(), name, card.file);
+}
+
+async function fetched(url: string, name: string): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(content.url);
+    response = await fetch(url);
   } catch {
-    throw new InputError(`${card.file} cannot be fetched: the page is offline and never had it.`);
+    throw new InputError(`${name} cannot be fetched: the page is offline and never had it.`);
   }
   if (!response.ok) {
-    throw new InputError(`${card.file} cannot be fetched: the server says ${response.status}.`);
+    throw new InputError(`${name} cannot be fetched: the server says ${response.status}.`);
   }
-  return new Uint8Array(await response.arrayBuffer());
+  return response;
 }
