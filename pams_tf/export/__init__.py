@@ -2,6 +2,14 @@
 
 from pams_tf.export.card import model_card
 from pams_tf.export.inspection import inspect
-from pams_tf.export.tflite import convert, convert_float, whole_network
+from pams_tf.export.tflite import convert, whole_network
+from pams_tf.export.variants import convert_float, convert_ptq
 
-__all__ = ["convert", "convert_float", "inspect", "model_card", "whole_network"]
+__all__ = [
+    "convert",
+    "convert_float",
+    "convert_ptq",
+    "inspect",
+    "model_card",
+    "whole_network",
+]

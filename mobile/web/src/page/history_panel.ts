@@ -75,9 +75,12 @@ export class HistoryPanel {
       "tr",
       {},
       element("td", {}, box),
-      element("td", {}, when.toLocaleString([], { dateStyle: "short", timeStyle: "short" })),
-      element("td", {}, modelLabel(result)),
-      element("td", {}, engineText(result)),
+      element(
+        "td",
+        {},
+        modelLabel(result),
+        element("small", {}, `${when.toLocaleString([], { dateStyle: "short", timeStyle: "short" })}, ${engineText(result)}`),
+      ),
       element("td", {}, duration(result.latency_ms.p50)),
       checkCell(result),
     );
