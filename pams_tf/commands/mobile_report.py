@@ -3,7 +3,7 @@
 Example: pams-mobile-report --results results/ --out report
 
 The results are the JSON files that the benchmark app in mobile/web saves ("Save as JSON"). In
---out: report.md, the whole table, and report.png, medians and p99 by model. Files that are no
+--out: report.md, the whole table, and report.png, medians and p90 by model. Files that are no
 results are named and skipped; the exit status is 1 then, and everything else is still written.
 """
 
@@ -59,7 +59,7 @@ def _report(skipped: list[str]) -> dict[str, Any]:
     write_text(out / "report.md", device_results.markdown(results))
     device_results.draw(out / "report.png", results)
     for model, rows in device_results.short_rows(results).items():
-        print_table(model, device_results.SHORT_COLUMNS, rows)
+        print_table(f"{model}, milliseconds", device_results.SHORT_COLUMNS, rows)
     print(f"All columns: {out / 'report.md'}\nThe plot:    {out / 'report.png'}")
     return {
         "results": [dataclasses.asdict(result) for result in results],

@@ -107,6 +107,20 @@ def test_models_together_fastest_first_wrong_last_duplicates_once(save):
     assert [row[0] for row in tables["edsr_mobile_x4_8bit"]] == ["fast", "slow", "wrong"]
 
 
+def test_the_short_table_fits_into_a_terminal(save):
+    entry = result(
+        device__name="A phone with a very long name, Android 16, Chrome 150",
+        accelerator__threads=8,
+        accelerator__fully_accelerated=False,
+        check__comparison=None,
+        latency_ms__p50=12345.6,
+        latency_ms__p99=23456.7,
+    )
+    ((row,),) = device_results.short_rows(device_results.read_results(save(entry))).values()
+    assert row[1:] == ["wasm x8 (part)", "12,346", "23,457", "300", "unchecked"]
+    assert sum(map(len, row)) + 3 * len(row) + 1 <= 80
+
+
 def test_markdown_has_every_column_and_survives_bars_in_names(save):
     ordered = device_results.read_results(save(result(device__name="A | B")))
     head, rule, row = device_results.markdown(ordered).splitlines()
