@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
 import test from "node:test";
 import { parseSidecar } from "../../src/core/card.js";
 import { checkModelFile, unpack } from "../../src/core/model_file.js";
+
+// Node 18 has the browser's cryptography, but not under the browser's name.
+if (!globalThis.crypto) Object.assign(globalThis, { crypto: webcrypto });
 
 const RECIPE = { method: "pams", bits: 8, scope: "all", per_channel: false, alpha_gradient: "eq3", edge_bits: 8 };
 const TENSOR = { shape: [1, 16, 16, 3], dtype: "int8", scale: 1, zero_point: -128 };
