@@ -89,10 +89,10 @@ class TiledUpscaler(AnySizeUpscaler):
     EDSR-mobile, 133 for RDN. A smaller one is faster and shows near the cuts.
 
     An image that is shorter than a tile along an axis is given to the graph in its own size there.
-    A graph that holds its size in constants (TRANSPOSE_CONV, RESHAPE) cannot take it: then the
-    image is mirrored beyond its lower and right border to fill the tile. The network sees a
-    mirror there where it would have seen zeros, so pixels within its receptive field of these two
-    borders differ from those of the whole image in one piece; all others are the same.
+    A graph that holds its size in constants, as RESHAPE does, cannot take it: then the image is
+    mirrored beyond its lower and right border to fill the tile. The network sees a mirror there
+    where it would have seen zeros, so pixels within its receptive field of these two borders differ
+    from those of the whole image in one piece; all others are the same.
 
     Args:
       source: a .tflite file of float32, int8 or uint8 images, or its content. A file that leaves
@@ -139,7 +139,7 @@ class TiledUpscaler(AnySizeUpscaler):
             return False
         try:
             self._interpreter.resize(height, width)
-            # A constant output size stays what it was, without an error.
+            # A constant output size could stay what it was, without an error.
             result = tuple(map(int, self._interpreter.output["shape"][1:3]))
             fits = result == (height * self.scale, width * self.scale)
         except InputError:
