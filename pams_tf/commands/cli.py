@@ -5,12 +5,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from pams_tf.errors import InputError
-from pams_tf.files import write_text
+from pams_tf.files import check_writable, write_text
 
 
 class Incomplete(Exception):  # noqa: N818 - no error of the program
@@ -73,6 +74,8 @@ def run(
         return 0
     failure = None
     try:
+        if values.json:  # hours of work should not end at a mistyped folder
+            check_writable(Path(values.json).parent)
         try:
             result = body()
         except Incomplete as incomplete:

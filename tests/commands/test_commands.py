@@ -166,6 +166,7 @@ def test_every_tool_is_a_console_command():
         (("import_weights", "--source=a.npz", "--out=x.h5"), 1, "must end in .keras"),
         (("demo", "--picture=monalisa"), 1, "choose one of astronaut"),
         (("demo", "--out=file/below"), 1, "cannot write"),
+        (("evaluate", "--model=bicubic", "--json=file/below.json"), 1, "cannot write"),
     ],
 )
 def test_bad_input_is_one_clear_line(arguments, status, message, capsys):
