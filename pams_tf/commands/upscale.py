@@ -214,6 +214,7 @@ def _bar(pictures: int) -> "Progress":
         console=console,
         transient=True,
         disable=not console.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),  # lines meant for a file or a pipe go there
     )
     bar.add_task("", total=pictures)
     return bar

@@ -15,9 +15,8 @@ from pams_tf.data.pictures import Picture
 from pams_tf.errors import InputError
 from pams_tf.evaluation.benchmark import Upscaler
 from pams_tf.evaluation.interpreter import ImageInterpreter
-from pams_tf.evaluation.upscalers import bicubic, keras_upscaler
+from pams_tf.evaluation.upscalers import bicubic, keras_upscaler, model_file
 from pams_tf.export.receptive_field import receptive_field_radius
-from pams_tf.runs import RunFolder
 
 Progress = Callable[[int, int], None]
 """Called after each tile with the number of tiles done and of all."""
@@ -166,24 +165,14 @@ def load_any_size(
     Raises:
       InputError: `spec` is none of these, cannot be loaded, or enlarges by another factor.
     """
-    path = Path(spec)
-    if str(spec) == "bicubic":
+    path = model_file(spec)
+    if path is None:
         factor = scale or 4
         return AnySizeUpscaler(
             bicubic(factor), name="bicubic", scale=factor, tile=BICUBIC_TILE, halo=BICUBIC_HALO
         )
-    if path.is_dir():
-        upscaler = _of_keras(RunFolder(path).network(), halo)
-    elif path.suffix == ".tflite":
-        upscaler = TiledUpscaler(path, halo, num_threads)
-    elif path.suffix == ".keras":
-        upscaler = _of_keras(path, halo)
-    else:
-        reason = "is of another kind" if path.exists() else "does not exist"
-        raise InputError(
-            f"the model {str(spec)!r} {reason}; give a run folder, a .keras file, a .tflite file, "
-            "or bicubic"
-        )
+    is_file = path.suffix == ".tflite"
+    upscaler = TiledUpscaler(path, halo, num_threads) if is_file else _of_keras(path, halo)
     if scale not in (None, upscaler.scale):
         raise InputError(
             f"{spec} enlarges x{upscaler.scale}, not x{scale}; leave --scale out, or give a model "
