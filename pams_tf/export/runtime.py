@@ -71,11 +71,13 @@ class AnySizeUpscaler:
         least = 2 * self.halo + LEAST_INNER
         for length, side in zip(image.shape, self.tile, strict=False):
             if length > side < least:
+                largest = (side - LEAST_INNER) // 2
+                smaller = f", or give a halo of at most {largest}, which shows at the cuts"
                 raise InputError(
                     f"{self.name} takes {self.tile[0]}x{self.tile[1]}, too small for tiles of an "
                     f"image of {image.shape[0]}x{image.shape[1]}: a halo of {self.halo} pixels "
-                    f"needs {least}; export it with --input_size {least}x{least} or more, or give "
-                    f"a halo of at most {(side - LEAST_INNER) // 2}, which shows at the cuts"
+                    f"needs {least}; export it with --input_size {least}x{least} or more"
+                    f"{smaller if largest >= 0 else ''}"
                 )
         return _in_tiles(self._upscaler, image, self.scale, self.tile, self.halo, progress)
 
@@ -171,8 +173,10 @@ def load_any_size(
         return AnySizeUpscaler(
             bicubic(factor), name="bicubic", scale=factor, tile=BICUBIC_TILE, halo=BICUBIC_HALO
         )
-    is_file = path.suffix == ".tflite"
-    upscaler = TiledUpscaler(path, halo, num_threads) if is_file else _of_keras(path, halo)
+    if path.suffix == ".tflite":
+        upscaler: AnySizeUpscaler = TiledUpscaler(path, halo, num_threads)
+    else:
+        upscaler = _of_keras(path, halo)
     if scale not in (None, upscaler.scale):
         raise InputError(
             f"{spec} enlarges x{upscaler.scale}, not x{scale}; leave --scale out, or give a model "

@@ -293,6 +293,12 @@ def test_a_file_too_small_for_its_halo(student, tmp_path):
     assert tiled(photo(23, 50)).shape == (46, 100, 3)
 
 
+def test_a_file_too_small_for_any_tile():
+    tiled = TiledUpscaler(file_of(small_network, 7, 16), halo=0)
+    with pytest.raises(InputError, match="export it with --input_size 8x8 or more$"):
+        tiled(photo(8, 8))
+
+
 @pytest.mark.parametrize("halo", [-1, 1.5, True])
 def test_no_halo_at_all(halo):
     with pytest.raises(InputError, match=f"halo={halo} is not possible"):
