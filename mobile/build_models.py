@@ -31,15 +31,18 @@ KINDS = {
 }
 
 
-def halo(network: str, recipe: QuantizationRecipe | None) -> int:
+def halo(content: bytes, recipe: QuantizationRecipe | None) -> int:
     """LR pixels that tiles share; measure_halo.py shows what other widths would give.
 
-    EDSR-mobile looks 14 pixels far, so 16 are exact. EDSR-baseline looks 37 pixels far, which
-    would leave a seventh of each tile; at 8 bits 16 pixels leave differences that nobody sees,
-    and coarser grids, which carry small differences further, get 24.
+    What the network can see, up to a limit: EDSR-mobile looks 14 pixels far, and its tiles equal
+    the whole picture. EDSR-baseline looks 37 pixels far, which would leave a sixth of each tile;
+    at 8 bits 16 pixels leave differences that nobody sees, and coarser grids, which carry small
+    differences further, get 24.
     """
+    from pams_tf.export.receptive_field import receptive_field_radius
+
     coarse = recipe is not None and recipe.bits < 8
-    return 24 if network == "edsr_baseline" and coarse else 16
+    return min(receptive_field_radius(content), 24 if coarse else 16)
 
 
 def main() -> int:
@@ -217,7 +220,7 @@ def card_of(
         network=network,
         recipe=recipe,
         made=made,
-        halo=halo(network, recipe),
+        halo=halo(content, recipe),
         quality={
             "set": "3 built-in photographs",
             "psnr": round(result.psnr, 2),

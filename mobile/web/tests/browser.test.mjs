@@ -297,7 +297,7 @@ test("a photograph of 12 megapixels is enlarged in bounded memory, and the page 
   await page.waitForFunction(() => /^tile [5-9] of \d+/.test(document.querySelector("#look-stage").textContent));
   assert.equal(await page.isVisible("#look-cancel"), true);
   await enlarged();
-  assert.match(await text("#look-facts"), /^4000×3000 in .* 88 tiles of 128×128 on wasm$/);
+  assert.match(await text("#look-facts"), /^4000×3000 in .* 80 tiles of 128×128 on wasm$/);
   const [longest, heap] = await page.evaluate(() => {
     clearInterval(window.ticking);
     return [window.longest, performance.memory.usedJSHeapSize];
