@@ -23,22 +23,25 @@ let [server, browser, context, page, address] = [];
 const requests = [];
 const complaints = [];
 
-before(async () => {
-  [SHOTS, DOWNLOADS].forEach((folder) => mkdirSync(folder, { recursive: true }));
-  server = await serve(join(HERE, "../dist"), { headers: false });
-  address = `http://localhost:${server.address().port}/`;
-  browser = await chromium.launch({
+const launch = (...flags) =>
+  chromium.launch({
     executablePath: browserPath,
     args: [
       "--no-sandbox",
-      "--disable-gpu",
       "--disable-quic",
       "--no-first-run",
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...flags,
     ],
   });
+
+before(async () => {
+  [SHOTS, DOWNLOADS].forEach((folder) => mkdirSync(folder, { recursive: true }));
+  server = await serve(join(HERE, "../dist"), { headers: false });
+  address = `http://localhost:${server.address().port}/`;
+  browser = await launch("--disable-gpu");
   context = await browser.newContext({ viewport: PHONE });
   context.setDefaultTimeout(MINUTE);
   context.on("request", (request) => requests.push(request.url()));
@@ -430,6 +433,29 @@ test("WebGPU is offered where the browser has it, and otherwise says why not", a
     adapter,
   );
   if (!adapter) assert.match(await text("#accelerator [value=webgpu]"), /not in this browser/);
+});
+
+test("on WebGPU (drawn by the CPU here) it runs, and is held against the host as well", async (t) => {
+  const other = await launch("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader");
+  const page = await (await other.newContext()).newPage();
+  try {
+    await page.goto(address);
+    if (!(await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter())))) {
+      return t.skip("this browser has no software adapter for WebGPU");
+    }
+    await page.waitForSelector("#model option", { state: "attached" });
+    await page.setInputFiles("#own", ["tiny_8bit.tflite", "tiny_8bit.json"].map(fixture));
+    await page.selectOption("#accelerator", "webgpu");
+    await page.selectOption("#seconds", "2");
+    await page.click("#benchmark-start");
+    await page.waitForSelector("#benchmark-result article", { timeout: 2 * MINUTE });
+    assert.match(await page.inputValue("#benchmark-result textarea"), /\| webgpu \| p50 /);
+    const verdict = await page.textContent("#benchmark-result .verdict");
+    // A GPU computes integer files in floating point: equal, or off by little and then marked.
+    assert.match(verdict, /0 of 12,288 codes differ|Wrong result: [\d,]+ of 12,288 codes differ, by [1-4] at most/);
+  } finally {
+    await other.close();
+  }
 });
 
 test("nothing overflows at 360 pixels or on a desktop, light or dark", async () => {

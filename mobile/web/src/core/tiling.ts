@@ -1,9 +1,10 @@
 /**
  * Which windows of a picture a network of fixed input size has to see.
  *
- * Windows overlap by a halo, whose results are thrown away: near its border a window lacks the
- * neighbours that the whole picture has, and seams would show. At the picture's own border a window
- * is moved inside, so that it ends where the picture ends, as in the whole picture.
+ * Windows overlap, and of each only what lies a halo away from its cuts is kept: near its border a
+ * window lacks the neighbours that the whole picture has, and seams would show. Windows are as few
+ * as the halo allows and evenly spread, so that halos are as wide as they can be; the first and the
+ * last end where the picture ends, and see there what the whole picture has.
  */
 
 export interface Step {
@@ -28,12 +29,18 @@ export function planSide(length: number, window: number, halo: number): Step[] {
   if (!(halo >= 0 && 2 * halo < window)) {
     throw new RangeError(`a halo of ${halo} leaves nothing of a window of ${window} pixels`);
   }
+  const rest = Math.max(0, length - window);
+  const last = Math.ceil(rest / (window - 2 * halo));
+  const start = (index: number) => (last === 0 ? 0 : Math.round((index * rest) / last));
+  // Two windows are cut in the middle of what they share.
+  const cut = (index: number) => Math.floor((start(index) + start(index - 1) + window) / 2);
   const steps: Step[] = [];
-  for (let from = 0; from < length; ) {
-    const start = Math.max(0, Math.min(from - halo, length - window));
-    const to = start + window >= length ? length : start + window - halo;
-    steps.push({ start, from, to });
-    from = to;
+  for (let index = 0; index <= last; index++) {
+    steps.push({
+      start: start(index),
+      from: index === 0 ? 0 : cut(index),
+      to: index === last ? length : cut(index + 1),
+    });
   }
   return steps;
 }
