@@ -12,6 +12,10 @@ const CACHE = `pams-${VERSION}`;
 
 worker.addEventListener("install", (event) => event.waitUntil(store()));
 worker.addEventListener("activate", (event) => event.waitUntil(takeOver()));
+// A newer version waits until no tab shows the old one, or until somebody at the page asks for it.
+worker.addEventListener("message", (event) => {
+  if (event.data === "take over") void worker.skipWaiting();
+});
 worker.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method === "GET" && request.url.startsWith(worker.registration.scope)) {

@@ -3,7 +3,7 @@
 // Needs dist/ (make web) and build/fixtures (tests/make_models.py). CHROMIUM names another browser.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -12,6 +12,7 @@ import { serve } from "../serve.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const FIXTURES = join(HERE, "../build/fixtures");
+const SITE = join(HERE, "../build/site");
 const SHOTS = join(HERE, "../build/screenshots");
 const DOWNLOADS = join(HERE, "../build/downloads");
 const MINUTE = 60_000;
@@ -39,7 +40,9 @@ const launch = (...flags) =>
 
 before(async () => {
   [SHOTS, DOWNLOADS].forEach((folder) => mkdirSync(folder, { recursive: true }));
-  server = await serve(join(HERE, "../dist"), { headers: false });
+  rmSync(SITE, { recursive: true, force: true });
+  cpSync(join(HERE, "../dist"), SITE, { recursive: true });
+  server = await serve(SITE, { headers: false });
   address = `http://localhost:${server.address().port}/`;
   browser = await launch("--disable-gpu");
   context = await browser.newContext({ viewport: PHONE });
@@ -278,11 +281,11 @@ for (const bits of [8, 4]) {
 test("a photograph of 12 megapixels is enlarged in bounded memory, and the page stays awake", async () => {
   await chooseBuiltIn("edsr_mobile_x4_8bit");
   await page.evaluate(() => {
-    window.longest = 0;
+    window.gaps = [];
     let last = performance.now();
     const tick = () => {
       const now = performance.now();
-      window.longest = Math.max(window.longest, now - last);
+      window.gaps.push(now - last);
       last = now;
     };
     window.ticking = setInterval(tick, 20);
@@ -295,17 +298,19 @@ test("a photograph of 12 megapixels is enlarged in bounded memory, and the page 
     await text("#crop-text"),
     /1000×750 of 4000×3000 becomes 4000×3000\. All of it would be 192 megapixels, more than a browser holds/,
   );
-  await page.evaluate(() => (window.longest = 0)); // reading the file is the browser's own work
+  await page.evaluate(() => (window.gaps = []));
   await page.click("#look-start");
   await page.waitForFunction(() => /^tile [5-9] of \d+/.test(document.querySelector("#look-stage").textContent));
   assert.equal(await page.isVisible("#look-cancel"), true);
   await enlarged();
   assert.match(await text("#look-facts"), /^4000×3000 in .* 80 tiles of 128×128 on wasm$/);
-  const [longest, heap] = await page.evaluate(() => {
+  const [gaps, heap] = await page.evaluate(() => {
     clearInterval(window.ticking);
-    return [window.longest, performance.memory.usedJSHeapSize];
+    return [window.gaps.sort((a, b) => a - b), performance.memory.usedJSHeapSize];
   });
-  assert.ok(longest < 1000, `the page stood still for ${longest} ms`);
+  // The page ticks every 20 ms; a tile takes several times that, and would show if it ran here.
+  const [median, longest] = [gaps[Math.floor(gaps.length / 2)], gaps.at(-1)];
+  assert.ok(median < 40 && longest < 3000, `the page stood still for ${median}, at most ${longest} ms`);
   assert.ok(heap < 200e6, `${heap} bytes of JavaScript`);
 });
 
@@ -451,8 +456,8 @@ test("on WebGPU (drawn by the CPU here) it runs, and is held against the host as
     await page.waitForSelector("#benchmark-result article", { timeout: 2 * MINUTE });
     assert.match(await page.inputValue("#benchmark-result textarea"), /\| webgpu \| p50 /);
     const verdict = await page.textContent("#benchmark-result .verdict");
-    // A GPU computes integer files in floating point: equal, or off by little and then marked.
-    assert.match(verdict, /0 of 12,288 codes differ|Wrong result: [\d,]+ of 12,288 codes differ, by [1-4] at most/);
+    // A GPU computes integer files in floating point: equal, or marked.
+    assert.match(verdict, /equals the host's: 0 of 12,288|Wrong result: [\d,]+ of 12,288 codes differ/);
   } finally {
     await other.close();
   }
@@ -479,6 +484,17 @@ test("nothing overflows at 360 pixels or on a desktop, light or dark", async () 
     }
   }
   await page.setViewportSize(PHONE);
+});
+
+test("a newer version is offered, and taken when asked for", async () => {
+  const html = readFileSync(join(SITE, "index.html"), "utf8");
+  writeFileSync(join(SITE, "index.html"), html.replace("Super-resolution on this device</h1>", "Newer</h1>"));
+  appendFileSync(join(SITE, "service_worker.js"), "\n// newer\n");
+  await page.reload();
+  assert.equal(await text("h1"), "Super-resolution on this device");
+  await page.getByRole("button", { name: "New version: reload" }).click();
+  await page.waitForFunction(() => document.querySelector("h1")?.textContent === "Newer");
+  await loaded();
 });
 
 test("works offline after the first visit", async () => {

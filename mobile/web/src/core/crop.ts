@@ -4,8 +4,8 @@
 export const MOST_OUTPUT_PIXELS = 12_000_000;
 /** Canvases of older phones end here. */
 export const MOST_OUTPUT_SIDE = 8192;
-/** Beyond this the decoded photograph alone would be 400 MB. */
-export const MOST_PHOTO_PIXELS = 100_000_000;
+/** Decoded, such a photograph takes 256 MB for a moment. */
+export const MOST_PHOTO_PIXELS = 64_000_000;
 
 export interface Crop {
   left: number;

@@ -32,10 +32,10 @@ export class CropChooser {
     window.addEventListener("resize", () => this.show());
   }
 
-  open(photo: Photo, scale: number): void {
+  async open(photo: Photo, scale: number): Promise<void> {
+    await photo.drawThumbnail(this.canvas, THUMBNAIL);
     [this.photo, this.scale] = [photo, scale];
     this.center = { x: photo.width / 2, y: photo.height / 2 };
-    photo.drawThumbnail(this.canvas, THUMBNAIL);
     this.offerSizes();
     this.show();
   }

@@ -64,10 +64,9 @@ export class LookPanel {
     say(this.error, null);
     try {
       const photo = await Photo.open(source);
-      this.photo?.close();
-      this.photo = photo;
       byId("look-source").hidden = false;
-      this.chooser.open(photo, this.models.chosen.card.scale ?? DEFAULT_SCALE);
+      await this.chooser.open(photo, this.models.chosen.card.scale ?? DEFAULT_SCALE);
+      this.photo = photo;
       if (!this.job) this.startButton.disabled = false;
     } catch (failure) {
       say(this.error, (failure as Error).message);
@@ -83,7 +82,7 @@ export class LookPanel {
     const release = await keepAwake();
     try {
       // Reading the pixels can fail for lack of memory; that is told as well.
-      const picture = this.photo.pixels(crop);
+      const picture = await this.photo.pixels(crop);
       this.fileName = `${stem(this.photo.name.split("/").at(-1)!)}_${stem(source.card.file)}.png`;
       this.split.free();
       let began = 0;

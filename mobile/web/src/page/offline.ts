@@ -9,7 +9,7 @@ export async function registerServiceWorker(): Promise<void> {
     return;
   }
   try {
-    await navigator.serviceWorker.register("service_worker.js");
+    offerUpdates(await navigator.serviceWorker.register("service_worker.js"));
   } catch {
     chip("Online only: the browser refused to store the page");
     return;
@@ -20,6 +20,23 @@ export async function registerServiceWorker(): Promise<void> {
   if (self.crossOriginIsolated) return;
   const item = chip("");
   item.append(button("Reload for threads and a fine clock", () => location.reload()));
+}
+
+/** A newer version is stored beside the one in use; say so, and change over when asked to. */
+function offerUpdates(registration: ServiceWorkerRegistration): void {
+  const offer = () => {
+    const { waiting } = registration;
+    if (!waiting || !navigator.serviceWorker.controller) return;
+    const changeOver = () => {
+      navigator.serviceWorker.addEventListener("controllerchange", () => location.reload());
+      waiting.postMessage("take over");
+    };
+    chip("").append(button("New version: reload", changeOver));
+  };
+  offer();
+  registration.addEventListener("updatefound", () => {
+    registration.installing?.addEventListener("statechange", offer, { once: true });
+  });
 }
 
 function chip(text: string): HTMLElement {
