@@ -80,14 +80,19 @@ class Layer:
         return self.grid.codes(self.function(values, training=False))
 
 
-def layers(whole: SuperResolution) -> list[Layer]:
+def layers(whole: SuperResolution, *, integer_bias: bool = False) -> list[Layer]:
     """Cut a network with a quantizer at every site (see `whole_network`) into its layers.
 
     The builder's own text is read once more: each site ends a layer and begins the next as an
     input, so a layer is what an integer file does in one operator or a few. In order of execution;
     the last one is `OUTPUT`.
+
+    Args:
+      whole: the network; it stays as it is.
+      integer_bias: round each bias to whole units of its accumulator, as int32 holds it, instead
+        of leaving it as trained.
     """
-    cut = _Cut(whole)
+    cut = _Cut(whole, integer_bias)
     image = cut.begin(IMAGE, BYTES, 3)
     parts = architecture(whole.preset, whole.scale, whole.overrides)
     output, _ = parts.connect(image, parts.config, whole.scale, cut)
@@ -96,9 +101,10 @@ def layers(whole: SuperResolution) -> list[Layer]:
 
 
 class _Cut(Sites):
-    def __init__(self, whole: SuperResolution) -> None:
+    def __init__(self, whole: SuperResolution, integer_bias: bool) -> None:
         super().__init__(whole.recipe)
         self.layers: list[Layer] = []
+        self._integer_bias = integer_bias
         self._network = whole
         self._grids: dict[str, Grid] = {}
 
@@ -145,16 +151,21 @@ class _Cut(Sites):
         extra = {other.name: other for other in function.layers}
         gain = extra[f"{layer.name}_gain"].scale if f"{layer.name}_gain" in extra else 1.0
         shift = extra[f"{layer.name}_shift"].shift if f"{layer.name}_shift" in extra else 0.0
+        shift = np.asarray(shift, np.float64)
         (source,) = keras.utils.get_source_inputs(layer.input)
         limit = np.asarray(max_abs_range(layer.kernel.value, layer.range_axis), np.float64)
         step = limit / levels(layer.bits)
         bias = np.asarray(layer.bias.value, np.float64) * gain + shift
         unit = np.ravel(step) * gain * float(self._grids[source.name].scale)
         kernel = np.asarray(layer.quantized_kernel())
+        units = np.where(unit > 0, bias / np.where(unit > 0, unit, 1.0), np.inf)
+        if self._integer_bias:
+            rounded = np.where(np.isfinite(units), np.rint(units) * unit, bias)
+            layer.bias.assign((rounded - shift) / gain)
         return Convolution(
             name=layer.name,
             kernel=np.rint(kernel / np.where(step > 0, step, 1.0)).astype(np.int32),
-            bias=np.where(unit > 0, bias / np.where(unit > 0, unit, 1.0), np.inf),
+            bias=units,
         )
 
 

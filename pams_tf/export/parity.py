@@ -4,6 +4,11 @@ Two comparisons of each layer, on whole images. *Given the same codes*: the simu
 layer alone, fed with the codes that the interpreter itself had there, against the codes it made of
 them. *Cumulative*: the simulation from the image on against the interpreter from the image on,
 where a code that differs once makes others differ behind it.
+
+Both are made twice: with each bias rounded to int32, as every integer file must hold it, where
+only the kernels' arithmetic can differ; and with the float biases as they were trained. A bias off
+by b accumulator units of M output codes each changes a share b * M of the codes: 0.1 % or more
+where M is large.
 """
 
 import dataclasses
@@ -22,7 +27,7 @@ from pams_tf.evaluation.interpreter import KERNELS, ImageInterpreter
 from pams_tf.evaluation.metrics import psnr_y
 from pams_tf.export import metadata
 from pams_tf.export.inspection import FileInfo, inspect
-from pams_tf.export.layers import BYTES, IMAGE, OUTPUT, layers
+from pams_tf.export.layers import BYTES, IMAGE, OUTPUT, Layer, layers
 from pams_tf.export.matching import Match, check_weights, match
 from pams_tf.models import SuperResolution
 from pams_tf.training.checkpoints import transfer_weights
@@ -45,8 +50,9 @@ class LayerParity:
       site: the site at its end.
       operators: what computes it in the file, such as "CONV_2D".
       codes: how many were compared.
-      given_codes: the layer alone, from the interpreter's own codes.
-      cumulative: everything from the image to here.
+      given_codes: the layer alone, from the interpreter's own codes, with int32 biases.
+      cumulative: everything from the image to here, with int32 biases.
+      given_codes_trained_bias, cumulative_trained_bias: the same with the biases as trained.
     """
 
     site: str
@@ -54,6 +60,8 @@ class LayerParity:
     codes: int
     given_codes: Difference
     cumulative: Difference
+    given_codes_trained_bias: Difference
+    cumulative_trained_bias: Difference
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +97,7 @@ class Parity:
       bits: of the recipe.
       benchmark, images: what was compared on.
       weights: kernel codes compared, all of them equal.
-      psnr: of the simulation, mean PSNR-Y against HR, dB.
+      psnr: of the network as trained, mean PSNR-Y against HR, dB.
       kernels: each set of kernels that ran.
       absent: sets of kernels that could not run the file -> why.
     """
@@ -156,7 +164,8 @@ def compare(
     try:
         known = metadata.read(content)
         whole = simulation(student, known)
-        matches = match(layers(whole), info, (known or {}).get("sites"))
+        trained = layers(whole)
+        matches = match(layers(whole, integer_bias=True), info, (known or {}).get("sites"))
         compared = check_weights(matches, info)
     except InputError as error:
         raise InputError(f"{path}: the network in it is not the run's: {error}") from error
@@ -168,19 +177,18 @@ def compare(
             absent[name] = str(error)
     if not interpreters:
         raise InputError(f"{path}: no kernels can run it; {next(iter(absent.values()))}")
-    tallies = {name: _Tally(matches) for name in interpreters}
+    tallies = {name: _Tally(matches, trained) for name in interpreters}
     simulated = []
     for index in range(len(pairs)):
         low, high = pairs.load(index)
-        codes = {IMAGE: BYTES.codes(low[None])}
-        for found in matches:
-            codes[found.layer.site] = found.layer(codes)
-        simulated.append(psnr_y(_image(codes[OUTPUT]), high, pairs.scale))
+        codes = _run([found.layer for found in matches], low)
+        as_trained = _run(trained, low)
+        simulated.append(psnr_y(_image(as_trained[OUTPUT]), high, pairs.scale))
         for name, interpreter in interpreters.items():
             interpreter.resize(*low.shape[:2])
             interpreter.set_image(low)
             interpreter.invoke()
-            tallies[name].add(interpreter, low, codes)
+            tallies[name].add(interpreter, codes, as_trained)
             tallies[name].psnr.append(psnr_y(interpreter.image(), high, pairs.scale))
     assert student.recipe is not None
     return Parity(
@@ -238,41 +246,49 @@ def simulation(student: SuperResolution, known: Mapping[str, Any] | None) -> Sup
 class _Tally:
     """Counts over the images, for one set of kernels."""
 
-    def __init__(self, matches: Sequence[Match]) -> None:
+    def __init__(self, matches: Sequence[Match], trained: Sequence[Layer]) -> None:
         self.psnr: list[float] = []
         self._matches = matches
+        self._trained = trained
         self._codes = [0] * len(matches)
-        # For each layer: codes that differ and the largest difference, alone and cumulative.
-        self._alone = [(0, 0)] * len(matches)
-        self._cumulative = [(0, 0)] * len(matches)
+        # A layer's four comparisons, in the order of `LayerParity`: codes that differ, and the
+        # largest difference.
+        self._counts = np.zeros((len(matches), 4, 2), np.int64)
 
     def add(
-        self, interpreter: ImageInterpreter, low: np.ndarray, simulated: dict[str, np.ndarray]
+        self,
+        interpreter: ImageInterpreter,
+        simulated: dict[str, np.ndarray],
+        as_trained: dict[str, np.ndarray],
     ) -> None:
         codes = {IMAGE: simulated[IMAGE]}
-        for index, found in enumerate(self._matches):
+        for index, (found, trained) in enumerate(zip(self._matches, self._trained, strict=True)):
             site = found.layer.site
             if site == OUTPUT:
                 codes[site] = BYTES.codes(interpreter.image()[None])
             else:
                 codes[site] = interpreter.codes(found.tensor)
             self._codes[index] += codes[site].size
-            self._alone[index] = _count(self._alone[index], codes[site], found.layer(codes))
-            self._cumulative[index] = _count(self._cumulative[index], codes[site], simulated[site])
+            alone = found.layer(codes)
+            alone_trained = trained(codes) if trained.convolutions else alone
+            comparisons = (alone, simulated[site], alone_trained, as_trained[site])
+            for counts, expected in zip(self._counts[index], comparisons, strict=True):
+                difference = np.abs(codes[site].astype(np.int16) - expected)
+                counts[0] += np.count_nonzero(difference)
+                counts[1] = max(counts[1], difference.max())
 
     def result(self, kernels: str, note: str) -> KernelParity:
         return KernelParity(
             kernels=kernels,
             layers=tuple(
                 LayerParity(
-                    site=found.layer.site,
-                    operators="+".join(op.name for op in found.operators),
-                    codes=count,
-                    given_codes=Difference(alone[0] / count, alone[1]),
-                    cumulative=Difference(cumulative[0] / count, cumulative[1]),
+                    found.layer.site,
+                    "+".join(operator.name for operator in found.operators),
+                    size,
+                    *(Difference(int(share) / size, int(most)) for share, most in counts),
                 )
-                for found, count, alone, cumulative in zip(
-                    self._matches, self._codes, self._alone, self._cumulative, strict=True
+                for found, size, counts in zip(
+                    self._matches, self._codes, self._counts, strict=True
                 )
             ),
             psnr=float(np.mean(self.psnr)),
@@ -280,9 +296,12 @@ class _Tally:
         )
 
 
-def _count(before: tuple[int, int], codes: np.ndarray, expected: np.ndarray) -> tuple[int, int]:
-    difference = np.abs(codes.astype(np.int16) - expected)
-    return before[0] + int(np.count_nonzero(difference)), max(before[1], int(difference.max()))
+def _run(parts: Sequence[Layer], low: np.ndarray) -> dict[str, np.ndarray]:
+    """The simulation from the image on: the codes of every site."""
+    codes = {IMAGE: BYTES.codes(low[None])}
+    for layer in parts:
+        codes[layer.site] = layer(codes)
+    return codes
 
 
 def _image(codes: np.ndarray) -> np.ndarray:
