@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from pams_tf.models.blocks import ChannelShift
+from pams_tf.models.blocks import ChannelShift, DepthToSpace
 from pams_tf.quantization import QuantConv2D, RangeQuantizer, activation_quantizer
 from pams_tf.recipe import QuantizationRecipe
 
@@ -80,6 +80,10 @@ class Sites:
         if relu:
             x = keras.layers.ReLU(name=f"{name}_relu")(x)
         return x
+
+    def depth_to_space(self, x: Any, scale: int, name: str) -> Any:
+        """(N, H, W, s*s*C) -> (N, s*H, s*W, C), moving values and changing none."""
+        return DepthToSpace(scale, name=name)(x)
 
     def shifted_image(self, x: Any, shift: Sequence[float], name: str) -> Any:
         """An image in [0, 255] with a constant added to each channel.

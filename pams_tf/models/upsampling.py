@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pams_tf.models.blocks import DepthToSpace
 from pams_tf.models.sites import Sites
 
 STEPS = {2: (2,), 3: (3,), 4: (2, 2)}
@@ -19,6 +18,6 @@ def upsampler(
     for i, step in enumerate(STEPS[scale]):
         x = sites.convolution(x, features * step**2, 3, f"upsample_{i}", edge=True)
         x = sites.activation(x, f"upsample_{i}_output", edge=True)
-        x = DepthToSpace(step, name=f"upsample_{i}_shuffle")(x)
+        x = sites.depth_to_space(x, step, f"upsample_{i}_shuffle")
     # Float32 under every policy: bfloat16 would round the image to 8 significant bits.
     return sites.convolution(x, 3, 3, "tail", edge=True, shift=shift, dtype="float32")

@@ -14,6 +14,7 @@ from pams_tf.data.pipeline import training_batch, training_dataset
 from pams_tf.evaluation.benchmark import evaluate
 from pams_tf.evaluation.figures import alpha_curves
 from pams_tf.evaluation.upscalers import keras_upscaler
+from pams_tf.files import check_writable
 from pams_tf.models import SuperResolution
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.runs import RunFolder
@@ -33,6 +34,7 @@ def train(settings: TrainingSettings, run: RunFolder, *, progress: bool = False)
     Raises:
       InputError: unusable settings, images or folder; a diverged loss.
     """
+    check_writable(run.path.parent)
     keras.utils.set_random_seed(settings.seed)
     keras.config.set_dtype_policy(settings.precision)
     try:
@@ -72,6 +74,7 @@ def finetune(
     Raises:
       InputError: unusable settings, teacher, images or folder; a diverged loss.
     """
+    check_writable(run.path.parent)
     keras.utils.set_random_seed(settings.seed)
     student = models.build(settings.model, settings.scale, recipe, **settings.overrides)
     teacher = load_teacher(settings.teacher, settings.model, settings.scale, settings.overrides)
