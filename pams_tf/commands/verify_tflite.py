@@ -21,9 +21,7 @@ from pams_tf.files import check_writable, write_text
 
 FLAGS = cli.command_flags()
 flags.DEFINE_string("run", None, "The run folder.", required=True, flag_values=FLAGS)
-flags.DEFINE_string(
-    "tflite", None, "The file exported from it.", required=True, flag_values=FLAGS
-)
+flags.DEFINE_string("tflite", None, "The file exported from it.", required=True, flag_values=FLAGS)
 flags.DEFINE_string(
     "images",
     None,

@@ -9,7 +9,6 @@ import numpy as np
 
 from pams_tf.errors import InputError
 
-
 KERNELS = {
     "xnnpack": "AUTO",
     "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",

@@ -78,7 +78,8 @@ def read(content: bytes) -> dict[str, Any] | None:
     """What `embed` wrote; None for a file without it.
 
     Raises:
-      InputError: no TensorFlow Lite file, or metadata of this name that is not a JSON object.
+      InputError: no TensorFlow Lite file, or metadata of this name that is not what `describe`
+        makes.
     """
     data = inspect(content).metadata.get(NAME)
     if data is None:
@@ -87,8 +88,13 @@ def read(content: bytes) -> dict[str, Any] | None:
         fields = json.loads(data)
     except ValueError as error:
         raise InputError(f"the file's {NAME!r} metadata is not JSON ({error})") from None
-    if not isinstance(fields, dict):
-        raise InputError(f"the file's {NAME!r} metadata is not a JSON object: {fields!r}")
+    try:
+        sites = fields["sites"].values()
+        understood = all(site["alpha"] > 0 and site["scale"] > 0 for site in sites)
+    except (AttributeError, KeyError, TypeError):
+        understood = False
+    if not understood:
+        raise InputError(f"the file's {NAME!r} metadata has no 'sites' with their alpha and scale")
     return fields
 
 

@@ -10,6 +10,11 @@ from pams_tf.export.parity import Difference, KernelParity, Parity, Tolerance
 from pams_tf.files import atomic_write
 
 _LEAST = 1e-7  # where a logarithmic axis shows 0
+_CURVES = (
+    ("cumulative, from the image on", "cumulative", "#56B4E9"),
+    ("given the same codes, biases as trained", "given_codes_trained_bias", "#E69F00"),
+    ("given the same codes", "given_codes", "#009E73"),
+)
 
 
 def markdown(parity: Parity, tolerance: Tolerance, failures: Sequence[str]) -> str:
@@ -56,19 +61,13 @@ def picture(path: str | os.PathLike[str], parity: Parity, tolerance: Tolerance) 
     grid = figure.subplots(len(panels), 1, squeeze=False)
     for axes, kernels in zip(grid[:, 0], panels, strict=True):
         positions = range(len(kernels.layers))
-        for label, field, style in (
-            ("cumulative, from the image on", "cumulative", {"color": "#56B4E9"}),
-            ("given the same codes, biases as trained", "given_codes_trained_bias", {"color": "#E69F00"}),
-            ("given the same codes", "given_codes", {"color": "#009E73"}),
-        ):  # fmt: skip
+        for label, field, color in _CURVES:
             shares = [max(getattr(layer, field).share, _LEAST) for layer in kernels.layers]
-            axes.plot(positions, shares, marker="o", markersize=4, label=label, **style)
+            axes.plot(positions, shares, marker="o", markersize=4, label=label, color=color)
         axes.axhline(tolerance.share, color="#D55E00", linestyle="--", label="allowed, same codes")
         axes.set_yscale("log")
-        axes.set_ylim(_LEAST / 2, 1.5)
-        axes.yaxis.set_major_formatter(
-            FuncFormatter(lambda share, _: "0" if share <= _LEAST else f"{share:.4%}".rstrip("0%").rstrip(".") + " %")
-        )  # fmt: skip
+        axes.set_ylim(_LEAST / 2, 20)
+        axes.yaxis.set_major_formatter(FuncFormatter(_percent))
         axes.set_xticks(list(positions), [layer.site for layer in kernels.layers], rotation=90)
         axes.tick_params(axis="x", labelsize=8 if len(kernels.layers) < 80 else 5)
         axes.set_title(f"{kernels.kernels}, PSNR-Y {kernels.psnr:.4f} dB", loc="left")
@@ -91,6 +90,10 @@ def _table(kernels: KernelParity) -> list[str]:
             for layer in kernels.layers
         ),
     ]
+
+
+def _percent(share: float, _: int) -> str:
+    return "0" if share <= _LEAST else f"{100 * share:.4f}".rstrip("0").rstrip(".") + " %"
 
 
 def _text(difference: Difference) -> str:
