@@ -224,6 +224,13 @@ def simulation(student: SuperResolution, known: Mapping[str, Any] | None) -> Sup
         ):
             if known.get(key) != mine:
                 raise InputError(f"its {key} is {known.get(key)!r}, the run's {mine!r}")
+        for quantizer in quantizers(student):
+            mine = float(quantizer.alpha)
+            claimed = known["sites"].get(quantizer.name, {}).get("alpha")
+            if claimed != mine:
+                raise InputError(
+                    f"its range of {quantizer.name} is {claimed!r}, the run's {mine!r}"
+                )
     if recipe.scope == "all":
         return student
     whole = models.build(
