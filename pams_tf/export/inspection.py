@@ -44,10 +44,10 @@ class TensorInfo:
         """
         if self.dtype not in ("int4", "int8", "int32") or not self.data:
             raise InputError(f"tensor {self.name!r} ({self.dtype}) holds no integer constant")
-        codes = np.frombuffer(self.data, np.int32 if self.dtype == "int32" else np.int8)
+        codes: Any = np.frombuffer(self.data, np.int32 if self.dtype == "int32" else np.int8)
         if self.dtype == "int4":  # two a byte, the first one low; the shifts extend the sign
-            codes = np.stack([np.left_shift(codes, 4) >> 4, codes >> 4], axis=-1).reshape(-1)
-            codes = codes[: math.prod(self.shape)]
+            pairs = [np.right_shift(np.left_shift(codes, 4), 4), np.right_shift(codes, 4)]
+            codes = np.stack(pairs, axis=-1).reshape(-1)[: math.prod(self.shape)]
         if codes.size != math.prod(self.shape):
             raise InputError(f"tensor {self.name!r} holds {codes.size} codes for {self.shape}")
         return codes.reshape(self.shape)

@@ -25,6 +25,7 @@ from pams_tf.data.datasets import ImagePairs
 from pams_tf.errors import InputError
 from pams_tf.evaluation.interpreter import KERNELS, ImageInterpreter
 from pams_tf.evaluation.metrics import psnr_y
+from pams_tf.evaluation.upscalers import keras_upscaler
 from pams_tf.export import metadata
 from pams_tf.export.inspection import FileInfo, inspect
 from pams_tf.export.layers import BYTES, IMAGE, OUTPUT, Layer, layers
@@ -97,7 +98,9 @@ class Parity:
       bits: of the recipe.
       benchmark, images: what was compared on.
       weights: kernel codes compared, all of them equal.
-      psnr: of the network as trained, mean PSNR-Y against HR, dB.
+      student_psnr: of the student as it is, mean PSNR-Y against HR, dB. With scope "body" it is
+        float in head and tail, where the file is not.
+      psnr: of the simulation with a quantizer at every site and the biases as trained.
       kernels: each set of kernels that ran.
       absent: sets of kernels that could not run the file -> why.
     """
@@ -107,6 +110,7 @@ class Parity:
     benchmark: str
     images: int
     weights: int
+    student_psnr: float
     psnr: float
     kernels: tuple[KernelParity, ...]
     absent: Mapping[str, str]
@@ -178,11 +182,13 @@ def compare(
     if not interpreters:
         raise InputError(f"{path}: no kernels can run it; {next(iter(absent.values()))}")
     tallies = {name: _Tally(matches, trained) for name in interpreters}
-    simulated = []
+    upscaler = keras_upscaler(student)
+    simulated, students = [], []
     for index in range(len(pairs)):
         low, high = pairs.load(index)
         codes = _run([found.layer for found in matches], low)
         as_trained = _run(trained, low)
+        students.append(psnr_y(upscaler(low), high, pairs.scale))
         simulated.append(psnr_y(_image(as_trained[OUTPUT]), high, pairs.scale))
         for name, interpreter in interpreters.items():
             interpreter.resize(*low.shape[:2])
@@ -197,6 +203,7 @@ def compare(
         benchmark=pairs.name,
         images=len(pairs),
         weights=compared,
+        student_psnr=float(np.mean(students)),
         psnr=float(np.mean(simulated)),
         kernels=tuple(tallies[name].result(name, notes[name]) for name in interpreters),
         absent=absent,
@@ -225,11 +232,11 @@ def simulation(student: SuperResolution, known: Mapping[str, Any] | None) -> Sup
             if known.get(key) != mine:
                 raise InputError(f"its {key} is {known.get(key)!r}, the run's {mine!r}")
         for quantizer in quantizers(student):
-            mine = float(quantizer.alpha)
+            alpha = float(quantizer.alpha)
             claimed = known["sites"].get(quantizer.name, {}).get("alpha")
-            if claimed != mine:
+            if claimed != alpha:
                 raise InputError(
-                    f"its range of {quantizer.name} is {claimed!r}, the run's {mine!r}"
+                    f"its range of {quantizer.name} is {claimed!r}, the run's {alpha!r}"
                 )
     if recipe.scope == "all":
         return student
