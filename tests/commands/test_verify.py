@@ -74,7 +74,7 @@ def test_a_true_copy(capsys):
     assert (xnnpack["kernels"], reference["kernels"]) == ("xnnpack", "reference")
     assert "DEPTH_TO_SPACE declared as version 1" in reference["note"]
     assert abs(xnnpack["psnr"] - report["psnr"]) <= 0.01
-    assert report["student_psnr"] == pytest.approx(report["psnr"])  # scope "all": the same network
+    assert report["student_psnr"] == pytest.approx(report["psnr"], abs=0.01)  # one network
     sites = [layer["site"] for layer in xnnpack["layers"]]
     assert sites[0] == "image"
     assert sites[-1] == "output"
