@@ -55,10 +55,13 @@ def _inspect() -> dict[str, Any]:
         print(line)
     parts = ", ".join(f"{name} {size:,}" for name, size in summary.parts.items() if size)
     print(f"{summary.bytes:,} bytes: {parts}")
-    print(
-        f"{len(summary.operators)} operators, {summary.macs / 1e9:,.3f} GMAC, at least "
-        f"{summary.activation_bytes:,} bytes of tensors alive at once"
-    )
+    costs = "the image's size is open"
+    if summary.macs is not None:
+        costs = (
+            f"{summary.macs / 1e9:,.3f} GMAC, at least {summary.activation_bytes:,} bytes of "
+            "tensors alive at once"
+        )
+    print(f"{len(summary.operators)} operators, {costs}")
     for check in summary.checks:
         state = {True: "kept", False: "BROKEN", None: "unknown"}[check.kept]
         print(f"{state}: {check.promise}{': ' if check.detail else ''}{check.detail}")
@@ -92,7 +95,7 @@ def _about(about: Any) -> list[str]:
 
 
 def _shape(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))
+    return "x".join("?" if size < 0 else str(size) for size in shape)
 
 
 def _number(value: float | None) -> str:

@@ -21,7 +21,8 @@ _OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items(
 class TensorInfo:
     """One tensor: `scales` and `zero_points` are empty without quantization.
 
-    `data` are the bytes of a constant, empty for what is computed.
+    A size that the file leaves open is -1 in `shape`. `data` are the bytes of a constant, empty
+    for what is computed.
     """
 
     name: str
@@ -33,7 +34,7 @@ class TensorInfo:
 
     @property
     def bytes(self) -> int:
-        """Memory it takes: four bits an element count half a byte."""
+        """Memory it takes, if no size is open: four bits an element count half a byte."""
         return math.ceil(math.prod(self.shape) * _BITS.get(self.dtype, 32) / 8)
 
     def codes(self) -> np.ndarray:
@@ -79,6 +80,11 @@ class FileInfo:
     outputs: tuple[int, ...] = ()
     metadata: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
+    @property
+    def edges(self) -> tuple[TensorInfo, ...]:
+        """The tensors that are the file's input and output."""
+        return tuple(self.tensors[index] for index in (*self.inputs, *self.outputs))
+
 
 def inspect(source: bytes | str | os.PathLike[str]) -> FileInfo:
     """Read a .tflite file, by path or by content.
@@ -98,15 +104,23 @@ def inspect(source: bytes | str | os.PathLike[str]) -> FileInfo:
         raise InputError(f"{name}: truncated or corrupt TensorFlow Lite file") from error
 
 
-def check_integer(content: bytes) -> None:
+def check_integer(content: bytes, edges: str = "int8", weights: str = "int8") -> None:
     """Assert that a file computes in integers alone.
 
+    Args:
+      content: of the file.
+      edges: type that its input and output must have; "float32" is allowed there alone.
+      weights: "int4" allows that type too.
+
     Raises:
-      InputError: a tensor is neither int8 nor int32, or an operator is not built in; names it.
+      InputError: a tensor is neither int8 nor int32 (nor what is allowed), or an operator is not
+        built in; names it.
     """
     info = inspect(content)
+    inside = {"int8", "int32"} | ({"int4"} if weights == "int4" else set())
     for tensor in info.tensors:
-        if tensor.dtype not in ("int8", "int32"):
+        allowed = {edges} if tensor in info.edges else inside
+        if tensor.dtype not in allowed:
             raise InputError(
                 f"the file is not fully integer: tensor {tensor.name!r} is {tensor.dtype}"
             )
@@ -168,10 +182,11 @@ def _tensor(tensor: Any, buffers: Any) -> TensorInfo:
     quantization = tensor.quantization
     scales = getattr(quantization, "scale", None)
     zeros = getattr(quantization, "zeroPoint", None)
+    shape = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
     return TensorInfo(
         name=(tensor.name or b"").decode(errors="replace"),
         dtype=_TYPES[tensor.type],
-        shape=tuple(int(size) for size in (() if tensor.shape is None else tensor.shape)),
+        shape=tuple(int(size) for size in (() if shape is None else shape)),
         scales=tuple(np.float32(scale) for scale in (() if scales is None else scales)),
         zero_points=tuple(int(zero) for zero in (() if zeros is None else zeros)),
         data=_data(buffers[tensor.buffer]),

@@ -42,6 +42,10 @@ def match(
     Raises:
       InputError: a site has no tensor in the file.
     """
+    if len(info.inputs) != 1 or len(info.outputs) != 1:
+        raise InputError(
+            f"it has {len(info.inputs)} inputs and {len(info.outputs)} outputs, not one image each"
+        )
     places = {IMAGE: info.inputs[0]}
     producers = {index: operator for operator in info.graph for index in operator.outputs}
     found = []

@@ -28,7 +28,7 @@ class ExportedFile:
     file: Path
     recipe: Path
     bytes: int
-    input_size: tuple[int, int]
+    input_size: tuple[int, int] | None
     operators: dict[str, int]
     alphas: dict[str, float]
 
@@ -38,16 +38,18 @@ class ExportedFile:
 
 def export_run(
     run: RunFolder,
-    input_size: tuple[int, int],
+    input_size: tuple[int, int] | None,
     *,
     out: str | os.PathLike[str] | None = None,
     calibration: str | None = None,
+    edges: str = "int8",
+    weights: str = "int8",
 ) -> ExportedFile:
     """Convert a run's student; see `convert`.
 
     Args:
       run: a finished run of a student.
-      input_size: height and width of the LR image.
+      input_size, edges, weights: as `convert` takes them.
       out: the .tflite file to write; RUN/student_HxW.tflite by default.
       calibration: folder of images for head and tail, in the place of the run's own.
 
@@ -58,8 +60,8 @@ def export_run(
     student = models.load(run.network())
     if student.recipe is None:
         raise InputError(f"{run.path}: a float run; fine-tune a student of it first")
-    height, width = input_size
-    path = Path(out) if out else run.path / f"student_{height}x{width}.tflite"
+    size = "x".join(map(str, input_size)) if input_size else "dynamic"
+    path = Path(out) if out else run.path / f"student_{size}.tflite"
     if path.suffix != ".tflite":
         raise InputError(f"{path}: the file's name must end in .tflite")
     batches = None
@@ -70,7 +72,7 @@ def export_run(
         if calibration:
             chosen = dataclasses.replace(chosen, data=calibration)
         batches = islice(calibration_batches(training_images(chosen), chosen), CALIBRATION_STEPS)
-    content = convert(student, input_size, batches)
+    content = convert(student, input_size, batches, edges=edges, weights=weights)
     # The folder's name alone: where it lies is nobody else's business.
     content = metadata.embed(content, {**(metadata.read(content) or {}), "run": run.path.name})
     with atomic_write(path) as file:

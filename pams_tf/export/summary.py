@@ -29,7 +29,7 @@ class OperatorSummary:
       sites: the sites whose alpha the scale is, by the file's metadata. Several, if they share
         it; none for a fixed range (image bytes) or a file without metadata.
       alpha: the learned range; None where there are no sites.
-      macs: multiplications with addition.
+      macs: multiplications with addition; None if the file leaves the image's size open.
       constants: bytes of its constants.
     """
 
@@ -42,7 +42,7 @@ class OperatorSummary:
     zero_point: int | None
     sites: tuple[str, ...]
     alpha: float | None
-    macs: int
+    macs: int | None
     constants: int
 
 
@@ -62,7 +62,8 @@ class Summary:
     Attributes:
       bytes: of the file.
       parts: the same by what they are: kernels, biases, other constants, metadata, structure.
-      macs: of all operators, at the file's own input size.
+      macs: of all operators, at the file's own input size; None if it leaves that open, as is
+        `activation_bytes`.
       activation_bytes: the least memory the tensors between operators need: the largest sum of
         those alive at once. A runtime's arena is larger by its alignment and scratch buffers.
       about: the metadata that the export embedded; None for another file.
@@ -70,8 +71,8 @@ class Summary:
 
     bytes: int
     parts: Mapping[str, int]
-    macs: int
-    activation_bytes: int
+    macs: int | None
+    activation_bytes: int | None
     operators: tuple[OperatorSummary, ...]
     checks: tuple[Check, ...]
     about: Mapping[str, Any] | None
@@ -91,13 +92,14 @@ def summarize(content: bytes) -> Summary:
     about = metadata.read(content)
     sites = (about or {}).get("sites", {})
     operators = tuple(_operator(operator, info, sites) for operator in info.graph)
+    fixed = not any(-1 in tensor.shape for tensor in info.tensors)
     return Summary(
         bytes=len(content),
         parts=_parts(content, info),
-        macs=sum(operator.macs for operator in operators),
-        activation_bytes=_activation_bytes(info),
+        macs=sum(operator.macs or 0 for operator in operators) if fixed else None,
+        activation_bytes=_activation_bytes(info) if fixed else None,
         operators=operators,
-        checks=_checks(content, sites),
+        checks=_checks(content, info, sites),
         about=about,
     )
 
@@ -127,7 +129,9 @@ def _operator(operator: OperatorInfo, info: FileInfo, sites: Mapping[str, Any]) 
     )
 
 
-def _macs(operator: OperatorInfo, tensors: list[TensorInfo], output: TensorInfo) -> int:
+def _macs(operator: OperatorInfo, tensors: list[TensorInfo], output: TensorInfo) -> int | None:
+    if -1 in output.shape:
+        return None
     if operator.name == "CONV_2D":  # kernel (O, H, W, I)
         return math.prod(output.shape) * math.prod(tensors[1].shape[1:])
     if operator.name == "DEPTHWISE_CONV_2D":  # kernel (1, H, W, C)
@@ -171,8 +175,14 @@ def _activation_bytes(info: FileInfo) -> int:
     return most
 
 
-def _checks(content: bytes, sites: Mapping[str, Any]) -> tuple[Check, ...]:
-    promises = [_check("integers and built-in operators alone", check_integer, content)]
+def _checks(content: bytes, info: FileInfo, sites: Mapping[str, Any]) -> tuple[Check, ...]:
+    # The user's choices at export, read back: what images are at the edges, and stored kernels.
+    edges = {tensor.dtype for tensor in info.edges}
+    edge = edges.pop() if len(edges) == 1 and edges <= {"uint8", "float32"} else "int8"
+    kernels = "int4" if any(tensor.dtype == "int4" for tensor in info.tensors) else "int8"
+    promise = "integers and built-in operators alone"
+    promise += ", but for the images' float32" if edge == "float32" else ""
+    promises = [_check(promise, check_integer, content, edge, kernels)]
     promise = "every alpha is a scale, bit for bit"
     if sites:
         scales = {name: site["scale"] for name, site in sites.items()}

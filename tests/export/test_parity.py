@@ -14,6 +14,7 @@ from pams_tf.export.matching import check_weights, match
 from pams_tf.export.metadata import read
 from pams_tf.export.parity import Tolerance, compare, simulation
 from pams_tf.export.parity_report import markdown, picture
+from pams_tf.export.summary import summarize
 from pams_tf.quantization import QuantConv2D
 
 SIZE = (8, 8)
@@ -86,6 +87,23 @@ def test_a_true_copy_is_one(student, images, pairs, tmp_path, name, recipe):
             layer_size(entry.layers[0].site, network, low.shape)
             for low, _ in (pairs.load(i) for i in range(len(pairs)))
         )
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [(None, {"edges": "uint8"}), (SIZE, {"edges": "float32", "weights": "int4"})],
+)
+def test_other_forms_of_the_file_are_true_copies_too(student, pairs, tmp_path, size, options):
+    network = biased(student(bits=4, scope="all"))
+    file = written(tmp_path / "x.tflite", convert(network, size, **options))
+    parity = compare(network, file, pairs, ["xnnpack"], 1)
+    # XNNPACK leaves int4 convolutions to the builtin kernels, which round in fixed point.
+    tolerance = Tolerance(share=0.05 if "weights" in options else 0.001, psnr=0.05)
+    assert parity.failures(tolerance, "xnnpack") == []
+    assert parity.weights > 5000
+    summary = summarize(file.read_bytes())
+    assert [check.kept for check in summary.checks] == [True, True]
+    assert (summary.macs is None) == (size is None)
 
 
 def layer_size(site, network, shape):
