@@ -1,9 +1,10 @@
 """What is in a .tflite file: tensors with their scales, operators, and the promises kept."""
 
+import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,16 +93,31 @@ def inspect(source: bytes | str | os.PathLike[str]) -> FileInfo:
     Raises:
       InputError: the file is missing, truncated or of another kind.
     """
-    content, name = (
-        (source, "the file") if isinstance(source, bytes) else (_read(Path(source)), str(source))
-    )
-    if content[4:8] != b"TFL3":
-        raise InputError(f"{name}: not a TensorFlow Lite file")
-    try:
-        model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model = read_model(source)
+    with _corruption_named(source):
         return _file(model)
-    except Exception as error:  # flatbuffers raises struct, index and type errors
-        raise InputError(f"{name}: truncated or corrupt TensorFlow Lite file") from error
+
+
+def read_model(source: bytes | str | os.PathLike[str]) -> Any:
+    """A .tflite file, by path or by content, as the schema's `ModelT`.
+
+    Raises:
+      InputError: the file is missing, truncated or of another kind.
+    """
+    content = source if isinstance(source, bytes) else _read(Path(source))
+    if content[4:8] != b"TFL3":
+        raise InputError(f"{_name(source)}: not a TensorFlow Lite file")
+    with _corruption_named(source):
+        return schema.ModelT.InitFromPackedBuf(content, 0)
+
+
+def operator_name(code: Any) -> str:
+    """The built-in name of an operator code of a `ModelT`, or "CUSTOM name"."""
+    # Files from before 2020 hold the code in a byte; newer ones in both.
+    builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+    if builtin == schema.BuiltinOperator.CUSTOM:
+        return f"CUSTOM {(code.customCode or b'').decode(errors='replace')}"
+    return _OPERATORS[builtin]
 
 
 def check_integer(content: bytes, edges: str = "int8", weights: str = "int8") -> None:
@@ -158,7 +174,7 @@ def _file(model: Any) -> FileInfo:
         tensors += [_tensor(tensor, model.buffers) for tensor in subgraph.tensors]
         graph += [
             OperatorInfo(
-                _operator(model.operatorCodes[operator.opcodeIndex]),
+                operator_name(model.operatorCodes[operator.opcodeIndex]),
                 indices(operator.inputs),
                 indices(operator.outputs),
             )
@@ -193,12 +209,16 @@ def _tensor(tensor: Any, buffers: Any) -> TensorInfo:
     )
 
 
-def _operator(code: Any) -> str:
-    # Files from before 2020 hold the code in a byte; newer ones in both.
-    builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
-    if builtin == schema.BuiltinOperator.CUSTOM:
-        return f"CUSTOM {(code.customCode or b'').decode(errors='replace')}"
-    return _OPERATORS[builtin]
+@contextlib.contextmanager
+def _corruption_named(source: bytes | str | os.PathLike[str]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # flatbuffers raises struct, index and type errors
+        raise InputError(f"{_name(source)}: truncated or corrupt TensorFlow Lite file") from error
+
+
+def _name(source: bytes | str | os.PathLike[str]) -> str:
+    return "the file" if isinstance(source, bytes) else str(source)
 
 
 def _read(path: Path) -> bytes:

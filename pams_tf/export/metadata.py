@@ -8,7 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 import pams_tf
 from pams_tf.errors import InputError
-from pams_tf.export.inspection import TensorInfo, inspect
+from pams_tf.export.inspection import TensorInfo, inspect, read_model
 from pams_tf.models import SuperResolution
 from pams_tf.quantization.functional import levels
 from pams_tf.training.distillation import quantizers
@@ -54,8 +54,7 @@ def embed(content: bytes, fields: dict[str, Any]) -> bytes:
     Raises:
       InputError: the content is no TensorFlow Lite file.
     """
-    inspect(content)
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model = read_model(content)
     data = json.dumps(fields, indent=1).encode()
     for entry in model.metadata or ():
         if entry.name == NAME.encode():

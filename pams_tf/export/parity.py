@@ -27,7 +27,7 @@ from pams_tf.evaluation.interpreter import KERNELS, ImageInterpreter
 from pams_tf.evaluation.metrics import psnr_y
 from pams_tf.evaluation.upscalers import keras_upscaler
 from pams_tf.export import metadata
-from pams_tf.export.inspection import FileInfo, inspect
+from pams_tf.export.inspection import FileInfo, inspect, read_model
 from pams_tf.export.layers import BYTES, IMAGE, OUTPUT, Layer, layers
 from pams_tf.export.matching import Match, check_weights, match
 from pams_tf.models import SuperResolution
@@ -343,7 +343,7 @@ def _interpreter(
 
 
 def _older_depth_to_space(content: bytes) -> bytes:
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model = read_model(content)
     for code in model.operatorCodes:
         if code.builtinCode == schema.BuiltinOperator.DEPTH_TO_SPACE:
             code.version = 1
