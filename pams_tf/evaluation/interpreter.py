@@ -110,11 +110,6 @@ class ImageInterpreter:
                 f"{self.name} fails when run ({_first_line(error)}); export it again"
             ) from error
 
-    def codes(self, role: str) -> np.ndarray:
-        """The "input" or "output" tensor as it is, (1, h, w, 3) in its own type."""
-        details = self.input if role == "input" else self.output
-        return self._interpreter.get_tensor(details["index"])
-
     def image(self) -> np.ndarray:
         """The output tensor as a uint8 image (H, W, 3): rounded half to even, clipped."""
         codes = self._interpreter.get_tensor(self.output["index"])[0]

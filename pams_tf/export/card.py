@@ -93,8 +93,8 @@ def model_card(
         "reference": {
             "runtime": f"ai-edge-litert {version('ai-edge-litert')}, XNNPACK",
             "dtype": reference_type.name,
-            "input": _packed(_to_type(model.codes("input"), reference_type)),
-            "output": _packed(_to_type(model.codes("output"), reference_type)),
+            "input": _packed(_to_type(model.codes(model.input["index"]), reference_type)),
+            "output": _packed(_to_type(model.codes(model.output["index"]), reference_type)),
         },
     }
 
