@@ -53,7 +53,7 @@ export function resultView(result: Result): HTMLElement {
       ["wasm memory, peak", bytes(memory.wasm)],
       ["page's JavaScript", memory.javascript === null ? "not told" : bytes(memory.javascript)],
       ["clock step", `${duration(clock.step_ms)}${clock.isolated ? "" : ", not isolated"}`],
-      ["clock error", `at most ${percent(clock.error)}`],
+      ["clock error, most", percent(clock.error)],
       ["cores", device.cores === null ? "not told" : String(device.cores)],
       ["device memory", device.memoryGiB === null ? "not told" : `${device.memoryGiB} GiB`],
       ["GPU", device.gpu ?? "none for WebGPU"],
