@@ -28,6 +28,13 @@ flags.DEFINE_string(
     "Folder of images for the ranges of head and tail. Default: the run's training images.",
     flag_values=FLAGS,
 )
+flags.DEFINE_enum(
+    "target",
+    "cpu",
+    ["cpu", "npu"],
+    "What runs the file. npu: the same codes without DEPTH_TO_SPACE, which accelerators refuse.",
+    flag_values=FLAGS,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +50,11 @@ def _to_tflite() -> dict[str, Any]:
     from pams_tf.runs import RunFolder
 
     exported = export_run(
-        RunFolder(FLAGS.run), input_size, out=FLAGS.out, calibration=FLAGS.calibration
+        RunFolder(FLAGS.run),
+        input_size,
+        out=FLAGS.out,
+        calibration=FLAGS.calibration,
+        target=FLAGS.target,
     )
     print(
         f"{exported.file}: {exported.bytes:,} bytes, fully integer, "

@@ -41,6 +41,7 @@ def export_run(
     *,
     out: str | os.PathLike[str] | None = None,
     calibration: str | None = None,
+    target: str = "cpu",
 ) -> ExportedFile:
     """Convert a run's student; see `convert`.
 
@@ -49,6 +50,7 @@ def export_run(
       input_size: height and width of the LR image.
       out: the .tflite file to write; RUN/student_HxW.tflite by default.
       calibration: folder of images for head and tail, in the place of the run's own.
+      target: "cpu" or "npu", see `convert`.
 
     Raises:
       InputError: no finished student, a recipe that has no integer file, no calibration images,
@@ -69,7 +71,7 @@ def export_run(
         if calibration:
             chosen = dataclasses.replace(chosen, data=calibration)
         batches = islice(calibration_batches(training_images(chosen), chosen), CALIBRATION_STEPS)
-    content = convert(student, input_size, batches)
+    content = convert(student, input_size, batches, target=target)
     with atomic_write(path) as file:
         file.write(content)
     student.recipe.save(path.with_suffix(".json"))

@@ -9,6 +9,7 @@ from pams_tf import models
 from pams_tf.errors import InputError
 from pams_tf.export.graph import IntegerSites
 from pams_tf.export.inspection import check_alphas, check_integer
+from pams_tf.export.npu import NpuSites
 from pams_tf.models import SuperResolution
 from pams_tf.models.registry import architecture
 from pams_tf.quantization.functional import levels
@@ -16,11 +17,15 @@ from pams_tf.training.calibration import calibrate
 from pams_tf.training.checkpoints import transfer_weights
 from pams_tf.training.distillation import quantizers
 
+TARGETS = {"cpu": IntegerSites, "npu": NpuSites}
+
 
 def convert(
     model: SuperResolution,
     input_size: tuple[int, int],
     calibration: Iterable[Any] | None = None,
+    *,
+    target: str = "cpu",
 ) -> bytes:
     """Convert a student to a fully integer TFLite file.
 
@@ -33,6 +38,8 @@ def convert(
       input_size: height and width of the LR image the file takes.
       calibration: for a recipe of scope "body", LR images (N, H, W, 3) float32 in [0, 255] for
         the ranges of head and tail (see `whole_network`); not used for scope "all".
+      target: what runs the file. "npu": the same codes without DEPTH_TO_SPACE, which several
+        accelerators refuse; see `NpuSites`.
 
     Returns:
       The file's content, checked: only int8 and int32 tensors, only built-in operators, every
@@ -40,15 +47,17 @@ def convert(
 
     Raises:
       InputError: no recipe, more than 8 bits, batch normalization, a size that is not positive,
-        or calibration images missing.
+        an unknown target, or calibration images missing.
     """
+    if target not in TARGETS:
+        raise InputError(f"target={target!r} is not possible; choose {' or '.join(TARGETS)}")
     height, width = input_size
     if height < 1 or width < 1:
         raise InputError(f"input size {height}x{width} is not possible; give HEIGHTxWIDTH")
     _check_exportable(model)
     whole = whole_network(model, calibration)
 
-    sites = IntegerSites(whole)
+    sites = TARGETS[target](whole)
     parts = architecture(whole.preset, whole.scale, whole.overrides)
 
     @tf.function(input_signature=[tf.TensorSpec((1, height, width, 3), tf.float32, "lr")])
