@@ -54,7 +54,7 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "preset",
     None,
-    "demo: 60 steps at rate 1e-5 (default without --data); short: 300 steps at 1e-5 (default with "
+    "demo: 60 steps at rate 3e-6 (default without --data); short: 300 steps at 1e-5 (default with "
     "it); paper: 30,000 steps at 1e-4, as in the paper. Flags given beside it win.",
     flag_values=FLAGS,
 )

@@ -19,9 +19,10 @@ class IntegerSites(Sites):
     """Writes each range down as the fake quantization that the converter turns into a scale.
 
     Works on tensors inside a `tf.function`; every weight is a constant, read here, outside it.
+    `weights` is how kernels of 4 bits and less are stored: "int8" or "int4".
     """
 
-    def __init__(self, whole: SuperResolution) -> None:
+    def __init__(self, whole: SuperResolution, weights: str = "int8") -> None:
         super().__init__(whole.recipe)
         self._grids: dict[str, tuple[float, int]] = {}
         self._constants: dict[str, _Convolution] = {}
@@ -39,6 +40,7 @@ class IntegerSites(Sites):
                     bias=np.asarray(layer.bias.value),
                     step=np.asarray(max_abs_range(layer.kernel.value, layer.range_axis))
                     / levels(layer.bits),
+                    storage_bits=4 if weights == "int4" and layer.bits <= 4 else 8,
                 )
 
     def image(self, x: Any) -> Any:
@@ -76,11 +78,12 @@ class IntegerSites(Sites):
 
         def convolve(limit: np.ndarray) -> Any:
             # The gain scales grid and kernel alike, so the codes are those that were trained.
-            kernel = _weights(constants.kernel * gain, limit)
+            kernel = _weights(constants.kernel * gain, limit, constants.storage_bits)
             y = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), tf.constant(bias, tf.float32))
             return tf.nn.relu(y) if relu else y
 
-        limit = (constants.step * (gain * INT8)).astype(np.float32)
+        largest = levels(constants.storage_bits)
+        limit = (constants.step * (gain * largest)).astype(np.float32)
         y = convolve(limit)
         # One float32 step wider: the same codes, but the converter does not merge the two.
         self._again[y.ref()] = lambda: convolve(np.nextafter(limit, np.float32(np.inf)))
@@ -93,7 +96,7 @@ class IntegerSites(Sites):
         # An identity convolution: its int32 bias holds the mean to 1/127 of a grey level, where
         # an int8 constant to add would be off by up to 0.2. Zero padding comes after it, as in
         # the float network, so the head cannot take the mean into its own bias.
-        kernel = _weights(np.eye(3).reshape(1, 1, 3, 3), np.ones(()))
+        kernel = _weights(np.eye(3).reshape(1, 1, 3, 3), np.ones(()), bits=8)
         x = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), tf.constant(shift, tf.float32))
         return tf.quantization.fake_quant_with_min_max_args(x, *self._ranges[name])
 
@@ -105,16 +108,20 @@ class _Convolution:
     kernel: np.ndarray
     bias: np.ndarray
     step: np.ndarray
+    storage_bits: int
 
 
-def _weights(kernel: np.ndarray, limit: np.ndarray) -> Any:
-    """A constant kernel (HWIO) that the converter stores as int8 codes with scale limit / 127."""
+def _weights(kernel: np.ndarray, limit: np.ndarray, bits: int) -> Any:
+    """A constant kernel (HWIO) that the converter stores as codes of `bits`, the largest `limit`.
+
+    `limit` is one number, or one for each output channel.
+    """
     constant = tf.constant(kernel, tf.float32)
     limit = np.asarray(limit, np.float32).reshape(-1)
     if limit.size == 1:
         return tf.quantization.fake_quant_with_min_max_vars(
-            constant, -limit[0], limit[0], narrow_range=True
+            constant, -limit[0], limit[0], num_bits=bits, narrow_range=True
         )
     return tf.quantization.fake_quant_with_min_max_vars_per_channel(
-        constant, -limit, limit, narrow_range=True
+        constant, -limit, limit, num_bits=bits, narrow_range=True
     )

@@ -28,9 +28,13 @@ class TensorInfo:
 
 @dataclasses.dataclass(frozen=True)
 class FileInfo:
-    """A .tflite file: its tensors, and its operators by built-in name, in order of execution."""
+    """A .tflite file: its tensors, and its operators by built-in name, in order of execution.
+
+    `edges` are those of the tensors that are the file's input and output.
+    """
 
     tensors: tuple[TensorInfo, ...]
+    edges: tuple[TensorInfo, ...]
     operators: tuple[str, ...]
 
 
@@ -49,22 +53,32 @@ def inspect(source: bytes | str | os.PathLike[str]) -> FileInfo:
         model = schema.ModelT.InitFromPackedBuf(content, 0)
         graphs = model.subgraphs
         tensors = [_tensor(tensor) for graph in graphs for tensor in graph.tensors]
+        ends = [*graphs[0].inputs, *graphs[0].outputs]
+        edges = [_tensor(graphs[0].tensors[index]) for index in ends]
         codes = model.operatorCodes
         operators = [_operator(codes[op.opcodeIndex]) for g in graphs for op in g.operators]
     except Exception as error:  # flatbuffers raises struct, index and type errors
         raise InputError(f"{name}: truncated or corrupt TensorFlow Lite file") from error
-    return FileInfo(tuple(tensors), tuple(operators))
+    return FileInfo(tuple(tensors), tuple(edges), tuple(operators))
 
 
-def check_integer(content: bytes) -> None:
+def check_integer(content: bytes, edges: str = "int8", weights: str = "int8") -> None:
     """Assert that a file computes in integers alone.
 
+    Args:
+      content: of the file.
+      edges: type that its input and output must have; "float32" is allowed there alone.
+      weights: "int4" allows that type too.
+
     Raises:
-      InputError: a tensor is neither int8 nor int32, or an operator is not built in; names it.
+      InputError: a tensor is neither int8 nor int32 (nor what is allowed), or an operator is not
+        built in; names it.
     """
     info = inspect(content)
+    inside = {"int8", "int32"} | ({"int4"} if weights == "int4" else set())
     for tensor in info.tensors:
-        if tensor.dtype not in ("int8", "int32"):
+        allowed = {edges} if tensor in info.edges else inside
+        if tensor.dtype not in allowed:
             raise InputError(
                 f"the file is not fully integer: tensor {tensor.name!r} is {tensor.dtype}"
             )

@@ -21,8 +21,8 @@ class NpuSites(IntegerSites):
     code, for any s. Arm's compiler places CONV_2D, CONCATENATION and RESHAPE on every Ethos-U.
     """
 
-    def __init__(self, whole: SuperResolution, **settings: Any) -> None:
-        super().__init__(whole, **settings)
+    def __init__(self, whole: SuperResolution, weights: str = "int8") -> None:
+        super().__init__(whole, weights)
         self._rows: dict[Any, Callable[[np.ndarray], Any]] = {}
 
     def convolution(

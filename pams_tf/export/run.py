@@ -27,7 +27,7 @@ class ExportedFile:
     file: Path
     recipe: Path
     bytes: int
-    input_size: tuple[int, int]
+    input_size: tuple[int, int] | None
     operators: dict[str, int]
     alphas: dict[str, float]
 
@@ -37,20 +37,21 @@ class ExportedFile:
 
 def export_run(
     run: RunFolder,
-    input_size: tuple[int, int],
+    input_size: tuple[int, int] | None,
     *,
     out: str | os.PathLike[str] | None = None,
     calibration: str | None = None,
+    edges: str = "int8",
+    weights: str = "int8",
     target: str = "cpu",
 ) -> ExportedFile:
     """Convert a run's student; see `convert`.
 
     Args:
       run: a finished run of a student.
-      input_size: height and width of the LR image.
+      input_size, edges, weights, target: as `convert` takes them.
       out: the .tflite file to write; RUN/student_HxW.tflite by default.
       calibration: folder of images for head and tail, in the place of the run's own.
-      target: "cpu" or "npu", see `convert`.
 
     Raises:
       InputError: no finished student, a recipe that has no integer file, no calibration images,
@@ -59,8 +60,8 @@ def export_run(
     student = models.load(run.network())
     if student.recipe is None:
         raise InputError(f"{run.path}: a float run; fine-tune a student of it first")
-    height, width = input_size
-    path = Path(out) if out else run.path / f"student_{height}x{width}.tflite"
+    size = "x".join(map(str, input_size)) if input_size else "dynamic"
+    path = Path(out) if out else run.path / f"student_{size}.tflite"
     if path.suffix != ".tflite":
         raise InputError(f"{path}: the file's name must end in .tflite")
     batches = None
@@ -71,7 +72,7 @@ def export_run(
         if calibration:
             chosen = dataclasses.replace(chosen, data=calibration)
         batches = islice(calibration_batches(training_images(chosen), chosen), CALIBRATION_STEPS)
-    content = convert(student, input_size, batches, target=target)
+    content = convert(student, input_size, batches, edges=edges, weights=weights, target=target)
     with atomic_write(path) as file:
         file.write(content)
     student.recipe.save(path.with_suffix(".json"))

@@ -17,50 +17,59 @@ from pams_tf.training.calibration import calibrate
 from pams_tf.training.checkpoints import transfer_weights
 from pams_tf.training.distillation import quantizers
 
+EDGES = ("int8", "uint8", "float32")
+WEIGHTS = ("int8", "int4")
 TARGETS = {"cpu": IntegerSites, "npu": NpuSites}
 
 
 def convert(
     model: SuperResolution,
-    input_size: tuple[int, int],
+    input_size: tuple[int, int] | None,
     calibration: Iterable[Any] | None = None,
     *,
+    edges: str = "int8",
+    weights: str = "int8",
     target: str = "cpu",
 ) -> bytes:
     """Convert a student to a fully integer TFLite file.
 
     Each learned alpha becomes the scale alpha / (2**(bits-1) - 1) of an int8 tensor with zero
-    point 0. Image bytes p enter and leave as the int8 code p - 128 (scale 1, zero point -128).
-    Weights are int8 on the recipe's grid, biases int32. No representative dataset, no other range.
+    point 0. Weights lie on the recipe's grid, biases are int32. No representative dataset, no
+    other range.
 
     Args:
       model: a network with a recipe of at most 8 bits.
-      input_size: height and width of the LR image the file takes.
+      input_size: height and width of the LR image the file takes; None leaves both open.
       calibration: for a recipe of scope "body", LR images (N, H, W, 3) float32 in [0, 255] for
         the ranges of head and tail (see `whole_network`); not used for scope "all".
+      edges: what images are in the file's input and output. "int8": byte p is the code p - 128,
+        and nothing but integers in the file; "uint8": bytes as they are; "float32": [0, 255]. The
+        last two cost a QUANTIZE operator at each end.
+      weights: how kernels of 4 bits and less are stored. "int8": fast on every CPU; "int4": half
+        the bytes, for accelerators that take it.
       target: what runs the file. "npu": the same codes without DEPTH_TO_SPACE, which several
         accelerators refuse; see `NpuSites`.
 
     Returns:
-      The file's content, checked: only int8 and int32 tensors, only built-in operators, every
-      alpha found.
+      The file's content, checked: only integer tensors, only built-in operators, every alpha
+      found.
 
     Raises:
       InputError: no recipe, more than 8 bits, batch normalization, a size that is not positive,
-        an unknown target, or calibration images missing.
+        calibration images missing, unknown edges, weights or target, no kernel that fits into
+        int4, or an open size for "npu".
     """
+    spec = input_spec(input_size)
+    _check_exportable(model, edges, weights)
     if target not in TARGETS:
         raise InputError(f"target={target!r} is not possible; choose {' or '.join(TARGETS)}")
-    height, width = input_size
-    if height < 1 or width < 1:
-        raise InputError(f"input size {height}x{width} is not possible; give HEIGHTxWIDTH")
-    _check_exportable(model)
+    if target == "npu" and input_size is None:
+        raise InputError("an NPU takes images of one size; give HEIGHTxWIDTH")
     whole = whole_network(model, calibration)
-
-    sites = TARGETS[target](whole)
+    sites = TARGETS[target](whole, weights)
     parts = architecture(whole.preset, whole.scale, whole.overrides)
 
-    @tf.function(input_signature=[tf.TensorSpec((1, height, width, 3), tf.float32, "lr")])
+    @tf.function(input_signature=[spec])
     def graph(image: Any) -> Any:
         output, _ = parts.connect(sites.image(image), parts.config, whole.scale, sites)
         return sites.image(output)
@@ -69,30 +78,12 @@ def convert(
         [graph.get_concrete_function()], tf.Module()
     )
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
+    converter.inference_input_type = tf.dtypes.as_dtype(edges)
+    converter.inference_output_type = tf.dtypes.as_dtype(edges)
     content = converter.convert()
-    check_integer(content)
+    check_integer(content, edges, weights)
     check_alphas(content, {q.name: float(q.alpha) / levels(q.bits) for q in quantizers(whole)})
     return content
-
-
-def convert_float(model: SuperResolution, input_size: tuple[int, int]) -> bytes:
-    """The same network as a float32 TFLite file, quantizers and all left out, for comparison."""
-    height, width = input_size
-    twin = models.build(model.preset, model.scale, **model.overrides)
-    transfer_weights(model, twin)
-
-    @tf.function(input_signature=[tf.TensorSpec((1, height, width, 3), tf.float32, "lr")])
-    def graph(image: Any) -> Any:
-        return twin(image, training=False)
-
-    # The converter freezes the variables it finds; in a Keras model it does not look for them.
-    holder = tf.Module()
-    holder.frozen = [variable.value for variable in twin.variables]
-    return tf.lite.TFLiteConverter.from_concrete_functions(
-        [graph.get_concrete_function()], holder
-    ).convert()
 
 
 def whole_network(
@@ -122,8 +113,20 @@ def whole_network(
     return whole
 
 
-def _check_exportable(model: SuperResolution) -> None:
+def input_spec(input_size: tuple[int, int] | None) -> tf.TensorSpec:
+    """One LR image (1, H, W, 3); None leaves its size open. InputError for a size below 1."""
+    height, width = input_size or (None, None)
+    if height is not None and width is not None and (height < 1 or width < 1):
+        raise InputError(f"input size {height}x{width} is not possible; give HEIGHTxWIDTH")
+    return tf.TensorSpec((1, height, width, 3), tf.float32, "lr")
+
+
+def _check_exportable(model: SuperResolution, edges: str, weights: str) -> None:
     recipe = model.recipe
+    if edges not in EDGES:
+        raise InputError(f"edges={edges!r} is not possible; choose one of {', '.join(EDGES)}")
+    if weights not in WEIGHTS:
+        raise InputError(f"weights={weights!r} is not possible; choose {' or '.join(WEIGHTS)}")
     if recipe is None:
         raise InputError(
             f"{model.preset} x{model.scale} is a float network without ranges; fine-tune a student "
@@ -133,6 +136,11 @@ def _check_exportable(model: SuperResolution) -> None:
     if widest > 8:
         raise InputError(
             f"a recipe of {widest} bits cannot become an int8 file; 8 bits are the most"
+        )
+    if weights == "int4" and min(recipe.bits, recipe.edge_bits) > 4:
+        raise InputError(
+            f"weights='int4' cannot hold the kernels of a recipe of {recipe.bits} bits; "
+            "fine-tune one of at most 4, or store them as int8"
         )
     if model.overrides.get("batch_norm"):
         raise InputError(

@@ -74,6 +74,8 @@ def test_from_float_training_to_an_evaluated_integer_file(photos, tmp_path, caps
     scales = {t.scales[0] for t in inspect("out/x2.tflite").tensors if len(t.scales) == 1}
     for alpha in exported["alphas"].values():
         assert np.float32(alpha) / np.float32(127) in scales
+    assert command("to_tflite", "--run=runs/student", "--input_size=dynamic", "--edges=uint8") == 0
+    assert inspect("runs/student/student_dynamic.tflite").edges[0].dtype == "uint8"
     results = {}
     for model in ("bicubic", "runs/edsr_mobile_x2", "runs/student", "out/x2.tflite"):
         arguments = ("--benchmark=Set3", f"--benchmark_dir={photos.parent}", "--scale=2")

@@ -46,12 +46,21 @@ def student(images):
 
 @pytest.fixture(scope="session")
 def tensors_of():
-    """tensors_of(content, image uint8) -> [(TensorInfo-like details, codes)], and the output."""
-    from ai_edge_litert.interpreter import Interpreter
+    """tensors_of(content, image uint8) -> [(details, codes)] of int8 tensors, and the output.
 
-    def run(content, image):
+    With xnnpack=False the runtime's own kernels compute, in fixed point.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    def run(content, image, xnnpack=True):
+        kernels = (
+            OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        )
         interpreter = Interpreter(
-            model_content=content, experimental_preserve_all_tensors=True, num_threads=1
+            model_content=content,
+            experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=kernels,
+            num_threads=1,
         )
         interpreter.allocate_tensors()
         (source,) = interpreter.get_input_details()

@@ -8,7 +8,7 @@ import pytest
 
 from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.evaluation.upscalers import keras_upscaler, tflite_upscaler
-from pams_tf.export import convert, convert_float, inspect, whole_network
+from pams_tf.export import convert, convert_float, convert_ptq, inspect, whole_network
 from pams_tf.quantization import QuantConv2D, functional
 from pams_tf.training.distillation import quantizers
 
@@ -130,12 +130,57 @@ def test_eight_bit_edsr_is_nothing_but_its_convolutions(student, images):
     assert {tensor.dtype for tensor in info.tensors} == {"int8", "int32"}
 
 
-def test_edges_are_image_bytes(student, images):
-    info = inspect(convert(student(), PICTURE, [images]))
-    shapes = {(1, 16, 20, 3), (1, 32, 40, 3)}
-    edges = [t for t in info.tensors if t.shape in shapes and t.zero_points == (-128,)]
-    assert {t.shape for t in edges} == shapes
-    assert {t.scales[0] for t in edges} == {np.float32(1)}
+@pytest.mark.parametrize(("edges", "zero"), [("int8", -128), ("uint8", 0), ("float32", None)])
+def test_edges_are_image_bytes(student, images, edges, zero):
+    content = convert(student(), PICTURE, [images], edges=edges)
+    source, target = inspect(content).edges
+    assert (source.shape, target.shape) == ((1, 16, 20, 3), (1, 32, 40, 3))
+    for tensor in (source, target):
+        assert tensor.dtype == edges
+        assert tensor.zero_points == (() if zero is None else (zero,))
+        assert tensor.scales == (() if zero is None else (np.float32(1),))
+    ends = {"int8": 0, "uint8": 2, "float32": 2}[edges]
+    operators = inspect(content).operators
+    assert sum("QUANTIZE" in operator for operator in operators) == ends
+    codes = tflite_upscaler(content)(picture())
+    np.testing.assert_array_equal(
+        codes, tflite_upscaler(convert(student(), PICTURE, [images]))(picture())
+    )
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_int4_weights_are_half_the_bytes_and_the_same_codes(student, images, tensors_of, bits):
+    network = student(bits=bits, overrides={"features": 32})
+    small = convert(network, PICTURE, [images], weights="int4")
+    large = convert(network, PICTURE, [images], weights="int8")
+    kernels = [t for t in inspect(small).tensors if t.dtype == "int4"]
+    assert len(kernels) == 4  # two blocks of two convolutions; head and tail have 8 bits
+    saved = sum(int(np.prod(t.shape)) for t in kernels) // 2
+    assert abs(len(large) - len(small) - saved) < 1000
+    # XNNPACK takes no int4 convolution, so the two are compared under the same kernels.
+    _, expected = tensors_of(large, picture(), xnnpack=False)
+    _, found = tensors_of(small, picture(), xnnpack=False)
+    np.testing.assert_array_equal(found, expected)
+    assert len(np.unique(found)) > 50
+
+
+def test_a_file_of_open_size(student, images):
+    network = student()
+    content = convert(network, None, [images])
+    fixed = tflite_upscaler(convert(network, PICTURE, [images]))
+    np.testing.assert_array_equal(tflite_upscaler(content)(picture()), fixed(picture()))
+
+
+def test_variants_for_comparison(student, images):
+    network = student()
+    whole, half = convert_float(network, PICTURE), convert_float(network, PICTURE, half=True)
+    assert any(t.dtype == "float16" for t in inspect(half).tensors)
+    assert len(half) < len(whole)
+    reference = tflite_upscaler(whole)(picture()).astype(int)
+    assert np.abs(tflite_upscaler(half)(picture()) - reference).max() <= 1
+    ptq = convert_ptq(network, PICTURE, [images])
+    assert {t.dtype for t in inspect(ptq).tensors} == {"int8", "int32"}
+    assert np.abs(tflite_upscaler(ptq)(picture()) - reference).mean() < 10
 
 
 def test_res_scale_is_folded(student):
@@ -228,6 +273,19 @@ def test_what_has_no_integer_file(recipe, overrides, message):
     network = models.build("edsr_mobile", 2, recipe, blocks=1, features=4, **overrides)
     with pytest.raises(InputError, match=message):
         convert(network, PICTURE)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"edges": "int16"}, "edges='int16' is not possible; choose one of int8, uint8, float32"),
+        ({"weights": "int2"}, "weights='int2' is not possible; choose int8 or int4"),
+        ({"weights": "int4"}, "weights='int4' cannot hold the kernels of a recipe of 8 bits"),
+    ],
+)
+def test_impossible_options(student, options, message):
+    with pytest.raises(InputError, match=message):
+        convert(student(scope="all"), PICTURE, **options)
 
 
 @pytest.mark.parametrize("size", [(0, 20), (16, -1)])

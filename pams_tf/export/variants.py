@@ -1,0 +1,81 @@
+"""The same network by other ways, for comparison: float32, float16, and default PTQ."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pams_tf import models
+from pams_tf.export.tflite import input_spec
+from pams_tf.models import SuperResolution
+from pams_tf.training.checkpoints import transfer_weights
+
+
+def convert_float(
+    model: SuperResolution, input_size: tuple[int, int] | None, *, half: bool = False
+) -> bytes:
+    """The network without its quantizers as a float TFLite file; image values in [0, 255].
+
+    Args:
+      model: a float network or a student.
+      input_size: height and width of the LR image; None leaves both open.
+      half: store weights as float16, half the bytes; it computes in float32 on a CPU.
+
+    Raises:
+      InputError: a size that is not positive.
+    """
+    converter = _float_converter(model, input_size)
+    if half:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()
+
+
+def convert_ptq(
+    model: SuperResolution, input_size: tuple[int, int], calibration: Iterable[Any]
+) -> bytes:
+    """The network without its quantizers through TensorFlow Lite's own post-training quantization.
+
+    Full int8 with its defaults: asymmetric activations by min and max, weights per channel.
+
+    Args:
+      model: a float network or a student, whose float weights are used.
+      input_size: height and width of the LR image.
+      calibration: LR images (N, H, W, 3) float32 in [0, 255], of any size; cut or tiled to the
+        input size, because the converter's calibrator runs the graph at that size alone.
+
+    Raises:
+      InputError: a size that is not positive.
+    """
+    converter = _float_converter(model, input_size)
+
+    def images() -> Any:
+        for batch in calibration:
+            for lr in np.asarray(batch):
+                repeats = [
+                    -(-want // have) for want, have in zip(input_size, lr.shape, strict=False)
+                ]
+                tiled = np.tile(lr, (*repeats, 1))[: input_size[0], : input_size[1]]
+                yield [tiled[None].astype(np.float32)]
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = images
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+def _float_converter(model: SuperResolution, input_size: tuple[int, int] | None) -> Any:
+    twin = models.build(model.preset, model.scale, **model.overrides)
+    transfer_weights(model, twin)
+
+    @tf.function(input_signature=[input_spec(input_size)])
+    def graph(image: Any) -> Any:
+        return twin(image, training=False)
+
+    # The converter freezes the variables it finds; in a Keras model it does not look for them.
+    holder = tf.Module()
+    holder.frozen = [variable.value for variable in twin.variables]
+    return tf.lite.TFLiteConverter.from_concrete_functions([graph.get_concrete_function()], holder)
