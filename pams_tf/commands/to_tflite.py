@@ -48,8 +48,9 @@ flags.DEFINE_string(
 flags.DEFINE_enum(
     "target",
     "cpu",
-    ["cpu", "npu"],
-    "What runs the file. npu: the same codes without DEPTH_TO_SPACE, which accelerators refuse.",
+    ["cpu", "npu", "ethos-u85"],
+    "What runs the file. npu: the same codes without DEPTH_TO_SPACE, which accelerators refuse; "
+    "ethos-u85: the form that is fastest there, by Vela's estimate.",
     flag_values=FLAGS,
 )
 

@@ -9,7 +9,7 @@ from pams_tf import models
 from pams_tf.errors import InputError
 from pams_tf.export.graph import IntegerSites
 from pams_tf.export.inspection import check_alphas, check_integer
-from pams_tf.export.npu import NpuSites
+from pams_tf.export.npu import EthosU85Sites, NpuSites
 from pams_tf.models import SuperResolution
 from pams_tf.models.registry import architecture
 from pams_tf.quantization.functional import levels
@@ -19,7 +19,7 @@ from pams_tf.training.distillation import quantizers
 
 EDGES = ("int8", "uint8", "float32")
 WEIGHTS = ("int8", "int4")
-TARGETS = {"cpu": IntegerSites, "npu": NpuSites}
+TARGETS = {"cpu": IntegerSites, "npu": NpuSites, "ethos-u85": EthosU85Sites}
 
 
 def convert(
@@ -48,7 +48,8 @@ def convert(
       weights: how kernels of 4 bits and less are stored. "int8": fast on every CPU; "int4": half
         the bytes, for accelerators that take it.
       target: what runs the file. "npu": the same codes without DEPTH_TO_SPACE, which several
-        accelerators refuse; see `NpuSites`.
+        accelerators refuse; see `NpuSites`. "ethos-u85": the same codes again, in the form
+        that is fastest there; see `EthosU85Sites`.
 
     Returns:
       The file's content, checked: only integer tensors, only built-in operators, every alpha
@@ -57,13 +58,13 @@ def convert(
     Raises:
       InputError: no recipe, more than 8 bits, batch normalization, a size that is not positive,
         calibration images missing, unknown edges, weights or target, no kernel that fits into
-        int4, or an open size for "npu".
+        int4, or an open size for an NPU.
     """
     spec = input_spec(input_size)
     _check_exportable(model, edges, weights)
     if target not in TARGETS:
-        raise InputError(f"target={target!r} is not possible; choose {' or '.join(TARGETS)}")
-    if target == "npu" and input_size is None:
+        raise InputError(f"target={target!r} is not possible; choose one of {', '.join(TARGETS)}")
+    if target != "cpu" and input_size is None:
         raise InputError("an NPU takes images of one size; give HEIGHTxWIDTH")
     whole = whole_network(model, calibration)
     sites = TARGETS[target](whole, weights)

@@ -97,6 +97,10 @@ def place(
             f"{source}: no integer file, and an Ethos-U computes in integers alone; "
             "export it with tools/to_tflite.py"
         )
+    if any(tensor.dtype == "int4" for tensor in info.tensors):
+        raise InputError(
+            f"{source}: Vela takes no int4 kernels; export the file with --weights int8"
+        )
     with tempfile.TemporaryDirectory(prefix="pams_tf_vela_") as folder:
         network = Path(folder, "network.tflite")  # Vela goes by the ending
         shutil.copyfile(source, network)
@@ -135,8 +139,9 @@ def _compile(program: str, network: Path, accelerator: str, name: str) -> None:
     )
     if result.returncode == 0 and network.with_name("network_vela.tflite").exists():
         return
-    lines = result.stderr.strip().splitlines() or result.stdout.strip().splitlines()
-    reason = lines[-1] if lines else f"status {result.returncode}, no message"
+    output = f"{result.stdout}\n{result.stderr}".splitlines()
+    lines = [line for line in output if line.strip() and not line.startswith("Warning")]
+    reason = lines[-1].strip() if lines else f"status {result.returncode}, no message"
     raise InputError(f"{name}: Vela cannot compile it for {accelerator} ({reason})")
 
 

@@ -25,10 +25,10 @@ def vela():
 def file(student, tmp_path):
     """file("npu", ...) -> path of a small exported file; further arguments as `student`."""
 
-    def make(target, *arguments, **settings):
+    def make(target, *arguments, size=(16, 20), weights="int8", **settings):
         path = tmp_path / f"{target}.tflite"
         network = student(*arguments, **{"scope": "all", **settings})
-        path.write_bytes(convert(network, (16, 20), target=target))
+        path.write_bytes(convert(network, size, target=target, weights=weights))
         return path
 
     return make
@@ -48,9 +48,10 @@ def fake(tmp_path):
 
 
 @pytest.mark.parametrize("accelerator", ACCELERATORS)
+@pytest.mark.parametrize("target", ["npu", "ethos-u85"])
 @pytest.mark.parametrize("settings", [{"scale": 2}, {"scale": 3}, {"scale": 4}, {"bits": 4}])
-def test_all_of_edsr_is_on_the_npu(vela, file, accelerator, settings):
-    path = file("npu", **settings)
+def test_all_of_edsr_is_on_the_npu(vela, file, accelerator, target, settings):
+    path = file(target, **settings)
     placement = place(path, accelerator)
     assert placement.cpu == {}
     assert placement.npu == Counter(inspect(path).operators)
@@ -74,6 +75,19 @@ def test_what_stays_on_the_cpu_is_named(vela, file, accelerator):
     assert cpu.macs == npu.macs
     assert npu.cycles < 1.1 * cpu.cycles
     assert npu.as_json()["accelerator"] == accelerator
+
+
+def test_the_form_for_ethos_u85_is_faster_there(vela, file):
+    size = {"overrides": {"blocks": 2, "features": 32}, "size": (90, 160)}
+    npu, own = (place(file(target, **size), "ethos-u85-1024") for target in ("npu", "ethos-u85"))
+    assert own.macs > npu.macs
+    assert own.cycles < 0.9 * npu.cycles
+
+
+def test_int4_kernels(file):
+    path = file("npu", bits=4, edge_bits=4, weights="int4")
+    with pytest.raises(InputError, match="takes no int4 kernels; export the file with --weights"):
+        place(path, "ethos-u55-256", sys.executable)
 
 
 @pytest.mark.slow
