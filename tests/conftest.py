@@ -7,6 +7,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,22 @@ def golden() -> Callable[[str], Golden]:
             return {key: file[key] for key in file.files}
 
     return load
+
+
+@pytest.fixture(scope="session")
+def repacked() -> Callable[[bytes, Callable[[Any], None]], bytes]:
+    """repacked(content, change): a .tflite file after `change(model)`, to break one promise."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    def repack(content: bytes, change: Callable[[Any], None]) -> bytes:
+        model = schema.ModelT.InitFromPackedBuf(content, 0)
+        change(model)
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    return repack
 
 
 @pytest.fixture(autouse=True)

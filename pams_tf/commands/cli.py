@@ -14,6 +14,17 @@ from pams_tf.errors import InputError
 from pams_tf.files import check_writable, write_text
 
 
+class Incomplete(Exception):  # noqa: N818 - no error of the program
+    """Some of the work failed; what was done is the result, written to `--json` all the same.
+
+    The message is one line that says how much failed; the exit status is 1.
+    """
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message)
+        self.result = result
+
+
 def command_flags() -> flags.FlagValues:
     """Flags for one command: its own registry, so that several commands live in one process."""
     values = flags.FlagValues()
@@ -38,8 +49,9 @@ def run(
     `body` imports what is heavy inside itself, TensorFlow through `load_tensorflow`, so that
     `--help` and wrong flags are answered at once.
 
-    Returns 0 on success, 2 for flags that cannot be understood, 1 for input that cannot be used
-    (one line on stderr), 130 after Ctrl-C. Other exceptions are bugs and pass through.
+    Returns 0 on success, 2 for flags that cannot be understood, 1 for input that cannot be used and
+    for `Incomplete` work (one line on stderr), 130 after Ctrl-C. Other exceptions are bugs and pass
+    through.
     """
     arguments = list(sys.argv if argv is None else argv)
     program = os.path.basename(arguments[0])
@@ -60,12 +72,19 @@ def run(
     if values.help:
         _print_help(program, values, description)
         return 0
+    failure = None
     try:
         if values.json:  # hours of work should not end at a mistyped folder
             check_writable(Path(values.json).parent)
-        result = body()
+        try:
+            result = body()
+        except Incomplete as incomplete:
+            result, failure = incomplete.result, incomplete
         if values.json:
             write_text(values.json, json.dumps(result, indent=2) + "\n")
+        if failure:
+            print(f"{program}: {_one_line(failure)}", file=sys.stderr)
+            return 1
     except (InputError, OSError) as error:
         if values.traceback:
             raise

@@ -1,8 +1,11 @@
 """Reading and writing pictures; what cannot be used is refused by name."""
 
+import contextlib
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -11,6 +14,10 @@ from pams_tf.errors import InputError
 from pams_tf.files import atomic_write
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+_LOSSY: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95},
+}
 _GREY_OR_COLOUR = ("1", "L", "P", "RGB")
 _WITH_ALPHA = ("LA", "PA", "RGBA")
 
@@ -21,6 +28,22 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
       InputError: the file is missing, empty, no picture, truncated, CMYK, of more than 8 bits a
         channel, animated or transparent. Names the file and the fix.
+    """
+    path = Path(path)
+    with open_picture(path) as picture:
+        if sixteen_bits(picture):
+            raise InputError(f"{path}: 16 bits a channel; convert it to 8-bit RGB")
+        picture.load()
+        upright = ImageOps.exif_transpose(picture)
+        return np.asarray(_rgb(upright, path))
+
+
+@contextlib.contextmanager
+def open_picture(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """A picture of one frame, not decoded yet; what goes wrong with it in the block is named.
+
+    Raises:
+      InputError: the file is missing, empty, no picture, truncated, too large or animated.
     """
     path = Path(path)
     try:
@@ -34,17 +57,14 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
             # A phone's JPEG may carry a depth or gain map behind the photograph (MPO).
             if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
                 raise InputError(f"{path}: an animation or several pages; save one frame alone")
-            # Pillow drops the lower half of 16-bit colour without a word; only the tiles tell.
-            if any(";16" in str(tile) for tile in getattr(picture, "tile", ())):
-                raise InputError(f"{path}: 16 bits a channel; convert it to 8-bit RGB")
-            picture.load()
-            upright = ImageOps.exif_transpose(picture)
-            return np.asarray(_rgb(upright, path))
+            yield picture
     except UnidentifiedImageError:
         raise InputError(
             f"{path}: not a picture in a known format; give PNG, JPEG, WebP, BMP or TIFF"
         ) from None
-    except InputError:
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: too large ({error}); cut it into parts") from None
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow raises what its decoders raise
         raise InputError(
@@ -52,10 +72,18 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         ) from error
 
 
+def sixteen_bits(picture: Image.Image) -> bool:
+    """Whether a picture, not decoded yet, has 16 bits a channel.
+
+    Pillow drops the lower half of 16-bit colour without a word; only the tiles tell.
+    """
+    return any(";16" in str(tile) for tile in getattr(picture, "tile", ()))
+
+
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     """Write uint8 (H, W[, 3]) as the format of the name's suffix, atomically.
 
-    JPEG is written at quality 95 with full colour resolution.
+    JPEG and WebP are written at quality 95, JPEG with full colour resolution.
 
     Raises:
       InputError: another suffix or kind of array; the folder cannot be written; the disk is full.
@@ -67,10 +95,27 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         raise InputError(
             f"{path}: cannot write {image.dtype} {image.shape}; give uint8 (H, W, 3) or (H, W)"
         )
+    save_picture(path, Image.fromarray(image))
+
+
+def save_picture(path: str | os.PathLike[str], picture: Image.Image, **extra: Any) -> None:
+    """Write a picture as the format of the name's suffix, atomically; `extra` goes to Pillow.
+
+    Raises:
+      InputError: the format cannot hold it; the folder cannot be written; the disk is full.
+    """
+    path = Path(path)
     file_format = Image.registered_extensions()[path.suffix.lower()]
-    options = {"quality": 95, "subsampling": 0} if file_format == "JPEG" else {}
+    encoded = io.BytesIO()
+    try:
+        picture.save(encoded, format=file_format, **_LOSSY.get(file_format, {}), **extra)
+    except (OSError, ValueError) as error:  # a side too long, a mode without a place
+        raise InputError(
+            f"{path}: {file_format} cannot hold this picture of {picture.height}x{picture.width} "
+            f"({error}); write it as PNG"
+        ) from error
     with atomic_write(path) as file:
-        Image.fromarray(image).save(file, format=file_format, **options)
+        file.write(encoded.getbuffer())
 
 
 def list_images(directory: str | os.PathLike[str]) -> list[Path]:

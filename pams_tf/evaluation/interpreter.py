@@ -1,12 +1,21 @@
 """A .tflite image model behind one small class: pixels in, pixels out, for every tensor type."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pams_tf.errors import InputError
+
+KERNELS = {
+    "xnnpack": "AUTO",
+    "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    "reference": "BUILTIN_REF",
+}
+"""Kernel sets of LiteRT: XNNPACK's, what a CPU runs by default; its own without XNNPACK; and the
+plain ones that define what an operator means. The value is LiteRT's name of the resolver."""
 
 
 class ImageInterpreter:
@@ -15,6 +24,8 @@ class ImageInterpreter:
     Args:
       source: path of a .tflite file, or its bytes.
       num_threads: threads of the kernels; None lets the runtime choose.
+      kernels: a name in `KERNELS`.
+      keep_tensors: let `codes` read what every operator made; costs memory, changes no code.
 
     Attributes:
       name: the file, for messages.
@@ -26,14 +37,28 @@ class ImageInterpreter:
     """
 
     def __init__(
-        self, source: str | os.PathLike[str] | bytes, num_threads: int | None = None
+        self,
+        source: str | os.PathLike[str] | bytes,
+        num_threads: int | None = None,
+        *,
+        kernels: str = "xnnpack",
+        keep_tensors: bool = False,
     ) -> None:
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+        if kernels not in KERNELS:
+            raise InputError(f"kernels={kernels!r} is not possible; choose {', '.join(KERNELS)}")
         self.name, content = _read(source)
         self._allocated: tuple[int, ...] | None = None
         try:
-            self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
+            with warnings.catch_warnings():  # keeping tensors warns of the memory it costs
+                warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors.*")
+                self._interpreter = Interpreter(
+                    model_content=content,
+                    num_threads=num_threads,
+                    experimental_op_resolver_type=OpResolverType[KERNELS[kernels]],
+                    experimental_preserve_all_tensors=keep_tensors,
+                )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise InputError(
@@ -89,6 +114,10 @@ class ImageInterpreter:
         """The output tensor as a uint8 image (H, W, 3): rounded half to even, clipped."""
         codes = self._interpreter.get_tensor(self.output["index"])[0]
         return to_image(_from_codes(codes, self.output))
+
+    def codes(self, index: int) -> np.ndarray:
+        """A tensor as the last run left it; with `keep_tensors` any, else input and output."""
+        return self._interpreter.get_tensor(index)
 
     def _refresh(self) -> None:
         """Look at the tensors, whose shapes are known once they are allocated."""

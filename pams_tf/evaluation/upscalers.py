@@ -62,15 +62,26 @@ def load_upscaler(spec: str | os.PathLike[str], scale: int) -> tuple[Upscaler, s
     Raises:
       InputError: `spec` is none of these, cannot be loaded, or enlarges by another factor.
     """
-    if str(spec) == "bicubic":
+    path = model_file(spec)
+    if path is None:
         return bicubic(scale), "bicubic"
+    label = Path(spec).resolve().name if Path(spec).is_dir() else path.name
+    return (_load_tflite if path.suffix == ".tflite" else _load_keras)(path, scale), label
+
+
+def model_file(spec: str | os.PathLike[str]) -> Path | None:
+    """The .tflite or .keras file that a user names by itself or by its run; None for bicubic.
+
+    Raises:
+      InputError: `spec` is none of these, or a run without a finished network.
+    """
+    if str(spec) == "bicubic":
+        return None
     path = Path(spec)
     if path.is_dir():
-        return _load_keras(RunFolder(path).network(), scale), path.resolve().name
-    if path.suffix == ".tflite":
-        return _load_tflite(path, scale), path.name
-    if path.suffix == ".keras":
-        return _load_keras(path, scale), path.name
+        return RunFolder(path).network()
+    if path.suffix in (".tflite", ".keras"):
+        return path
     reason = "is of another kind" if path.exists() else "does not exist"
     raise InputError(
         f"the model {str(spec)!r} {reason}; give a run folder, a .keras file, a .tflite file, "

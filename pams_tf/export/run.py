@@ -9,6 +9,7 @@ from typing import Any
 
 from pams_tf import models
 from pams_tf.errors import InputError
+from pams_tf.export import metadata
 from pams_tf.export.inspection import inspect
 from pams_tf.export.tflite import convert
 from pams_tf.files import atomic_write
@@ -73,6 +74,8 @@ def export_run(
             chosen = dataclasses.replace(chosen, data=calibration)
         batches = islice(calibration_batches(training_images(chosen), chosen), CALIBRATION_STEPS)
     content = convert(student, input_size, batches, edges=edges, weights=weights, target=target)
+    # The folder's name alone: where it lies is nobody else's business.
+    content = metadata.embed(content, {**(metadata.read(content) or {}), "run": run.path.name})
     with atomic_write(path) as file:
         file.write(content)
     student.recipe.save(path.with_suffix(".json"))

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pams_tf import models
 from pams_tf.errors import InputError
+from pams_tf.export import metadata
 from pams_tf.export.graph import IntegerSites
 from pams_tf.export.inspection import check_alphas, check_integer
 from pams_tf.export.npu import EthosU85Sites, NpuSites
@@ -84,7 +85,7 @@ def convert(
     content = converter.convert()
     check_integer(content, edges, weights)
     check_alphas(content, {q.name: float(q.alpha) / levels(q.bits) for q in quantizers(whole)})
-    return content
+    return metadata.embed(content, metadata.describe(content, model, whole))
 
 
 def whole_network(

@@ -9,10 +9,10 @@ import keras
 
 from pams_tf.errors import InputError
 from pams_tf.models.network import SuperResolution
-from pams_tf.models.registry import PRESETS
+from pams_tf.models.registry import PRESETS, receptive_field_radius
 from pams_tf.recipe import QuantizationRecipe
 
-__all__ = ["PRESETS", "SuperResolution", "build", "load", "save"]
+__all__ = ["PRESETS", "SuperResolution", "build", "load", "receptive_field_radius", "save"]
 
 
 def build(

@@ -26,6 +26,11 @@ class EDSRConfig:
     res_scale: float = 1.0
     batch_norm: bool = False
 
+    @property
+    def feature_radius(self) -> int:
+        """Pixels on each side that the feature depends on: one a 3x3 convolution."""
+        return 1 + 2 * self.blocks + 1
+
 
 def edsr(image: Any, config: EDSRConfig, scale: int, sites: Sites) -> tuple[Any, Any]:
     """Image (N, H, W, 3) in [0, 255] -> (image (N, s*H, s*W, 3), feature (N, H, W, C)).

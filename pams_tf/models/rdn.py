@@ -25,6 +25,11 @@ class RDNConfig:
     growth: int = 64
     features: int = 64
 
+    @property
+    def feature_radius(self) -> int:
+        """Pixels on each side that the feature depends on: one a 3x3 convolution."""
+        return 2 + self.blocks * self.layers + 1
+
 
 def rdn(image: Any, config: RDNConfig, scale: int, sites: Sites) -> tuple[Any, Any]:
     """Image (N, H, W, 3) in [0, 255] -> (image (N, s*H, s*W, 3), feature (N, H, W, C)).

@@ -7,7 +7,7 @@ from typing import Any
 from pams_tf.errors import InputError
 from pams_tf.models.edsr import EDSRConfig, edsr
 from pams_tf.models.rdn import RDNConfig, rdn
-from pams_tf.models.upsampling import STEPS
+from pams_tf.models.upsampling import STEPS, upsampler_radius
 
 PRESETS: dict[str, EDSRConfig | RDNConfig] = {
     "edsr_baseline": EDSRConfig(blocks=16, features=64),
@@ -52,3 +52,15 @@ def architecture(preset: str, scale: int, overrides: dict[str, Any]) -> Architec
             raise InputError(f"{name}={value!r} is not possible; give a number above 0")
     config = dataclasses.replace(config, **overrides)
     return Architecture(config, _CONNECT[type(config)])
+
+
+def receptive_field_radius(preset: str, scale: int, **overrides: Any) -> int:
+    """LR pixels on each side of a pixel that its enlargement depends on.
+
+    36 for edsr_baseline at every scale, 133 for rdn: the halo a tile needs to have no seam.
+
+    Raises:
+      InputError: as `architecture`.
+    """
+    config = architecture(preset, scale, overrides).config
+    return config.feature_radius + upsampler_radius(scale)

@@ -21,3 +21,11 @@ def upsampler(
         x = sites.depth_to_space(x, step, f"upsample_{i}_shuffle")
     # Float32 under every policy: bfloat16 would round the image to 8 significant bits.
     return sites.convolution(x, 3, 3, "tail", edge=True, shift=shift, dtype="float32")
+
+
+def upsampler_radius(scale: int) -> int:
+    """LR pixels on each side that one enlarged LR pixel takes from the upsampler's input."""
+    radius = 1  # the last convolution, in pixels of the result
+    for step in reversed(STEPS[scale]):
+        radius = -(-radius // step) + 1  # part of a pixel before the shuffle is all of it
+    return radius

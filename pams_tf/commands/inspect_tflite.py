@@ -1,0 +1,102 @@
+"""Say what is in a .tflite file: operators, ranges, bytes, MACs, memory, recipe and origin.
+
+Example:
+  pams-inspect-tflite --tflite edsr_x4.tflite
+
+A file exported by pams-to-tflite carries its recipe, network and alphas in itself. The promises of
+the export are checked again; the exit status is 1 if one is broken, unless --nochecks is given.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from pams_tf.commands import cli
+from pams_tf.errors import InputError
+from pams_tf.files import write_text
+
+FLAGS = cli.command_flags()
+flags.DEFINE_string("tflite", None, "The file.", required=True, flag_values=FLAGS)
+flags.DEFINE_boolean("operators", True, "List every operator.", flag_values=FLAGS)
+flags.DEFINE_boolean(
+    "checks", True, "Exit with status 1 if a promise is broken.", flag_values=FLAGS
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; `argv` includes the program's name. Returns its exit status."""
+    return cli.run(_inspect, FLAGS, __doc__, argv)
+
+
+def _inspect() -> dict[str, Any]:
+    cli.load_tensorflow()
+    import json
+
+    from pams_tf.evaluation.benchmark import print_table
+    from pams_tf.export.inspection import inspect
+    from pams_tf.export.summary import summarize
+
+    inspect(FLAGS.tflite)  # for errors that name the file
+    summary = summarize(Path(FLAGS.tflite).read_bytes())
+    if FLAGS.operators:
+        print_table(
+            FLAGS.tflite,
+            ("operator", "output", "kernel", "dtype", "scale", "alpha", "site", "MMAC"),
+            [
+                (op.name, _shape(op.output), _shape(op.kernel), op.dtype, _number(op.scale),
+                 _number(op.alpha), " ".join(op.sites[:2]) + (" ..." if op.sites[2:] else ""),
+                 f"{op.macs / 1e6:,.1f}" if op.macs else "")
+                for op in summary.operators
+            ],
+        )  # fmt: skip
+    for line in _about(summary.about):
+        print(line)
+    parts = ", ".join(f"{name} {size:,}" for name, size in summary.parts.items() if size)
+    print(f"{summary.bytes:,} bytes: {parts}")
+    costs = "the image's size is open"
+    if summary.macs is not None:
+        costs = (
+            f"{summary.macs / 1e9:,.3f} GMAC, at least {summary.activation_bytes:,} bytes of "
+            "tensors alive at once"
+        )
+    print(f"{len(summary.operators)} operators, {costs}")
+    for check in summary.checks:
+        state = {True: "kept", False: "BROKEN", None: "unknown"}[check.kept]
+        print(f"{state}: {check.promise}{': ' if check.detail else ''}{check.detail}")
+    result = {"file": Path(FLAGS.tflite).name, **summary.as_json()}
+    broken = [check for check in summary.checks if check.kept is False]
+    if broken and FLAGS.checks:
+        if FLAGS.json:
+            write_text(FLAGS.json, json.dumps(result, indent=2) + "\n")
+        raise InputError(f"{FLAGS.tflite}: {broken[0].detail}")
+    return result
+
+
+def _about(about: Any) -> list[str]:
+    if about is None:
+        return ["no metadata of pams_tf in it: an older or foreign file"]
+    recipe = about.get("recipe") or {}
+    settings = ", ".join(f"{name} {value}" for name, value in recipe.items())
+    overrides = "".join(f", {k} {v}" for k, v in (about.get("overrides") or {}).items())
+    edges = "; ".join(
+        f"{role} {edge.get('dtype')} {_shape(edge.get('shape') or ())}, scale "
+        f"{_number(edge.get('scale'))}, zero point {edge.get('zero_point')}"
+        for role in ("input", "output")
+        for edge in [about.get(role) or {}]
+    )
+    return [
+        f"{about.get('preset')} x{about.get('scale')}{overrides}, from run {about.get('run')}, "
+        f"by {about.get('package')}",
+        f"recipe: {settings}",
+        edges,
+    ]
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "x".join("?" if size < 0 else str(size) for size in shape)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

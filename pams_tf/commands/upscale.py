@@ -1,0 +1,225 @@
+"""Enlarge pictures of any size with a model: a .tflite file, a .keras file, a run, or bicubic.
+
+Examples:
+  pams-upscale --model edsr_x4.tflite --input photo.jpg --out enlarged
+  pams-upscale --model runs/edsr_baseline_x4_pams8 --input photos --out enlarged --format png
+  pams-upscale --model edsr_x4.tflite --input 'photos/**/*.png' --out enlarged --json report.json
+
+Each picture is written to --out under its own name, in its own format. A large one goes through
+the model in overlapping tiles, which leave no seam: by default they overlap by all that the network
+can see. A broken picture is reported and the others are done; the exit status is then 1.
+
+The result is upright (EXIF orientation is applied), keeps the ICC profile and what EXIF says of the
+photograph, and stays grey if it was. Alpha channels are enlarged by bicubic. Palettes become RGB;
+16 bits a channel become 8, which is said. CMYK and animations are refused.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from pams_tf.commands import cli
+from pams_tf.errors import InputError
+from pams_tf.files import check_writable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from pams_tf.export.runtime import AnySizeUpscaler
+
+FLAGS = cli.command_flags()
+flags.DEFINE_string(
+    "model",
+    None,
+    "What enlarges: a .tflite file, a .keras file, a run folder, or bicubic.",
+    required=True,
+    flag_values=FLAGS,
+)
+flags.DEFINE_multi_string(
+    "input",
+    None,
+    "A picture, a folder of pictures, or a pattern in quotes, such as 'photos/**/*.jpg'; several "
+    "by repeating the flag.",
+    required=True,
+    flag_values=FLAGS,
+)
+flags.DEFINE_string("out", None, "Folder for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_enum(
+    "format",
+    "same",
+    ["same", "png"],
+    "Format of the results: each picture's own (JPEG and WebP at quality 95), or PNG.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "scale",
+    None,
+    "Factor of enlargement. Default: the model's own; 4 for bicubic.",
+    lower_bound=2,
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "halo",
+    None,
+    "LR pixels around a tile that are computed and thrown away. Default: all that the network can "
+    "see, which leaves no seam. Less is faster and allows smaller files, but shows at the cuts.",
+    lower_bound=0,
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "threads",
+    None,
+    "Threads for a .tflite file. Default: the runtime's choice.",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
+flags.DEFINE_boolean("overwrite", False, "Replace results that exist.", flag_values=FLAGS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; `argv` includes the program's name. Returns its exit status."""
+    return cli.run(_upscale, FLAGS, __doc__, argv)
+
+
+def _upscale() -> dict[str, Any]:
+    from pams_tf.data.pictures import find_pictures
+
+    pictures = find_pictures(FLAGS.input)
+    out = check_writable(FLAGS.out)
+    suffix = ".png" if FLAGS.format == "png" else None
+    targets = _targets([below for _, below in pictures], out, suffix)
+
+    cli.load_tensorflow()
+    from pams_tf.export.runtime import load_any_size
+
+    upscaler = load_any_size(FLAGS.model, FLAGS.scale, FLAGS.halo, FLAGS.threads)
+    originals = {_identity(source) for source, _ in pictures}
+    files: list[dict[str, Any]] = []
+    with _bar(len(pictures)) as bar:
+        for (source, _), target in zip(pictures, targets, strict=True):
+            progress = partial(_show, bar, source.name, len(files))
+            progress(0, 1)
+            try:
+                entry = _enlarge(source, target, upscaler, originals, progress)
+                print(_line(entry))
+            except (InputError, MemoryError) as error:
+                entry = {"input": str(source), "error": _reason(error, source)}
+                print(entry["error"], file=sys.stderr)
+            files.append(entry)
+    failed = sum("error" in entry for entry in files)
+    report = {
+        "model": str(FLAGS.model),
+        "scale": upscaler.scale,
+        "halo": upscaler.halo,
+        "failed": failed,
+        "files": files,
+    }
+    if failed:
+        raise cli.Incomplete(f"{failed} of {len(files)} pictures could not be enlarged", report)
+    return report
+
+
+def _enlarge(
+    source: Path,
+    target: Path,
+    upscaler: "AnySizeUpscaler",
+    originals: set[tuple[int, int]],
+    progress: Callable[[int, int], None],
+) -> dict[str, Any]:
+    from pams_tf.data.pictures import check_format, read_picture, write_picture
+    from pams_tf.export.runtime import upscale_picture
+
+    if target.exists():
+        if _identity(target) in originals:
+            raise InputError(f"{target} is itself one of the inputs; choose another --out")
+        if not FLAGS.overwrite:
+            raise InputError(f"{target} exists; give --overwrite or another --out")
+    begun = time.perf_counter()
+    picture = read_picture(source)
+    height, width = picture.rgb.shape[:2]
+    sides = (height * upscaler.scale, width * upscaler.scale)
+    check_format(target, *sides, alpha=picture.alpha is not None)
+    write_picture(target, upscale_picture(picture, upscaler, progress))
+    return {
+        "input": str(source),
+        "output": str(target),
+        "input_size": [height, width],
+        "output_size": list(sides),
+        "seconds": round(time.perf_counter() - begun, 3),
+        "notes": list(picture.notes),
+    }
+
+
+def _targets(names: Sequence[Path], out: Path, suffix: str | None) -> list[Path]:
+    """A file below `out` for each name, each another one, on file systems without case too."""
+    targets: list[Path] = []
+    taken: set[str] = set()
+    for name in names:
+        plain = name.with_suffix(suffix) if suffix else name
+        kind = name.suffix.lower().lstrip(".") or "2"
+        target, number = plain, 1
+        while str(target).casefold() in taken:
+            # photo.jpg and photo.png become photo.png and photo_png.png
+            target = plain.with_stem(f"{plain.stem}_{kind}" + (f"_{number}" if number > 1 else ""))
+            number += 1
+        taken.add(str(target).casefold())
+        targets.append(out / target)
+    return targets
+
+
+def _line(entry: dict[str, Any]) -> str:
+    (height, width), (out_height, out_width) = entry["input_size"], entry["output_size"]
+    notes = "".join(f"; {note}" for note in entry["notes"])
+    return (
+        f"{entry['output']}: {height}x{width} -> {out_height}x{out_width}, "
+        f"{entry['seconds']:.1f} s{notes}"
+    )
+
+
+def _reason(error: Exception, source: Path) -> str:
+    """One line that names the picture."""
+    if isinstance(error, MemoryError):
+        return f"{source}: too large for this machine's memory; cut it into parts"
+    text = " ".join(str(error).split())
+    return text if text.startswith(str(source)) else f"{source}: {text}"
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What tells a file from another, whatever their names."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _bar(pictures: int) -> "Progress":
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),  # lines meant for a file or a pipe go there
+    )
+    bar.add_task("", total=pictures)
+    return bar
+
+
+def _show(bar: "Progress", name: str, before: int, tiles: int, of: int) -> None:
+    """Tiles move the bar on by parts of a picture."""
+    bar.update(bar.task_ids[0], description=name, completed=before + tiles / of)

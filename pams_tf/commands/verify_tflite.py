@@ -1,0 +1,133 @@
+"""Prove that a .tflite file is the network that was trained: layer by layer, code by code.
+
+Example:
+  pams-verify-tflite --run runs/bsds8 --tflite bsds8.tflite --images benchmark/Set5 --out proof
+
+Every weight code is compared with the run's. Then whole images go through the Keras simulation
+and through LiteRT, and the int8 codes of every layer are compared: of the layer alone, given the
+codes that LiteRT had there, and cumulatively, from the image on. Writes parity.json, parity.md and
+parity.png into --out. The exit status is 1 if the first of --kernels is beyond a tolerance, as an
+RDN and --weights int4 are with the default ones: XNNPACK rounds there with fewer bits.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from pams_tf.commands import cli
+from pams_tf.errors import InputError
+from pams_tf.files import check_writable, write_text
+
+FLAGS = cli.command_flags()
+flags.DEFINE_string("run", None, "The run folder.", required=True, flag_values=FLAGS)
+flags.DEFINE_string("tflite", None, "The file exported from it.", required=True, flag_values=FLAGS)
+flags.DEFINE_string(
+    "images",
+    None,
+    "HR images: a benchmark's folder (with HR/ in it), DIV2K's, or any folder of pictures. "
+    "Default: the built-in photographs.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "out", "parity", "Folder for parity.json, parity.md and parity.png.", flag_values=FLAGS
+)
+flags.DEFINE_list(
+    "kernels",
+    ["xnnpack", "builtin"],
+    "Kernels of LiteRT to run, with commas: xnnpack (the default on a CPU), builtin, reference. "
+    "The first one is held to the tolerances, the others are shown.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "max_difference",
+    1,
+    "Largest difference of a code in any layer, given the same codes.",
+    lower_bound=0,
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    "max_share",
+    0.001,
+    "Largest share of codes that differ in any layer, given the same codes.",
+    lower_bound=0,
+    upper_bound=1,
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    "max_psnr",
+    None,
+    "Largest difference of PSNR-Y, in dB. Default: 0.01 at 8 bits, 0.02 below.",
+    lower_bound=0,
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer("threads", None, "Threads of the kernels.", lower_bound=1, flag_values=FLAGS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; `argv` includes the program's name. Returns its exit status."""
+    return cli.run(_verify, FLAGS, __doc__, argv)
+
+
+def _verify() -> dict[str, Any]:
+    kernels = [name.strip() for name in FLAGS.kernels]
+    out = check_writable(FLAGS.out)
+
+    cli.load_tensorflow()
+    from pams_tf import models
+    from pams_tf.data import datasets
+    from pams_tf.evaluation.benchmark import print_table
+    from pams_tf.evaluation.interpreter import KERNELS
+    from pams_tf.export.inspection import inspect
+    from pams_tf.export.parity import Tolerance, compare
+    from pams_tf.export.parity_report import markdown, picture
+    from pams_tf.runs import RunFolder
+
+    for name in kernels or [""]:
+        if name not in KERNELS:
+            raise InputError(f"--kernels: {name!r} is not possible; choose {', '.join(KERNELS)}")
+    student = models.load(RunFolder(FLAGS.run).network())
+    if student.recipe is None:
+        raise InputError(f"{FLAGS.run}: a float run; give the run of a quantized student")
+    inspect(FLAGS.tflite)
+    pairs = (
+        datasets.find(FLAGS.images, student.scale)
+        if FLAGS.images
+        else datasets.sample(student.scale, "valid")
+    )
+    psnr = FLAGS.max_psnr
+    if psnr is None:
+        psnr = 0.01 if student.recipe.bits >= 8 else 0.02
+    tolerance = Tolerance(FLAGS.max_difference, FLAGS.max_share, psnr)
+    parity = compare(student, FLAGS.tflite, pairs, kernels, FLAGS.threads)
+    failures = parity.failures(tolerance, kernels[0])
+    result = {
+        "run": FLAGS.run,
+        "tolerance": {"kernels": kernels[0], **vars(tolerance)},
+        "failures": failures,
+        **parity.as_json(),
+    }
+    text = json.dumps(result, indent=2) + "\n"
+    write_text(out / "parity.json", text)
+    write_text(out / "parity.md", markdown(parity, tolerance, failures))
+    picture(out / "parity.png", parity, tolerance)
+    print_table(
+        f"{parity.file} on {parity.benchmark}, PSNR of the simulation {parity.psnr:.4f} dB",
+        ("kernels", "PSNR (Y), dB", "worst layer alone", "codes off", "by"),
+        [
+            (entry.kernels, f"{entry.psnr:.4f}", worst.site, f"{worst.given_codes.share:.4%}",
+             max(layer.given_codes.largest for layer in entry.layers))
+            for entry in parity.kernels
+            for worst in [max(entry.layers, key=lambda layer: layer.given_codes.share)]
+        ],
+    )  # fmt: skip
+    for name, reason in parity.absent.items():
+        print(f"{name} kernels cannot run it: {reason}")
+    print(f"{parity.weights:,} weights are equal; every layer in {out / 'parity.md'}")
+    if failures:
+        if FLAGS.json:
+            write_text(FLAGS.json, text)
+        more = f"; and {len(failures) - 1} more in {out / 'parity.md'}" if failures[1:] else ""
+        raise InputError(f"{FLAGS.tflite}: beyond the tolerance: {failures[0]}{more}")
+    return result

@@ -1,0 +1,103 @@
+"""A comparison as a reader wants it: a Markdown table, and a picture of every layer."""
+
+import os
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from pams_tf.export.parity import Difference, KernelParity, Parity, Tolerance
+from pams_tf.files import atomic_write
+
+_LEAST = 1e-7  # where a logarithmic axis shows 0
+_CURVES = (
+    ("cumulative, from the image on", "cumulative", "#56B4E9"),
+    ("given the same codes, biases as trained", "given_codes_trained_bias", "#E69F00"),
+    ("given the same codes", "given_codes", "#009E73"),
+)
+
+
+def markdown(parity: Parity, tolerance: Tolerance, failures: Sequence[str]) -> str:
+    """The comparison as a Markdown page: verdict, PSNR, and a table of layers for each kernels."""
+    lines = [
+        f"# {parity.file} against the network that was trained",
+        "",
+        f"**{'Beyond the tolerance' if failures else 'Within the tolerance'}**: given the same "
+        f"codes at most {tolerance.share:.3%} of a layer's codes differ, by at most "
+        f"{tolerance.largest}; PSNR-Y within {tolerance.psnr:g} dB.",
+        "",
+        *[f"- {failure}" for failure in failures],
+        *([""] if failures else []),
+        f"{parity.bits} bits; {parity.weights:,} weights compared, all equal; "
+        f"{parity.benchmark}, {parity.images} images, whole.",
+        "",
+        "| | PSNR-Y, dB | worst layer alone | last layer, cumulative |",
+        "|---|---:|---:|---:|",
+        f"| student | {parity.student_psnr:.4f} | | |",
+        f"| simulation, every tensor quantized | {parity.psnr:.4f} | | |",
+    ]
+    for kernels in parity.kernels:
+        worst = max(kernels.layers, key=lambda layer: layer.given_codes.share)
+        lines.append(
+            f"| {kernels.kernels} | {kernels.psnr:.4f} | {_text(worst.given_codes)} "
+            f"({worst.site}) | {_text(kernels.layers[-1].cumulative)} |"
+        )
+    lines += [f"| {name} | cannot run it: {why} | | |" for name, why in parity.absent.items()]
+    for kernels in parity.kernels:
+        lines += ["", f"## {kernels.kernels}", ""]
+        lines += [kernels.note + ".", ""] if kernels.note else []
+        lines += _table(kernels)
+    return "\n".join(lines) + "\n"
+
+
+def picture(path: str | os.PathLike[str], parity: Parity, tolerance: Tolerance) -> None:
+    """Save the share of differing codes per layer, a panel for each set of kernels, as a PNG.
+
+    Raises:
+      InputError: the path cannot be written.
+    """
+    panels = parity.kernels
+    figure = Figure(figsize=(16, 1.6 + 4.4 * len(panels)), dpi=100, layout="constrained")
+    figure.suptitle(f"{parity.file}: codes that differ from the simulation's, {parity.benchmark}")
+    grid = figure.subplots(len(panels), 1, squeeze=False)
+    for axes, kernels in zip(grid[:, 0], panels, strict=True):
+        positions = range(len(kernels.layers))
+        for label, field, color in _CURVES:
+            shares = [max(getattr(layer, field).share, _LEAST) for layer in kernels.layers]
+            axes.plot(positions, shares, marker="o", markersize=4, label=label, color=color)
+        axes.axhline(tolerance.share, color="#D55E00", linestyle="--", label="allowed, same codes")
+        axes.set_yscale("log")
+        axes.set_ylim(_LEAST / 2, 20)
+        axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+        axes.set_xticks(list(positions), [layer.site for layer in kernels.layers], rotation=90)
+        axes.tick_params(axis="x", labelsize=8 if len(kernels.layers) < 80 else 5)
+        axes.set_title(f"{kernels.kernels}, PSNR-Y {kernels.psnr:.4f} dB", loc="left")
+        axes.set_ylabel("share of codes")
+        axes.grid(True, axis="y", color="#e6e6e6", linewidth=0.8)
+        axes.set_xlim(-0.6, len(kernels.layers) - 0.4)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(fontsize=9, frameon=False, loc="upper left", ncols=4)
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png")
+
+
+def _table(kernels: KernelParity) -> list[str]:
+    return [
+        "| layer | operators | codes | same codes | same codes, trained biases | cumulative |",
+        "|---|---|---:|---:|---:|---:|",
+        *(
+            f"| {layer.site} | {layer.operators} | {layer.codes:,} | {_text(layer.given_codes)} | "
+            f"{_text(layer.given_codes_trained_bias)} | {_text(layer.cumulative)} |"
+            for layer in kernels.layers
+        ),
+    ]
+
+
+def _percent(share: float, _: int) -> str:
+    return "0" if share <= _LEAST else f"{100 * share:.4f}".rstrip("0").rstrip(".") + " %"
+
+
+def _text(difference: Difference) -> str:
+    if not difference.largest:
+        return "0"
+    return f"{difference.share:.4%} by {difference.largest}"

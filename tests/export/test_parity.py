@@ -1,0 +1,300 @@
+"""The proof holds for a true copy, and any single thing changed in the file is caught and named."""
+
+import keras
+import numpy as np
+import pytest
+
+from pams_tf import InputError
+from pams_tf.data import datasets
+from pams_tf.data.images import write_image
+from pams_tf.evaluation.upscalers import keras_upscaler
+from pams_tf.export import convert, convert_float, inspect, whole_network
+from pams_tf.export.layers import BYTES, IMAGE, OUTPUT, layers
+from pams_tf.export.matching import check_weights, match
+from pams_tf.export.metadata import read
+from pams_tf.export.parity import Tolerance, compare, simulation
+from pams_tf.export.parity_report import markdown, picture
+from pams_tf.export.summary import summarize
+from pams_tf.quantization import QuantConv2D
+
+SIZE = (8, 8)
+
+
+def biased(network):
+    """Biases that a trained network has, so that their rounding shows."""
+    rng = np.random.default_rng(4)
+    for layer in network.layers:
+        if isinstance(layer, QuantConv2D):
+            layer.bias.assign(rng.normal(0, 3, layer.bias.shape))
+    return network
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(6)
+    for name, shape in {"a": (10, 14), "b": (12, 9)}.items():
+        coarse = rng.integers(0, 256, (*shape, 3), np.uint8)
+        write_image(folder / f"{name}.png", coarse.repeat(4, 0).repeat(4, 1))
+    return datasets.folder(folder, 2)
+
+
+@pytest.fixture(scope="module")
+def network(student):
+    return biased(student(scope="all"))
+
+
+@pytest.fixture(scope="module")
+def content(network):
+    return convert(network, SIZE)
+
+
+def written(path, content):
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("edsr_mobile", {"bits": 8, "scope": "body"}),
+        ("edsr_mobile", {"bits": 4, "scope": "all"}),
+        ("edsr_mobile", {"bits": 8, "scope": "all", "per_channel": True}),
+        ("rdn", {"bits": 8, "scope": "all"}),
+    ],
+)
+def test_a_true_copy_is_one(student, images, pairs, tmp_path, name, recipe):
+    network = biased(student(name, **recipe))
+    file = written(tmp_path / "x.tflite", convert(network, SIZE, [images]))
+    parity = compare(network, file, pairs, num_threads=1)
+    assert parity.absent == {}
+    assert [entry.kernels for entry in parity.kernels] == ["xnnpack", "builtin", "reference"]
+    # Concatenations are requantized with 8 fractional bits, so RDN differs more often.
+    tolerance = Tolerance(share=0.06, psnr=0.5) if name == "rdn" else Tolerance(psnr=0.05)
+    assert parity.failures(tolerance, "xnnpack") == []
+    kernels = sum(
+        layer.kernel.value.shape.num_elements()
+        for layer in network.layers
+        if hasattr(layer, "kernel")
+    )
+    if name == "edsr_mobile":  # its head stands twice in the file
+        kernels += network.get_layer("head").kernel.value.shape.num_elements()
+    assert parity.weights == kernels
+    for entry in parity.kernels:
+        assert all(layer.given_codes.largest <= 1 for layer in entry.layers)
+        assert entry.layers[-1].site == OUTPUT
+        assert entry.layers[0].codes == sum(
+            layer_size(entry.layers[0].site, network, low.shape)
+            for low, _ in (pairs.load(i) for i in range(len(pairs)))
+        )
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [(None, {"edges": "uint8"}), (SIZE, {"edges": "float32", "weights": "int4"})],
+)
+def test_other_forms_of_the_file_are_true_copies_too(student, pairs, tmp_path, size, options):
+    network = biased(student(bits=4, scope="all"))
+    file = written(tmp_path / "x.tflite", convert(network, size, **options))
+    parity = compare(network, file, pairs, ["xnnpack"], 1)
+    # XNNPACK leaves int4 convolutions to the builtin kernels, which round in fixed point.
+    tolerance = Tolerance(share=0.05 if "weights" in options else 0.001, psnr=0.05)
+    assert parity.failures(tolerance, "xnnpack") == []
+    assert parity.weights > 5000
+    summary = summarize(file.read_bytes())
+    assert [check.kept for check in summary.checks] == [True, True]
+    assert (summary.macs is None) == (size is None)
+
+
+def layer_size(site, network, shape):
+    return shape[0] * shape[1] * network.arriving.get(site, network.inputs[0]).shape[-1]
+
+
+def test_the_layers_are_the_network(network):
+    """Chained, with the biases as trained, they give the network's own image."""
+    low = np.random.default_rng(0).integers(0, 256, (9, 11, 3), np.uint8)
+    codes = {IMAGE: BYTES.codes(low[None])}
+    parts = layers(network)
+    for layer in parts:
+        codes[layer.site] = layer(codes)
+    image = (codes[OUTPUT][0].astype(int) + 128).astype(np.uint8)
+    # Float sums in another order may round a tie the other way, no more.
+    difference = np.abs(image.astype(int) - keras_upscaler(network)(low))
+    assert difference.mean() < 1e-2
+    probe = keras.Model(network.inputs[0], network.get_layer("block_1_input").output)
+    layer = next(layer for layer in parts if layer.site == "block_1_input")
+    value = probe(low[None].astype(np.float32))
+    difference = np.abs(codes["block_1_input"].astype(int) - layer.grid.codes(value))
+    assert difference.mean() < 1e-3
+
+
+def test_a_layer_is_integer_arithmetic(network):
+    """Against a convolution of int64 codes in NumPy, with the bias rounded to an integer."""
+    (layer,) = (x for x in layers(network, integer_bias=True) if x.site == "block_0_residual")
+    (convolution,) = layer.convolutions
+    rng = np.random.default_rng(2)
+    codes = rng.integers(-128, 128, (1, 6, 7, 8)).astype(np.int8)
+    padded = np.pad(codes.astype(np.int64), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    sums = np.einsum("nhwikl,klio->nhwo", windows, convolution.kernel) + np.rint(convolution.bias)
+    kernel = np.asarray(network.get_layer("block_0_conv_1").kernel.value)
+    ratio = np.abs(kernel).max() / 127 * layer.grids[0].scale / layer.grid.scale
+    expected = np.clip(np.rint(sums * ratio), -128, 127)
+    difference = np.abs(layer({"block_0_relu": codes}) - expected)
+    assert difference.max() <= 1
+    assert difference.mean() < 1e-3
+    assert len(np.unique(expected)) > 50
+
+
+def test_trained_biases_explain_what_is_left(network, content, pairs, tmp_path):
+    file = written(tmp_path / "x.tflite", content)
+    (entry,) = compare(network, file, pairs, ["xnnpack"], 1).kernels
+    alone = np.mean([layer.given_codes.share for layer in entry.layers])
+    trained = np.mean([layer.given_codes_trained_bias.share for layer in entry.layers])
+    assert alone < 1e-4 < trained
+    first = entry.layers[1]
+    assert first.cumulative_trained_bias.share >= first.cumulative.share
+
+
+def test_a_site_is_found_by_what_feeds_it_too(student):
+    """Every range alike: scale and shape alone would name a dozen tensors."""
+    network = student(scope="all")
+    for layer in network.layers:
+        if hasattr(layer, "alpha"):
+            layer.alpha.assign(100.0)
+    info = inspect(convert(network, SIZE))
+    matches = match(layers(network), info)
+    assert len({found.tensor for found in matches}) == len(matches)
+    assert [found.layer.site for found in matches][-2:] == ["upsample_0_output", OUTPUT]
+    assert check_weights(matches, info) > 5000
+
+
+def test_the_chosen_ranges_come_from_the_file(student, images):
+    network = student(scope="body")
+    content = convert(network, SIZE, [images])
+    whole, expected = simulation(network, read(content)), whole_network(network, [images])
+    for ours, theirs in zip(whole.weights, expected.weights, strict=True):
+        if "observations" not in ours.path:
+            np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def constant(model, rank, position):
+    """The data of the file's `position`-th constant of a rank, to be written to."""
+    graph = model.subgraphs[0]
+    buffers = [model.buffers[t.buffer] for t in graph.tensors if len(t.shape) == rank]
+    buffer = [buffer for buffer in buffers if buffer.data is not None][position]
+    buffer.data = buffer.data.copy()
+    return buffer.data
+
+
+def test_one_weight_code(network, content, pairs, tmp_path, repacked):
+    def change(model):
+        constant(model, 4, 3)[17] += np.uint8(1)
+
+    file = written(tmp_path / "x.tflite", repacked(content, change))
+    with pytest.raises(InputError, match=r"x\.tflite: .* 1 of \d+ weights of \w+ .* not the run's"):
+        compare(network, file, pairs, ["xnnpack"])
+
+
+def test_one_bias(network, content, pairs, tmp_path, repacked):
+    def change(model):
+        constant(model, 1, 2).view(np.int32)[2] += 2
+
+    file = written(tmp_path / "x.tflite", repacked(content, change))
+    with pytest.raises(InputError, match=r"the bias of \w+ .* is not the run's"):
+        compare(network, file, pairs, ["xnnpack"])
+
+
+def scaled(network, site, factor):
+    """A change that scales the range of one site's tensor."""
+    scale = np.float32(network.get_layer(site).alpha) / np.float32(127)
+
+    def change(model):
+        hit = [
+            tensor.quantization
+            for tensor in model.subgraphs[0].tensors
+            if tensor.quantization is not None
+            and tensor.quantization.scale is not None
+            and len(tensor.quantization.scale) == 1
+            and np.float32(tensor.quantization.scale[0]) == scale
+        ]
+        assert hit
+        for quantization in hit:
+            quantization.scale = [float(scale * np.float32(factor))]
+
+    return change
+
+
+def test_one_range(network, content, pairs, tmp_path, repacked):
+    change = scaled(network, "block_1_relu", 1.001)
+    file = written(tmp_path / "x.tflite", repacked(content, change))
+    with pytest.raises(InputError, match="not the run's: no tensor in it is block_1_relu: scale"):
+        compare(network, file, pairs, ["xnnpack"])
+
+
+def test_one_weight_scale(network, content, pairs, tmp_path, repacked):
+    """No code of the file is another; its layer, alone, is."""
+
+    def change(model):
+        graph = model.subgraphs[0]
+        kernels = [t for t in graph.tensors if len(t.shape) == 4 and t.shape[1] == 3]
+        kernels[2].quantization.scale = [float(kernels[2].quantization.scale[0] * 1.02)]
+
+    file = written(tmp_path / "x.tflite", repacked(content, change))
+    parity = compare(network, file, pairs, ["xnnpack"], 1)
+    failures = parity.failures(Tolerance(psnr=10), "xnnpack")
+    assert len(failures) == 1
+    assert "given the same codes (0.100% and 1 allowed)" in failures[0]
+    text = markdown(parity, Tolerance(psnr=10), failures)
+    assert "Beyond the tolerance" in text
+    assert failures[0] in text
+    picture(tmp_path / "x.png", parity, Tolerance())
+    assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_another_psnr(network, content, pairs, tmp_path):
+    parity = compare(network, written(tmp_path / "x.tflite", content), pairs, ["xnnpack"], 1)
+    assert parity.failures(Tolerance(), "xnnpack") == []
+    (line,) = parity.failures(Tolerance(psnr=-1), "xnnpack")
+    assert "PSNR-Y is" in line
+
+
+def test_other_networks(student, network, content, pairs, tmp_path, images):
+    file = written(tmp_path / "x.tflite", content)
+    for other, message in (
+        (student(scope="all", overrides={"blocks": 1}), "its overrides is .*'blocks': 2"),
+        (student(scope="all", scale=3), "its scale is 2, the run's 3"),
+        (student(scope="body"), "its recipe is .*'all'.* the run's .*'body'"),
+        (student("rdn", scope="all"), "its preset is 'edsr_mobile', the run's 'rdn'"),
+        (student(scope="all", headroom=1.1), "its range of block_0_input is .*, the run's"),
+    ):
+        with pytest.raises(InputError, match=f"not the run's: {message}"):
+            compare(other, file, pairs, ["xnnpack"])
+
+
+def test_a_file_without_metadata(student, network, content, pairs, tmp_path, images, repacked):
+    def strip(model):
+        model.metadata = []
+
+    file = written(tmp_path / "x.tflite", repacked(content, strip))
+    assert compare(network, file, pairs, ["xnnpack"], 1).failures(Tolerance(), "xnnpack") == []
+    body = student(scope="body")
+    file = written(tmp_path / "y.tflite", repacked(convert(body, SIZE, [images]), strip))
+    with pytest.raises(InputError, match="no metadata in it tell the range of .*; export the run"):
+        compare(body, file, pairs, ["xnnpack"])
+    file = written(tmp_path / "z.tflite", convert_float(body, SIZE))
+    with pytest.raises(InputError, match=r"z\.tflite: the network in it is not the run's"):
+        compare(network, file, pairs, ["xnnpack"])
+
+
+def test_broken_files(network, content, pairs, tmp_path):
+    with pytest.raises(InputError, match=r"x\.tflite: truncated or corrupt"):
+        compare(network, written(tmp_path / "x.tflite", content[:2000]), pairs)
+    with pytest.raises(InputError, match="not a TensorFlow Lite file"):
+        compare(network, written(tmp_path / "x.tflite", b"GIF89a" * 20), pairs)
+    empty = datasets.ImagePairs("none", 2, (), (), ())
+    with pytest.raises(InputError, match="'none' holds no images"):
+        compare(network, written(tmp_path / "x.tflite", content), empty)
+    file = written(tmp_path / "x.tflite", content)
+    with pytest.raises(InputError, match="kernels='fast' is not possible"):
+        compare(network, file, pairs, ["fast"])
