@@ -9,6 +9,7 @@ import tensorflow as tf
 from pams_tf import InputError
 from pams_tf.export import convert, inspect
 from pams_tf.export.npu import before_depth_to_space
+from pams_tf.export.receptive_field import receptive_field_radius
 from pams_tf.quantization import QuantConv2D
 
 SIZE = (16, 20)
@@ -93,6 +94,13 @@ def test_a_convolution_before_depth_to_space(scale, size):
 def test_an_npu_takes_one_size(student, target):
     with pytest.raises(InputError, match="takes images of one size"):
         convert(student(scope="all"), None, target=target)
+
+
+def test_tiles_need_the_same_halo(student):
+    network = student(scale=4, scope="all")
+    cpu, *others = (convert(network, SIZE, target=t) for t in ("cpu", "npu", "ethos-u85"))
+    for npu in others:
+        assert receptive_field_radius(npu) == receptive_field_radius(cpu)
 
 
 def test_an_unknown_target(student):
