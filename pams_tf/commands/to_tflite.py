@@ -45,6 +45,14 @@ flags.DEFINE_string(
     "Kernels of 4 bits and less as int8 (fast on CPUs) or int4 (half the bytes).",
     flag_values=FLAGS,
 )
+flags.DEFINE_enum(
+    "target",
+    "cpu",
+    ["cpu", "npu", "ethos-u85"],
+    "What runs the file. npu: the same codes without DEPTH_TO_SPACE, which accelerators refuse; "
+    "ethos-u85: the form that is fastest there, by Vela's estimate.",
+    flag_values=FLAGS,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +74,7 @@ def _to_tflite() -> dict[str, Any]:
         calibration=FLAGS.calibration,
         edges=FLAGS.edges,
         weights=FLAGS.weights,
+        target=FLAGS.target,
     )
     print(
         f"{exported.file}: {exported.bytes:,} bytes, fully integer, "

@@ -44,12 +44,13 @@ def export_run(
     calibration: str | None = None,
     edges: str = "int8",
     weights: str = "int8",
+    target: str = "cpu",
 ) -> ExportedFile:
     """Convert a run's student; see `convert`.
 
     Args:
       run: a finished run of a student.
-      input_size, edges, weights: as `convert` takes them.
+      input_size, edges, weights, target: as `convert` takes them.
       out: the .tflite file to write; RUN/student_HxW.tflite by default.
       calibration: folder of images for head and tail, in the place of the run's own.
 
@@ -72,7 +73,7 @@ def export_run(
         if calibration:
             chosen = dataclasses.replace(chosen, data=calibration)
         batches = islice(calibration_batches(training_images(chosen), chosen), CALIBRATION_STEPS)
-    content = convert(student, input_size, batches, edges=edges, weights=weights)
+    content = convert(student, input_size, batches, edges=edges, weights=weights, target=target)
     # The folder's name alone: where it lies is nobody else's business.
     content = metadata.embed(content, {**(metadata.read(content) or {}), "run": run.path.name})
     with atomic_write(path) as file:

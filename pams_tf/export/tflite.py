@@ -10,6 +10,7 @@ from pams_tf.errors import InputError
 from pams_tf.export import metadata
 from pams_tf.export.graph import IntegerSites
 from pams_tf.export.inspection import check_alphas, check_integer
+from pams_tf.export.npu import EthosU85Sites, NpuSites
 from pams_tf.models import SuperResolution
 from pams_tf.models.registry import architecture
 from pams_tf.quantization.functional import levels
@@ -19,6 +20,7 @@ from pams_tf.training.distillation import quantizers
 
 EDGES = ("int8", "uint8", "float32")
 WEIGHTS = ("int8", "int4")
+TARGETS = {"cpu": IntegerSites, "npu": NpuSites, "ethos-u85": EthosU85Sites}
 
 
 def convert(
@@ -28,6 +30,7 @@ def convert(
     *,
     edges: str = "int8",
     weights: str = "int8",
+    target: str = "cpu",
 ) -> bytes:
     """Convert a student to a fully integer TFLite file.
 
@@ -45,6 +48,9 @@ def convert(
         last two cost a QUANTIZE operator at each end.
       weights: how kernels of 4 bits and less are stored. "int8": fast on every CPU; "int4": half
         the bytes, for accelerators that take it.
+      target: what runs the file. "npu": the same codes without DEPTH_TO_SPACE, which several
+        accelerators refuse; see `NpuSites`. "ethos-u85": the same codes again, in the form
+        that is fastest there; see `EthosU85Sites`.
 
     Returns:
       The file's content, checked: only integer tensors, only built-in operators, every alpha
@@ -52,12 +58,17 @@ def convert(
 
     Raises:
       InputError: no recipe, more than 8 bits, batch normalization, a size that is not positive,
-        calibration images missing, unknown edges or weights, or no kernel that fits into int4.
+        calibration images missing, unknown edges, weights or target, no kernel that fits into
+        int4, or an open size for an NPU.
     """
     spec = input_spec(input_size)
     _check_exportable(model, edges, weights)
+    if target not in TARGETS:
+        raise InputError(f"target={target!r} is not possible; choose one of {', '.join(TARGETS)}")
+    if target != "cpu" and input_size is None:
+        raise InputError("an NPU takes images of one size; give HEIGHTxWIDTH")
     whole = whole_network(model, calibration)
-    sites = IntegerSites(whole, weights)
+    sites = TARGETS[target](whole, weights)
     parts = architecture(whole.preset, whole.scale, whole.overrides)
 
     @tf.function(input_signature=[spec])
