@@ -10,22 +10,35 @@ and tail from the images it was trained on, or from --calibration.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from pams_tf.commands import cli, options
+from pams_tf.errors import InputError
 
 FLAGS = cli.command_flags()
 flags.DEFINE_string("run", None, "The run folder.", required=True, flag_values=FLAGS)
-flags.DEFINE_string(
+flags.DEFINE_list(
     "input_size",
-    "180x320",
-    "Height x width of the LR image, or dynamic to leave it open.",
+    ["180x320"],
+    "Height x width of the LR image, or dynamic to leave it open; several with commas.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
-    "out", None, "The file to write. Default: RUN/student_HxW.tflite.", flag_values=FLAGS
+    "out",
+    None,
+    "The file to write; with several sizes each name gets its own. "
+    "Default: RUN/student_HxW.tflite.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_list(
+    "variants",
+    [],
+    "Also write the network as float32, float16 or ptq (TensorFlow Lite's own quantization), "
+    "for comparison; several with commas.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "calibration",
@@ -60,24 +73,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.run(_to_tflite, FLAGS, __doc__, argv)
 
 
-def _to_tflite() -> dict[str, Any]:
-    input_size = None if FLAGS.input_size == "dynamic" else options.size(FLAGS.input_size)
+def _to_tflite() -> list[dict[str, Any]]:
+    sizes = [None if text == "dynamic" else options.size(text) for text in FLAGS.input_size]
+    if not sizes:
+        raise InputError("--input_size is empty; give HEIGHTxWIDTH or dynamic")
+    if FLAGS.variants and None in sizes:
+        raise InputError("--variants need a size; give --input_size HEIGHTxWIDTH")
 
     cli.load_tensorflow()
-    from pams_tf.export.run import export_run
+    from pams_tf.export.run import export_run, export_variant
     from pams_tf.runs import RunFolder
 
-    exported = export_run(
-        RunFolder(FLAGS.run),
-        input_size,
-        out=FLAGS.out,
-        calibration=FLAGS.calibration,
-        edges=FLAGS.edges,
-        weights=FLAGS.weights,
-        target=FLAGS.target,
-    )
-    print(
-        f"{exported.file}: {exported.bytes:,} bytes, fully integer, "
-        f"{len(exported.alphas)} ranges; recipe in {exported.recipe}"
-    )
-    return exported.as_json()
+    run = RunFolder(FLAGS.run)
+    results = []
+    for text, size in zip(FLAGS.input_size, sizes, strict=True):
+        where = {"out": _out(text, len(sizes)), "calibration": FLAGS.calibration}
+        exported = export_run(
+            run, size, edges=FLAGS.edges, weights=FLAGS.weights, target=FLAGS.target, **where
+        )
+        print(
+            f"{exported.file}: {exported.bytes:,} bytes, fully integer, "
+            f"{len(exported.alphas)} ranges; recipe in {exported.recipe}"
+        )
+        results.append(exported.as_json())
+        for variant in FLAGS.variants:
+            assert size is not None  # refused above
+            path = export_variant(run, variant, size, **where)
+            print(f"{path}: {path.stat().st_size:,} bytes, {variant}, for comparison")
+            results[-1].setdefault("variants", {})[variant] = str(path)
+    return results
+
+
+def _out(size: str, sizes: int) -> str | None:
+    """--out, with the size in front of its suffix where several files are made."""
+    if not FLAGS.out or sizes == 1:
+        return FLAGS.out
+    path = Path(FLAGS.out)
+    return str(path.with_stem(f"{path.stem}_{size}"))

@@ -159,14 +159,19 @@ def compare(
 
     Raises:
       InputError: no .tflite file, or its network is not the student's: another architecture,
-        recipe, range, or weights; no images, or one that does not fit.
+        recipe, range, or weights; made for an NPU; no images, or one that does not fit.
     """
     if not len(pairs):
         raise InputError(f"{pairs.name!r} holds no images; check its folder")
     info = inspect(path)
     content = Path(path).read_bytes()
+    known = metadata.read(content)
+    if known is not None and known.get("target", "cpu") != "cpu":
+        raise InputError(
+            f"{path}: its graph is cut for --target {known['target']}; export the run for the cpu, "
+            "where every code is the same, and compare that file"
+        )
     try:
-        known = metadata.read(content)
         whole = simulation(student, known)
         trained = layers(whole)
         matches = match(layers(whole, integer_bias=True), info, (known or {}).get("sites"))

@@ -85,7 +85,8 @@ def convert(
     content = converter.convert()
     check_integer(content, edges, weights)
     check_alphas(content, {q.name: float(q.alpha) / levels(q.bits) for q in quantizers(whole)})
-    return metadata.embed(content, metadata.describe(content, model, whole))
+    description = metadata.describe(content, model, whole)
+    return metadata.embed(content, {**description, "target": target})
 
 
 def whole_network(

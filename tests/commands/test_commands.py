@@ -68,7 +68,7 @@ def test_from_float_training_to_an_evaluated_integer_file(photos, tmp_path, caps
     )  # fmt: skip
     assert sorted(path.name for path in Path("out").iterdir()) == ["x2.json", "x2.tflite"]
     assert QuantizationRecipe.load("out/x2.json") == QuantizationRecipe()
-    exported = json.loads(Path("export.json").read_text())
+    (exported,) = json.loads(Path("export.json").read_text())
     operators = Counter(inspect("out/x2.tflite").operators)
     assert exported["operators"] == operators
     scales = {t.scales[0] for t in inspect("out/x2.tflite").tensors if len(t.scales) == 1}
@@ -76,6 +76,12 @@ def test_from_float_training_to_an_evaluated_integer_file(photos, tmp_path, caps
         assert np.float32(alpha) / np.float32(127) in scales
     assert command("to_tflite", "--run=runs/student", "--input_size=dynamic", "--edges=uint8") == 0
     assert inspect("runs/student/student_dynamic.tflite").edges[0].dtype == "uint8"
+    several = ("--input_size=16x20,8x8", "--out=some/x2.tflite", "--variants=float32,float16,ptq")
+    assert command("to_tflite", "--run=runs/student", *several) == 0
+    names = {path.name for path in Path("some").glob("*.tflite")}
+    kinds = ("", "_float32", "_float16", "_ptq")
+    assert names == {f"x2_{size}{kind}.tflite" for size in ("16x20", "8x8") for kind in kinds}
+    assert inspect("some/x2_8x8_ptq.tflite").edges[0].shape == (1, 8, 8, 3)
     results = {}
     for model in ("bicubic", "runs/edsr_mobile_x2", "runs/student", "out/x2.tflite"):
         arguments = ("--benchmark=Set3", f"--benchmark_dir={photos.parent}", "--scale=2")
@@ -164,6 +170,8 @@ def test_every_tool_is_a_console_command():
         (("to_tflite",), 2, "run"),
         (("to_tflite", "--run=none"), 1, "none: no such run folder"),
         (("to_tflite", "--run=r", "--input_size=big"), 1, "size 'big' is not possible"),
+        (("to_tflite", "--run=r", "--input_size="), 1, "--input_size is empty"),
+        (("to_tflite", "--run=r", "--input_size=dynamic", "--variants=ptq"), 1, "need a size"),
         (("import_weights", "--source=none.pt", "--out=x.keras"), 1, "none.pt: no such file"),
         (("import_weights", "--source=a.npz", "--out=x.h5"), 1, "must end in .keras"),
         (("demo", "--picture=monalisa"), 1, "choose one of astronaut"),

@@ -41,6 +41,7 @@ def folder(tmp_path_factory):
     run.claim({"data": str(folder)}, recipe)
     models.save(student, run.student)
     export_run(run, (8, 8), out=folder / "good.tflite")
+    export_run(run, (8, 8), out=folder / "npu.tflite", target="npu")
     models.save(teacher, RunFolder(folder / "float").model)
     RunFolder(folder / "unfinished").claim({}, recipe)
     content = (folder / "good.tflite").read_bytes()
@@ -108,6 +109,7 @@ def test_beyond_the_tolerance_there_is_a_report_too(capsys):
         (("--run=run", "--tflite=cut.tflite"), 1, "cut.tflite: truncated or corrupt"),
         (("--run=run", "--tflite=photo.tflite"), 1, "photo.tflite: not a TensorFlow Lite file"),
         (("--run=run", "--tflite=other.tflite"), 1, "weights of block_0_conv_1"),
+        (("--run=run", "--tflite=npu.tflite"), 1, "cut for --target npu; export the run for the"),
         (("--run=run", "--tflite=good.tflite", "--images=nowhere"), 1, "nowhere: no such folder"),
         ((*GOOD, "--kernels=fast"), 1, "'fast' is not possible; choose xnnpack"),
         ((*GOOD, "--max_share=2"), 2, "max_share"),
