@@ -4,7 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint bench clean help
+WEB := mobile/web
+MODELS := mobile/build/models/index.json
+# What the exported files are made of; the page's own sources are bundled anew each time.
+MODEL_SOURCES := mobile/build_models.py $(wildcard pams_tf/export/*.py pams_tf/models/*.py \
+  pams_tf/quantization/*.py pams_tf/weights/*)
+
+.PHONY: demo test test-slow lint bench web web-serve web-test clean help
 
 help:
 	@echo "make demo       fine-tune, export, run and compare: the whole road in 5 minutes"
@@ -12,6 +18,9 @@ help:
 	@echo "make test-slow  the tests that take minutes each"
 	@echo "make lint       ruff and mypy"
 	@echo "make bench      training step and inference: quantized against float"
+	@echo "make web        the benchmark page for phones, with the exported files, in $(WEB)/dist"
+	@echo "make web-serve  serve that page on localhost:8000"
+	@echo "make web-test   test it: unit tests, and the page in headless Chromium"
 	@echo "make clean      remove .venv and caches (runs/ and demo/ stay)"
 
 $(INSTALLED): setup.cfg pyproject.toml
@@ -39,5 +48,23 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/speed.py
 
+$(MODELS): $(MODEL_SOURCES) | $(INSTALLED)
+	$(BIN)/python mobile/build_models.py --out $(dir $@)
+
+$(WEB)/node_modules/.installed: $(WEB)/package-lock.json
+	@$(WEB)/tools.sh node
+	npm ci --prefix $(WEB) --no-fund --no-audit --loglevel=error
+	@touch $@
+
+web: $(MODELS) $(WEB)/node_modules/.installed
+	cd $(WEB) && node build.mjs
+
+web-serve: web
+	cd $(WEB) && node serve.mjs dist 8000
+
+web-test:
+	@$(WEB)/test.sh
+
 clean:
+	rm -rf mobile/build $(WEB)/dist $(WEB)/node_modules
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,69 @@
+"""Lay results of several devices side by side: a table, Markdown, and a plot.
+
+Example: pams-mobile-report --results results/ --out report
+
+The results are the JSON files that the benchmark app in mobile/web saves ("Save as JSON"). In
+--out: report.md, the whole table, and report.png, medians and p90 by model. Files that are no
+results are named and skipped; the exit status is 1 then, and everything else is still written.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from pams_tf.commands import cli
+from pams_tf.errors import InputError
+from pams_tf.files import check_writable, write_text
+
+FLAGS = cli.command_flags()
+flags.DEFINE_multi_string(
+    "results",
+    None,
+    "Exported .json files, or folders of them; several with commas, or the flag several times.",
+    required=True,
+    flag_values=FLAGS,
+)
+flags.DEFINE_string("out", "report", "Folder for report.md and report.png.", flag_values=FLAGS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; `argv` includes the program's name. Returns its exit status."""
+    skipped: list[str] = []
+    status = cli.run(lambda: _report(skipped), FLAGS, __doc__, argv)
+    if skipped and not status:
+        print(f"skipped {len(skipped)} of the files; see above", file=sys.stderr)
+        return 1
+    return status
+
+
+def _report(skipped: list[str]) -> dict[str, Any]:
+    import dataclasses
+
+    from pams_tf.evaluation import device_results
+    from pams_tf.evaluation.benchmark import print_table
+
+    sources = [part.strip() for value in FLAGS.results for part in value.split(",")]
+    out = check_writable(FLAGS.out)
+    found = []
+    for file in device_results.find_files(sources):
+        try:
+            found += device_results.read_results(file)
+        except InputError as error:
+            print(f"skipped: {error}", file=sys.stderr)
+            skipped.append(str(file))
+    if not found:
+        raise InputError(f"none of {', '.join(sources)} is a result of the benchmark app")
+    results = device_results.in_order(found)
+    write_text(out / "report.md", device_results.markdown(results))
+    device_results.draw(out / "report.png", results)
+    for model, rows in device_results.short_rows(results).items():
+        print_table(f"{model}, milliseconds", device_results.SHORT_COLUMNS, rows)
+    print(f"All columns: {out / 'report.md'}\nThe plot:    {out / 'report.png'}")
+    return {
+        "results": [dataclasses.asdict(result) for result in results],
+        "skipped": skipped,
+        "table": str(out / "report.md"),
+        "plot": str(out / "report.png"),
+    }

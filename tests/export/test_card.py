@@ -1,0 +1,73 @@
+"""Model cards: what they say is true of the file, and bad input is refused."""
+
+import base64
+import dataclasses
+import hashlib
+import json
+import zlib
+
+import numpy as np
+import pytest
+
+from pams_tf.errors import InputError
+from pams_tf.export import convert, convert_float, model_card
+from pams_tf.export.card import Description
+from pams_tf.recipe import QuantizationRecipe
+
+ABOUT = Description("Tiny x2, 8 bit", "edsr_mobile", None, "for a test", halo=4)
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return np.random.default_rng(4).integers(0, 256, (12, 16, 3), np.uint8)
+
+
+def unpacked(text, dtype):
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_the_reference_is_what_litert_computes(student, tensors_of, picture, bits):
+    network = student(bits=bits, scope="all")
+    content = convert(network, (12, 16))
+    about = dataclasses.replace(ABOUT, recipe=network.recipe)
+    card = json.loads(json.dumps(model_card(content, "tiny.tflite", about, picture)))
+
+    assert card["sha256"] == hashlib.sha256(content).hexdigest()
+    assert card["bytes"] == len(content)
+    assert card["scale"] == 2
+    assert QuantizationRecipe.from_dict(card["recipe"]) == network.recipe
+    assert card["input"] == {
+        "shape": [1, 12, 16, 3],
+        "dtype": "int8",
+        "scale": 1.0,
+        "zero_point": -128,
+    }
+    assert card["output"]["shape"] == [1, 24, 32, 3]
+    reference = card["reference"]
+    assert reference["dtype"] == "int8"
+    np.testing.assert_array_equal(
+        unpacked(reference["input"], np.int8).astype(int) + 128, picture.ravel()
+    )
+    # All tensors kept, LiteRT computes without XNNPACK; the two round alike to a code.
+    _, output = tensors_of(content, picture)
+    difference = unpacked(reference["output"], np.int8).astype(int) + 128 - output.ravel()
+    assert np.abs(difference).max() <= 2
+    assert np.mean(difference != 0) < 0.05
+
+
+def test_a_float_files_reference_is_image_bytes(student, picture):
+    network = student(scope="all")
+    card = model_card(convert_float(network, (12, 16)), "tiny.tflite", ABOUT, picture)
+    assert card["recipe"] is None
+    assert card["output"]["dtype"] == "float32"
+    assert card["reference"]["dtype"] == "uint8"
+    wanted = unpacked(card["reference"]["output"], np.uint8)
+    assert wanted.size == 24 * 32 * 3
+    assert wanted.std() > 1
+
+
+def test_a_picture_of_another_size_is_refused(student):
+    content = convert(student(scope="all"), (12, 16))
+    with pytest.raises(InputError, match=r"\(8, 8, 3\), but tiny.tflite takes \(12, 16, 3\)"):
+        model_card(content, "tiny.tflite", ABOUT, np.zeros((8, 8, 3), np.uint8))
