@@ -35,7 +35,7 @@ def halo(content: bytes, recipe: QuantizationRecipe | None) -> int:
     """LR pixels that tiles share; measure_halo.py shows what other widths would give.
 
     What the network can see, up to a limit: EDSR-mobile looks 14 pixels far, and its tiles equal
-    the whole picture. EDSR-baseline looks 37 pixels far, which would leave a sixth of each tile;
+    the whole picture. EDSR-baseline looks 36 pixels far, which would leave a sixth of each tile;
     at 8 bits 16 pixels leave differences that nobody sees, and coarser grids, which carry small
     differences further, get 24.
     """
