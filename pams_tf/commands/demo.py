@@ -53,8 +53,7 @@ def _demo() -> dict[str, Any]:
         say=print,
     )
     print_table(
-        f"EDSR-baseline x4, {recipe.bits} bits, {report['images']} photographs, "
-        f"latency at {FLAGS.input_size} on this CPU",
+        f"EDSR-baseline x4 on {report['images']} photographs; latency at {FLAGS.input_size}",
         ("", "PSNR (Y), dB", "SSIM (Y)", "size, KB", "latency, ms"),
         [
             (
