@@ -67,10 +67,9 @@ def training_step(batch_size: int, rounds: int) -> dict[str, float]:
     import numpy as np
     import tensorflow as tf
 
-    from pams_tf import models
     from pams_tf.recipe import QuantizationRecipe
     from pams_tf.training.calibration import calibrate
-    from pams_tf.training.checkpoints import transfer_weights
+    from pams_tf.training.checkpoints import with_recipe
     from pams_tf.training.distillation import Distiller
     from pams_tf.training.schedules import adam
     from pams_tf.training.settings import DistillationSettings
@@ -83,8 +82,7 @@ def training_step(batch_size: int, rounds: int) -> dict[str, float]:
     hr = rng.uniform(0, 255, (batch_size, 192, 192, 3)).astype(np.float32)
 
     def stepper(recipe: QuantizationRecipe | None) -> Any:
-        student = models.build(settings.model, settings.scale, recipe)
-        transfer_weights(teacher, student)
+        student = with_recipe(teacher, recipe)
         calibrate(student, teacher, [lr])
         distiller = Distiller(student, teacher)
         distiller.compile(adam(settings, 1e-6), adam(settings, 1e-6))
@@ -112,17 +110,15 @@ def inference(input_size: tuple[int, int], rounds: int) -> dict[str, float]:
     """Milliseconds of the int8 and the float32 file, in turn; median ratio of pairs."""
     import numpy as np
 
-    from pams_tf import models
     from pams_tf.evaluation.latency import paired_latency
     from pams_tf.export import convert, convert_float
     from pams_tf.recipe import QuantizationRecipe
     from pams_tf.training.calibration import calibrate
-    from pams_tf.training.checkpoints import transfer_weights
+    from pams_tf.training.checkpoints import with_recipe
     from pams_tf.training.teachers import load_teacher
 
     teacher = load_teacher(None, "edsr_baseline", 4)
-    student = models.build("edsr_baseline", 4, QuantizationRecipe(bits=FLAGS.bits, scope="all"))
-    transfer_weights(teacher, student)
+    student = with_recipe(teacher, QuantizationRecipe(bits=FLAGS.bits, scope="all"))
     lr = np.random.default_rng(0).uniform(0, 255, (4, 48, 48, 3)).astype(np.float32)
     calibrate(student, teacher, [lr])
     times = paired_latency(

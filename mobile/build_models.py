@@ -176,14 +176,13 @@ def start_as_bilinear(model: Any) -> None:
 
 def convert(model: Any, recipe: QuantizationRecipe | None, origin: str) -> tuple[bytes, str]:
     """The file's content, and how it was made."""
-    from pams_tf import export, models
+    from pams_tf import export
     from pams_tf.training.calibration import calibrate
-    from pams_tf.training.checkpoints import transfer_weights
+    from pams_tf.training.checkpoints import with_recipe
 
     if recipe is None:
         return export.convert_float(model, (TILE, TILE)), f"{origin}."
-    student = models.build(model.preset, model.scale, recipe)
-    transfer_weights(model, student)
+    student = with_recipe(model, recipe)
     calibrate(student, model, calibration_images())
     content = export.convert(student, (TILE, TILE))
     return content, f"{origin}; ranges calibrated on the built-in photographs, no fine-tuning."

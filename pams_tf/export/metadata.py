@@ -17,13 +17,20 @@ NAME = "pams_tf"
 _ALIGNMENT = 16  # what the schema asks of a constant's bytes
 
 
-def describe(content: bytes, student: SuperResolution, whole: SuperResolution) -> dict[str, Any]:
+def describe(
+    content: bytes,
+    student: SuperResolution,
+    whole: SuperResolution,
+    target: str,
+    run: str | None,
+) -> dict[str, Any]:
     """What a converted file shall say of itself, as plain JSON types.
 
     Args:
       content: the file, from which its input and output are read.
       student: the network as it was trained: its recipe.
       whole: the network with a quantizer at every site (see `whole_network`): its ranges.
+      target, run: as `convert` takes them.
     """
     info = inspect(content)
     return {
@@ -42,7 +49,8 @@ def describe(content: bytes, student: SuperResolution, whole: SuperResolution) -
         },
         "input": _edge(info.tensors[info.inputs[0]]),
         "output": _edge(info.tensors[info.outputs[0]]),
-        "run": None,
+        "run": run,
+        "target": target,
     }
 
 

@@ -20,7 +20,6 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from pams_tf import models
 from pams_tf.data.datasets import ImagePairs
 from pams_tf.errors import InputError
 from pams_tf.evaluation.interpreter import KERNELS, ImageInterpreter
@@ -31,7 +30,7 @@ from pams_tf.export.inspection import FileInfo, inspect, read_model
 from pams_tf.export.layers import BYTES, IMAGE, OUTPUT, Layer, layers
 from pams_tf.export.matching import Match, check_weights, match
 from pams_tf.models import SuperResolution
-from pams_tf.training.checkpoints import transfer_weights
+from pams_tf.training.checkpoints import with_recipe
 from pams_tf.training.distillation import quantizers
 
 
@@ -245,10 +244,7 @@ def simulation(student: SuperResolution, known: Mapping[str, Any] | None) -> Sup
                 )
     if recipe.scope == "all":
         return student
-    whole = models.build(
-        student.preset, student.scale, recipe.replace(scope="all"), **student.overrides
-    )
-    transfer_weights(student, whole)
+    whole = with_recipe(student, recipe.replace(scope="all"))
     learned = {q.name for q in quantizers(student)}
     for quantizer in quantizers(whole):
         if quantizer.name not in learned:

@@ -10,7 +10,6 @@ from typing import Any
 
 from pams_tf import models
 from pams_tf.errors import InputError
-from pams_tf.export import metadata
 from pams_tf.export.inspection import inspect
 from pams_tf.export.tflite import convert
 from pams_tf.export.variants import convert_float, convert_ptq
@@ -69,9 +68,15 @@ def export_run(
     batches = None
     if recipe.scope == "body":
         batches = islice(_calibration(run, calibration), CALIBRATION_STEPS)
-    content = convert(student, input_size, batches, edges=edges, weights=weights, target=target)
-    # The folder's name alone: where it lies is nobody else's business.
-    content = metadata.embed(content, {**(metadata.read(content) or {}), "run": run.path.name})
+    content = convert(
+        student,
+        input_size,
+        batches,
+        edges=edges,
+        weights=weights,
+        target=target,
+        run=run.path.name,  # alone: where the folder lies is nobody else's business
+    )
     with atomic_write(path) as file:
         file.write(content)
     recipe.save(path.with_suffix(".json"))

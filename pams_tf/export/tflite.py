@@ -5,7 +5,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from pams_tf import models
 from pams_tf.errors import InputError
 from pams_tf.export import metadata
 from pams_tf.export.graph import IntegerSites
@@ -15,7 +14,7 @@ from pams_tf.models import SuperResolution
 from pams_tf.models.registry import architecture
 from pams_tf.quantization.functional import levels
 from pams_tf.training.calibration import calibrate
-from pams_tf.training.checkpoints import transfer_weights
+from pams_tf.training.checkpoints import with_recipe
 from pams_tf.training.distillation import quantizers
 
 EDGES = ("int8", "uint8", "float32")
@@ -31,6 +30,7 @@ def convert(
     edges: str = "int8",
     weights: str = "int8",
     target: str = "cpu",
+    run: str | None = None,
 ) -> bytes:
     """Convert a student to a fully integer TFLite file.
 
@@ -51,6 +51,7 @@ def convert(
       target: what runs the file. "npu": the same codes without DEPTH_TO_SPACE, which several
         accelerators refuse; see `NpuSites`. "ethos-u85": the same codes again, in the form
         that is fastest there; see `EthosU85Sites`.
+      run: name of the run the model came from, for the file's metadata.
 
     Returns:
       The file's content, checked: only integer tensors, only built-in operators, every alpha
@@ -85,8 +86,7 @@ def convert(
     content = converter.convert()
     check_integer(content, edges, weights)
     check_alphas(content, {q.name: float(q.alpha) / levels(q.bits) for q in quantizers(whole)})
-    description = metadata.describe(content, model, whole)
-    return metadata.embed(content, {**description, "target": target})
+    return metadata.embed(content, metadata.describe(content, model, whole, target, run))
 
 
 def whole_network(
@@ -107,9 +107,7 @@ def whole_network(
         raise InputError(
             "a student of scope 'body' has no ranges for head and tail; give calibration images"
         )
-    recipe = student.recipe.replace(scope="all")
-    whole = models.build(student.preset, student.scale, recipe, **student.overrides)
-    transfer_weights(student, whole)
+    whole = with_recipe(student, student.recipe.replace(scope="all"))
     learned = {q.name for q in quantizers(student)}
     missing = [q.name for q in quantizers(whole) if q.name not in learned]
     calibrate(whole, student, calibration, only=missing)

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pams_tf import models
 from pams_tf.export.tflite import input_spec
 from pams_tf.models import SuperResolution
-from pams_tf.training.checkpoints import transfer_weights
+from pams_tf.training.checkpoints import with_recipe
 
 
 def convert_float(
@@ -68,8 +67,7 @@ def convert_ptq(
 
 
 def _float_converter(model: SuperResolution, input_size: tuple[int, int] | None) -> Any:
-    twin = models.build(model.preset, model.scale, **model.overrides)
-    transfer_weights(model, twin)
+    twin = with_recipe(model, None)
 
     @tf.function(input_signature=[input_spec(input_size)])
     def graph(image: Any) -> Any:

@@ -11,10 +11,11 @@ import numpy as np
 
 from pams_tf.errors import InputError
 from pams_tf.files import atomic_write
-from pams_tf.models import SuperResolution
+from pams_tf.models import SuperResolution, build
+from pams_tf.recipe import QuantizationRecipe
 from pams_tf.training.released import load_released
 
-__all__ = ["Checkpoints", "load_released", "transfer_weights"]
+__all__ = ["Checkpoints", "load_released", "transfer_weights", "with_recipe"]
 
 Variables = Mapping[str, Sequence[keras.Variable]]
 
@@ -100,6 +101,13 @@ def transfer_weights(source: SuperResolution, target: SuperResolution) -> None:
     for variable in target.variables:
         if variable.path in theirs:
             variable.assign(theirs[variable.path].value)
+
+
+def with_recipe(model: SuperResolution, recipe: QuantizationRecipe | None) -> SuperResolution:
+    """The same network under another recipe (None: float), with every weight the two share."""
+    twin = build(model.preset, model.scale, recipe, **model.overrides)
+    transfer_weights(model, twin)
+    return twin
 
 
 def _describe(model: SuperResolution) -> str:

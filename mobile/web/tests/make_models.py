@@ -24,7 +24,7 @@ from pams_tf.evaluation.upscalers import tflite_upscaler
 from pams_tf.export.card import Description, model_card
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.training.calibration import calibrate
-from pams_tf.training.checkpoints import transfer_weights
+from pams_tf.training.checkpoints import with_recipe
 
 TILE, SCALE = 32, 2
 REACH = 8  # head, two blocks, body, upsampling, tail: LR pixels that one output pixel depends on
@@ -73,10 +73,8 @@ def bad_files(out: Path, content: bytes, card: dict, recipe: QuantizationRecipe)
 
 def tiny(recipe: QuantizationRecipe, photograph: np.ndarray) -> bytes:
     keras.utils.set_random_seed(5)
-    size = {"blocks": 2, "features": 8}
-    teacher = models.build("edsr_mobile", SCALE, **size)
-    student = models.build("edsr_mobile", SCALE, recipe, **size)
-    transfer_weights(teacher, student)
+    teacher = models.build("edsr_mobile", SCALE, blocks=2, features=8)
+    student = with_recipe(teacher, recipe)
     calibrate(student, teacher, [photograph[None, :96, 160:256].astype(np.float32)])
     return export.convert(student, (TILE, TILE))
 
