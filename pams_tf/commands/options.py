@@ -6,7 +6,7 @@ from absl import flags
 
 from pams_tf.errors import InputError
 
-OVERRIDES = ("blocks", "features", "layers", "growth", "res_scale", "batch_norm")
+OVERRIDES = ("blocks", "features", "layers", "growth", "res_scale", "batch_norm", "direct")
 
 
 def define_network(values: flags.FlagValues) -> None:
@@ -15,7 +15,7 @@ def define_network(values: flags.FlagValues) -> None:
         "model",
         "edsr_baseline",
         "The network: edsr_baseline (16 blocks, 64 features), edsr (32, 256), "
-        "edsr_mobile (5, 32), rdn (D16 C8 G64) or rdn_a (D20 C6 G32).",
+        "edsr_mobile (5, 32), edsr_nano (3, 32, direct), rdn (D16 C8 G64) or rdn_a (D20 C6 G32).",
         flag_values=values,
     )
     flags.DEFINE_integer("scale", 4, "Factor of enlargement: 2, 3 or 4.", flag_values=values)
@@ -26,6 +26,12 @@ def define_network(values: flags.FlagValues) -> None:
     flags.DEFINE_float("res_scale", None, "Factor on EDSR's residuals.", flag_values=values)
     flags.DEFINE_boolean(
         "batch_norm", None, "Batch normalization in EDSR's blocks.", flag_values=values
+    )
+    flags.DEFINE_boolean(
+        "direct",
+        None,
+        "Enlarge EDSR's features by one convolution to the image (pixelshuffledirect).",
+        flag_values=values,
     )
 
 

@@ -49,6 +49,13 @@ class NpuSites(IntegerSites):
         self._rows[y.ref()] = row
         return y
 
+    def image(self, x: Any) -> Any:
+        y = super().image(x)
+        if x.ref() in self._rows:
+            row = self._rows[x.ref()]
+            self._rows[y.ref()] = lambda channels: IntegerSites.image(self, row(channels))
+        return y
+
     def activation(self, x: Any, name: str, *, edge: bool = False) -> Any:
         y = super().activation(x, name, edge=edge)
         if x.ref() in self._rows:
@@ -101,9 +108,7 @@ class EthosU85Sites(NpuSites):
         if settings.get("shift") is not None:
             settings["shift"] = np.tile(settings["shift"], copies)
         y = super().convolution(x, filters * copies, kernel_size, f"{name}_before", **settings)
-        row = self._rows[y.ref()]
-        self._rows[y.ref()] = lambda channels: self.image(row(channels))
-        return super().depth_to_space(y, scale, f"{name}_shuffle")
+        return super().depth_to_space(self.image(y), scale, f"{name}_shuffle")
 
 
 def before_depth_to_space(kernel: np.ndarray, scale: int) -> np.ndarray:

@@ -24,7 +24,7 @@ def build(
       name: a preset, see `PRESETS`.
       scale: 2, 3 or 4.
       recipe: how it is quantized; None for the float network.
-      **overrides: `blocks`, `features`, and `res_scale`, `batch_norm` (EDSR) or `layers`, `growth`
+      **overrides: `blocks`, `features`, and `res_scale`, `batch_norm`, `direct` (EDSR) or `layers`, `growth`
         (RDN), in the place of the preset's.
 
     Returns:

@@ -7,7 +7,7 @@ from keras import layers
 
 from pams_tf.models.blocks import RGB_MEAN
 from pams_tf.models.sites import Sites
-from pams_tf.models.upsampling import upsampler
+from pams_tf.models.upsampling import direct_upsampler, upsampler
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +19,15 @@ class EDSRConfig:
       features: channels everywhere in it.
       res_scale: factor on each residual before its addition.
       batch_norm: batch normalization behind both convolutions of each block (paper, Table 4).
+      direct: enlarge by one convolution to s*s*3 channels and depth-to-space, which is what
+        "pixelshuffledirect" names in SwinIR; nothing then runs at the enlarged size.
     """
 
     blocks: int = 16
     features: int = 64
     res_scale: float = 1.0
     batch_norm: bool = False
+    direct: bool = False
 
     @property
     def feature_radius(self) -> int:
@@ -65,4 +68,6 @@ def edsr(image: Any, config: EDSRConfig, scale: int, sites: Sites) -> tuple[Any,
     x = sites.activation(x, "body_output", edge=True)
     feature = layers.Add(name="body_add")([x, head])
     x = sites.activation(feature, "feature", edge=True)
+    if config.direct:
+        return direct_upsampler(x, sites, scale, shift=RGB_MEAN), feature
     return upsampler(x, sites, scale, config.features, shift=RGB_MEAN), feature

@@ -81,6 +81,10 @@ class Sites:
             x = keras.layers.ReLU(name=f"{name}_relu")(x)
         return x
 
+    def image(self, x: Any) -> Any:
+        """An image in [0, 255], which an integer network holds as bytes; float until then."""
+        return x
+
     def depth_to_space(self, x: Any, scale: int, name: str) -> Any:
         """(N, H, W, s*s*C) -> (N, s*H, s*W, C), moving values and changing none."""
         return DepthToSpace(scale, name=name)(x)

@@ -23,8 +23,17 @@ def upsampler(
     return sites.convolution(x, 3, 3, "tail", edge=True, shift=shift, dtype="float32")
 
 
-def upsampler_radius(scale: int) -> int:
+def direct_upsampler(x: Any, sites: Sites, scale: int, shift: Sequence[float]) -> Any:
+    """Features (N, H, W, C) -> image (N, s*H, s*W, 3), by one convolution before depth-to-space."""
+    shift = list(shift) * scale**2
+    x = sites.convolution(x, 3 * scale**2, 3, "tail", edge=True, shift=shift, dtype="float32")
+    return sites.depth_to_space(sites.image(x), scale, "tail_shuffle")
+
+
+def upsampler_radius(scale: int, direct: bool = False) -> int:
     """LR pixels on each side that one enlarged LR pixel takes from the upsampler's input."""
+    if direct:
+        return 1
     radius = 1  # the last convolution, in pixels of the result
     for step in reversed(STEPS[scale]):
         radius = -(-radius // step) + 1  # part of a pixel before the shuffle is all of it

@@ -11,6 +11,7 @@ from pams_tf.training.distillation import quantizers
 
 SIZES = {
     "edsr_mobile": {"blocks": 2, "features": 8},
+    "edsr_nano": {"blocks": 2, "features": 8},
     "rdn": {"blocks": 2, "features": 8, "layers": 3, "growth": 8},
 }
 

@@ -37,7 +37,8 @@ def picture():
 
 @pytest.mark.parametrize(("bits", "per_channel"), [(8, False), (8, True), (4, True)])
 @pytest.mark.parametrize(
-    ("name", "scale"), [("edsr_mobile", 2), ("edsr_mobile", 3), ("edsr_mobile", 4), ("rdn", 4)]
+    ("name", "scale"),
+    [("edsr_mobile", 2), ("edsr_mobile", 3), ("edsr_mobile", 4), ("edsr_nano", 3), ("rdn", 4)],
 )
 def test_every_code_is_that_of_the_cpu_file(biased, tensors_of, name, scale, per_channel, bits):
     network = biased(name, scale=scale, scope="all", bits=bits, per_channel=per_channel)

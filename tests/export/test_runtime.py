@@ -210,6 +210,7 @@ def test_a_graph_that_takes_one_size_gets_a_mirrored_border():
     [
         ("edsr_mobile", {"blocks": 1, "features": 2}),
         ("edsr_mobile", {"blocks": 3, "features": 2}),
+        ("edsr_nano", {"blocks": 2, "features": 2}),
         ("rdn", {"blocks": 2, "features": 2, "layers": 2, "growth": 2}),
     ],
 )
@@ -224,7 +225,7 @@ def test_the_radius_is_where_a_perturbed_pixel_stops_to_show(name, size, scale):
     assert receptive_field_radius(content) == radius
 
     interpreter = ImageInterpreter(content)
-    zero = np.asarray(RGB_MEAN if name == "edsr_mobile" else (0, 0, 0), np.float32)
+    zero = np.asarray((0, 0, 0) if name == "rdn" else RGB_MEAN, np.float32)
     image = np.broadcast_to(zero, (side, side, 3)).copy()
     outputs = []
     for centre in (0, 1000):
@@ -239,7 +240,14 @@ def test_the_radius_is_where_a_perturbed_pixel_stops_to_show(name, size, scale):
 
 def test_radii_of_the_presets():
     # One pixel a 3x3 convolution; 1.5 to 1.75 for the upsampling, of which a part is a whole.
-    expected = {"edsr_baseline": 36, "edsr": 68, "edsr_mobile": 14, "rdn": 133, "rdn_a": 125}
+    expected = {
+        "edsr_baseline": 36,
+        "edsr": 68,
+        "edsr_mobile": 14,
+        "edsr_nano": 9,
+        "rdn": 133,
+        "rdn_a": 125,
+    }
     for scale in (2, 3, 4):
         found = {name: models.receptive_field_radius(name, scale) for name in models.PRESETS}
         assert found == expected

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pams_tf import InputError, QuantizationRecipe, models
+from pams_tf.models.blocks import RGB_MEAN
 from pams_tf.quantization import ActivationQuantizer, PamsQuantizer, QuantConv2D
 from pams_tf.training.checkpoints import load_released, transfer_weights
 
@@ -130,6 +131,7 @@ def test_presets_are_built_as_described(name):
         "edsr_baseline": (16, 64, None, None),
         "edsr": (32, 256, None, None),
         "edsr_mobile": (5, 32, None, None),
+        "edsr_nano": (3, 32, None, None),
         "rdn": (16, 64, 8, 64),
         "rdn_a": (20, 64, 6, 32),
     }
@@ -285,3 +287,19 @@ def test_names_in_released_files_are_complete():
         ours = {key: list(entry.released_shape) for key, entry in released_entries(model)}
         theirs = {k: v for k, v in parameters.items() if not k.startswith(("sub_", "add_"))}
         assert ours == theirs
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_direct_upsampler_is_one_convolution_at_the_low_resolution(scale):
+    """Its image, from its own feature, in plain NumPy."""
+    keras.utils.set_random_seed(7)
+    model = models.build("edsr_nano", scale, blocks=1, features=4)
+    x = np.random.default_rng(7).uniform(0, 255, (1, 6, 5, 3)).astype(np.float32)
+    image, feature = (np.asarray(y)[0] for y in model.with_feature(x))
+    kernel = model.get_layer("tail").kernel.numpy()
+    assert kernel.shape == (3, 3, 4, 3 * scale**2)
+    padded = np.pad(feature, ((1, 1), (1, 1), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))
+    y = np.einsum("hwcij,ijco->hwo", windows, kernel).reshape(6, 5, scale, scale, 3)
+    expected = y.transpose(0, 2, 1, 3, 4).reshape(6 * scale, 5 * scale, 3) + RGB_MEAN
+    np.testing.assert_allclose(image, expected, atol=1e-2)
