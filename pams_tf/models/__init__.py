@@ -24,8 +24,8 @@ def build(
       name: a preset, see `PRESETS`.
       scale: 2, 3 or 4.
       recipe: how it is quantized; None for the float network.
-      **overrides: `blocks`, `features`, and `res_scale`, `batch_norm`, `direct` (EDSR) or `layers`, `growth`
-        (RDN), in the place of the preset's.
+      **overrides: `blocks`, `features`, and `res_scale`, `batch_norm`, `direct` (EDSR) or
+        `layers`, `growth` (RDN), in the place of the preset's.
 
     Returns:
       A Keras model, (N, H, W, 3) in [0, 255] -> (N, scale*H, scale*W, 3), freshly initialised.
