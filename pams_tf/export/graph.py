@@ -62,7 +62,7 @@ class IntegerSites(Sites):
         """Image bytes: scale 1, and 0 at code -128."""
         return tf.quantization.fake_quant_with_min_max_args(x, 0.0, 255.0)
 
-    def activation(self, x: Any, name: str, *, edge: bool = False) -> Any:
+    def activation(self, x: Any, name: str, *, edge: bool = False, after_relu: bool = False) -> Any:
         alpha, n = self._grids[name]
         origin = self._origins.get(x.ref())
         if origin is None:  # a concatenation: nothing there to choose a unit or fuse a clip
