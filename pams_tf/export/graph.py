@@ -47,7 +47,7 @@ class IntegerSites(Sites):
         """Image bytes: scale 1, and 0 at code -128."""
         return tf.quantization.fake_quant_with_min_max_args(x, 0.0, 255.0)
 
-    def activation(self, x: Any, name: str, *, edge: bool = False) -> Any:
+    def activation(self, x: Any, name: str, *, edge: bool = False, after_relu: bool = False) -> Any:
         # A second range for a convolution's result is a second convolution, as exact as the
         # first; requantizing the first would round twice.
         if x.ref() in self._quantized and x.ref() in self._again:

@@ -143,6 +143,11 @@ def _check_exportable(model: SuperResolution, edges: str, weights: str) -> None:
             f"weights='int4' cannot hold the kernels of a recipe of {recipe.bits} bits; "
             "fine-tune one of at most 4, or store them as int8"
         )
+    if recipe.method != "pams" or recipe.unsigned:
+        raise InputError(
+            f"a student of method={recipe.method!r}, unsigned={recipe.unsigned} cannot be exported;"
+            " fine-tune one of method='pams' with signed ranges"
+        )
     if model.overrides.get("batch_norm"):
         raise InputError(
             "a network with batch normalization cannot be exported; train it without batch_norm"

@@ -50,7 +50,7 @@ def edsr(image: Any, config: EDSRConfig, scale: int, sites: Sites) -> tuple[Any,
         y = sites.convolution(
             x, config.features, 3, f"block_{i}_conv_0", batch_norm=config.batch_norm, relu=True
         )
-        y = sites.activation(y, f"block_{i}_relu")
+        y = sites.activation(y, f"block_{i}_relu", after_relu=True)
         y = sites.convolution(
             y,
             config.features,
