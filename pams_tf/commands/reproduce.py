@@ -83,11 +83,13 @@ def _reproduce() -> dict[str, Any]:
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")  # many networks in one process make it warn of retracing
-    from pams_tf.reproduce.engine import Reproduction
-    from pams_tf.reproduce.measure import Measurements, find_benchmarks
+    from pams_tf.reproduce.engine import Reproduction, needs_sets
+    from pams_tf.reproduce.measure import Benchmarks, Measurements, find_benchmarks
     from pams_tf.reproduce.networks import Catalogue
 
-    benchmarks = find_benchmarks(budget, FLAGS.benchmark_dir, sets or None)
+    benchmarks = Benchmarks(None, (), ())
+    if needs_sets(tables, figures):
+        benchmarks = find_benchmarks(budget, FLAGS.benchmark_dir, sets or None)
     runs = Path(FLAGS.runs).resolve()
     catalogue = Catalogue(
         budget,

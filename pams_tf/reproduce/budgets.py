@@ -23,6 +23,7 @@ class Budget:
       batch_norm: (preset, overrides) of Table 4 and Figure 2; `batch_norm` is added.
       student: fields of `DistillationSettings`.
       teacher: fields of `TrainingSettings`, for float networks that must be trained.
+      files: (preset, overrides) of each family's integer files in Table 3.
       ships: whether the float weights that ship may teach.
       own_images: whether nothing but the built-in photographs is needed.
       samples: images that Figure 2 looks at.
@@ -36,6 +37,7 @@ class Budget:
     batch_norm: tuple[str, dict[str, Any]]
     student: dict[str, Any]
     teacher: dict[str, Any]
+    files: dict[str, tuple[str, dict[str, Any]]]
     ships: bool = True
     own_images: bool = False
     samples: int = 64
@@ -51,7 +53,17 @@ class Budget:
         return dataclasses.asdict(self)
 
 
+_FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "EDSR": ("edsr_baseline", {}),
+    "RDN": ("rdn", {}),
+}
 _SMALL = {"blocks": 2, "features": 8}
+_SMALL_FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "EDSR": ("edsr_baseline", _SMALL),
+    "RDN": ("rdn", {**_SMALL, "layers": 2, "growth": 8}),
+}
+# Eq. 7, and the alphas' rate of the released code: the defaults, named for the reports.
+_LOSS = {"alpha_learning_rate": 1e-2, "skt_weight": 1000.0}
 _SHORTEST = {
     "steps": 2,
     "batch_size": 2,
@@ -65,14 +77,12 @@ BUDGETS = {
         name="smoke",
         about="every road in minutes: tiny networks, two steps, the built-in photographs; "
         "its figures mean nothing",
-        families={
-            "EDSR": ("edsr_baseline", _SMALL),
-            "RDN": ("rdn", {**_SMALL, "layers": 2, "growth": 8}),
-        },
+        families=_SMALL_FAMILIES,
         scales=(4,),
         batch_norm=("edsr_baseline", _SMALL),
-        student={**_SHORTEST, "learning_rate": 1e-5, "calibration_steps": 2},
+        student={**_SHORTEST, "learning_rate": 1e-5, "calibration_steps": 2, **_LOSS},
         teacher={**_SHORTEST, "learning_rate": 1e-3},
+        files=_SMALL_FAMILIES,
         ships=False,
         own_images=True,
         samples=4,
@@ -85,7 +95,8 @@ BUDGETS = {
         families={"EDSR": ("edsr_baseline", {})},
         scales=(4,),
         batch_norm=("edsr_mobile", {}),
-        student={**FINETUNE_PRESETS["short"], "batch_size": 8},
+        student={**FINETUNE_PRESETS["short"], "batch_size": 8, **_LOSS},
+        files=_FAMILIES,
         teacher={
             "steps": 3000,
             "batch_size": 8,
@@ -99,10 +110,11 @@ BUDGETS = {
         name="paper",
         about="the paper's setting, for a GPU: EDSR-baseline and RDN, x2 and x4, 30 epochs of "
         "1000 steps at batch 16; float networks that are not given are trained for 300 epochs",
-        families={"EDSR": ("edsr_baseline", {}), "RDN": ("rdn", {})},
+        families=_FAMILIES,
         scales=(2, 4),
         batch_norm=("edsr_baseline", {}),
-        student={**FINETUNE_PRESETS["paper"], "batch_size": 16, "log_every": 100},
+        student={**FINETUNE_PRESETS["paper"], "batch_size": 16, "log_every": 100, **_LOSS},
+        files=_FAMILIES,
         # The paper takes its float networks as given. EDSR's own training: 300 epochs, halved
         # after 200 of them.
         teacher={

@@ -20,16 +20,25 @@ from pams_tf.reproduce.costs import (
     lr_pixels,
     steps_done,
 )
+from pams_tf.reproduce.figures import FIGURES, Drawing, picture_set
 from pams_tf.reproduce.machine import machine
 from pams_tf.reproduce.measure import Measurements
-from pams_tf.reproduce.networks import Bicubic, Catalogue, Given, Job, Network, with_teachers
-from pams_tf.reproduce.report import filled, write_table
+from pams_tf.reproduce.networks import Catalogue, Given, Job, Network, with_teachers
+from pams_tf.reproduce.report import filled, write_figure, write_table
+from pams_tf.reproduce.storage import table_3
 from pams_tf.runs import RunFolder
 from pams_tf.training.checkpoints import saved_state
 from pams_tf.training.jobs import finetune, train
 from pams_tf.training.settings import DistillationSettings
 
 Say = Callable[[str], None]
+
+
+def needs_sets(wanted_tables: Sequence[int], wanted_figures: Sequence[int]) -> bool:
+    """Whether anything is measured on a benchmark."""
+    return any(number in tables.MEASURED for number in wanted_tables) or any(
+        FIGURES[number].measured for number in wanted_figures
+    )
 
 
 class Reproduction:
@@ -58,9 +67,16 @@ class Reproduction:
         self.command = command
         self.say = say
         self.failed: dict[str, str] = {}
-        self.tables = [tables.MEASURED[number](catalogue) for number in wanted_tables]
-        self.networks = _unique([n for table in self.tables for n in table.networks])
-        self.jobs = with_teachers(self.networks)
+        self.tables = [
+            tables.MEASURED[number](catalogue)
+            for number in wanted_tables
+            if number in tables.MEASURED
+        ]
+        self.storage = 3 in wanted_tables
+        self.figures = {number: FIGURES[number] for number in wanted_figures}
+        self.wanted = self._wanted()
+        drawn = [n for figure in self.figures.values() for _, n in figure.networks(catalogue)]
+        self.jobs = with_teachers([*(network for network, _ in self.wanted), *drawn])
         self.speed = Speed(catalogue.runs / "speed.json")
 
     @property
@@ -108,6 +124,9 @@ class Reproduction:
                 f"{steps_done(job)} of {job.settings.steps} steps, {job.state}{time_left}"
             )
         measuring = self._unmeasured()
+        if not todo and not measuring:
+            self.say("Nothing to train and nothing to measure; the reports are written anew")
+            return {"runs": runs, "measurements": 0, "seconds": 0.0, "bytes": needed}
         seconds = sum(map(self.speed.training_seconds, self.jobs)) + sum(
             self.speed.measuring_seconds(network, lr_pixels(self._pairs(network, name)))
             for network, name in measuring
@@ -145,7 +164,7 @@ class Reproduction:
                     self.say(f"{job.name} has failed: {error}")
 
     def measure(self, *, progress: bool = False) -> None:
-        """Measure every finished network on every set that is there."""
+        """Measure the finished networks on the sets that are there."""
         todo = self._unmeasured()
         for index, (network, name) in enumerate(todo, 1):
             if isinstance(network, Job) and not network.done:
@@ -154,26 +173,42 @@ class Reproduction:
             self.measurements.result(network, name, progress=progress)
 
     def write(self, folder: Path) -> list[Path]:
-        """Write the reports of all that is measured.
+        """Write the reports of all that is there, tables first.
 
         Returns:
           The files.
+
+        Raises:
+          InputError: the folder cannot be written.
         """
         check_writable(folder)
         files = []
-        for table in self.tables:
+        all_tables = [*self.tables, *([table_3(self.catalogue, self.say)] if self.storage else [])]
+        for table in sorted(all_tables, key=lambda table: table.number):
             ours = {
                 cell: filled(cell, self._figures)
                 for section in table.sections
                 for cell in section.cells
             }
-            files += write_table(folder, table, ours, self.context(table.networks))
+            files += write_table(folder, table, ours, self._context(table.networks))
+        for number, figure in self.figures.items():
+            networks = [network for _, network in figure.networks(self.catalogue)]
+            jobs = with_teachers(networks)
+            if absent := [job.name for job in jobs if not job.done]:
+                self.say(f"Figure {number} is not drawn: {', '.join(absent)} did not finish")
+                continue
+            drawing = Drawing(self.catalogue, self.measurements, folder)
+            pictures, notes = figure.draw(drawing)
+            context = self._context(networks)
+            page = write_figure(folder, number, figure.title, pictures, notes, context)
+            files += [*pictures, page]
         return files
 
-    def context(self, networks: Sequence[Network | None]) -> dict[str, Any]:
+    def _context(self, networks: Sequence[Network | None]) -> dict[str, Any]:
         """What a report on these networks says of how it was made."""
         jobs = with_teachers(networks)
-        given = [n.name for n in _unique(networks) if isinstance(n, Given)]
+        teachers = [job.teacher for job in jobs]
+        given = sorted({n.name for n in (*networks, *teachers) if isinstance(n, Given)})
         data = self.catalogue.data
         return {
             "command": self.command,
@@ -201,11 +236,31 @@ class Reproduction:
         keras.backend.clear_session()
         gc.collect()
 
+    def _wanted(self) -> list[tuple[Network, str]]:
+        """What is measured on which set, each once, what needs no training first."""
+        names = self.measurements.benchmarks.names
+        pairs = [
+            (network, cell.benchmark)
+            for table in self.tables
+            for section in table.sections
+            for cell in section.cells
+            for network in (cell.of, cell.minus)
+        ]
+        for figure in self.figures.values():
+            if figure.measured:
+                name = picture_set(self.measurements)
+                pairs += [(network, name) for _, network in figure.networks(self.catalogue)]
+        unique = {
+            (network.name, name): (network, name)
+            for network, name in pairs
+            if network is not None and name in names
+        }
+        return sorted(unique.values(), key=lambda pair: isinstance(pair[0], Job))
+
     def _unmeasured(self) -> list[tuple[Network, str]]:
         return [
             (network, name)
-            for network in self.networks
-            for name in self.measurements.benchmarks.names
+            for network, name in self.wanted
             if self.measurements.kept(network, name) is None
         ]
 
@@ -219,15 +274,6 @@ class Reproduction:
 
     def _has_data(self) -> bool:
         return self.catalogue.data is not None or self.catalogue.budget.own_images
-
-
-def _unique(networks: Sequence[Network | None]) -> list[Network]:
-    by_name: dict[str, Network] = {}
-    for network in networks:
-        if network is not None:
-            by_name.setdefault(network.name, network)
-    # What takes no time to measure comes first.
-    return sorted(by_name.values(), key=lambda n: not isinstance(n, Bicubic | Given))
 
 
 def _outcome(job: Job) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pams_tf.evaluation.benchmark import Upscaler, evaluate
 from pams_tf.evaluation.upscalers import bicubic, keras_upscaler
 from pams_tf.files import write_text
 from pams_tf.reproduce.budgets import BUILT_IN, Budget
-from pams_tf.reproduce.networks import Bicubic, Job, Network, file_digest
+from pams_tf.reproduce.networks import Bicubic, Job, Network, file_digest, network_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ def upscaler(network: Network) -> Upscaler:
         return bicubic(network.scale)
     from pams_tf import models
 
-    return keras_upscaler(models.load(_file(network)))
+    return keras_upscaler(models.load(network_file(network)))
 
 
 class Measurements:
@@ -136,9 +136,5 @@ class Measurements:
         for path in (*pairs.hr, *pairs.lr):
             digest.update(f"\n{path.name} {path.stat().st_size}".encode() if path else b"\n-")
         if not isinstance(network, Bicubic):
-            digest.update(file_digest(_file(network)).encode())
+            digest.update(file_digest(network_file(network)).encode())
         return self.folder / f"{network.name}_{name}_{digest.hexdigest()[:12]}.json"
-
-
-def _file(network: Any) -> Path:
-    return network.run.network() if isinstance(network, Job) else network.path

@@ -203,9 +203,19 @@ class Catalogue:
             parts.append(f"{recipe.method}{recipe.bits}")
             assert isinstance(settings, DistillationSettings)
             parts += ["noskt"] if settings.skt_weight == 0 else []
-            parts += ["random"] if getattr(settings, "initial_range", "ema") == "random" else []
+            parts += ["random"] if settings.initial_range == "random" else []
         name = "_".join([*parts, digest[:8]])
         return Job(name, settings, recipe, teacher, RunFolder(self.runs / name))
+
+
+def network_file(network: "Given | Job | Bicubic") -> Path:
+    """The network's `.keras` file.
+
+    Raises:
+      InputError: its run has not finished.
+    """
+    assert not isinstance(network, Bicubic)
+    return network.run.network() if isinstance(network, Job) else network.path
 
 
 def with_teachers(networks: Sequence[Network | None]) -> list[Job]:

@@ -62,6 +62,28 @@ def write_table(
     return paths
 
 
+def write_figure(
+    folder: Path,
+    number: int,
+    title: str,
+    pictures: Sequence[Path],
+    notes: Sequence[str],
+    context: dict[str, Any],
+) -> Path:
+    """Write FOLDER/figure_N.md, a page with the pictures, which lie beside it.
+
+    Raises:
+      InputError: the folder cannot be written.
+    """
+    lines = [f"# Figure {number}: {title}", ""]
+    for picture in pictures:
+        lines += [f"![{picture.stem}]({picture.name})", ""]
+    lines += ["## Notes", "", *(f"- {note}" for note in (*notes, *_omissions(context))), ""]
+    path = folder / f"figure_{number}.md"
+    write_text(path, "\n".join([*lines, *made_with(context)]) + "\n")
+    return path
+
+
 def markdown(table: Table, ours: dict[Cell, Values | None], context: dict[str, Any]) -> str:
     """The whole report on one table."""
     lines = [f"# Table {table.number}: {table.title}", ""]
@@ -89,10 +111,15 @@ def made_with(context: dict[str, Any]) -> list[str]:
         f"- {machine['cpu']}, {machine['cores']} cores, {gpus}; {machine['system']}, Python "
         f"{machine['python']}, TensorFlow {machine['tensorflow']}, Keras {machine['keras']}",
         f"- Budget `{budget['name']}`: {budget['about']}",
-        f"- Students: {_settings(budget['student'])}",
-        f"- Float networks that were trained: {_settings(budget['teacher'])}",
-        f"- Training images: {context['data']}",
     ]
+    if context["given"]:
+        lines.append(f"- Float networks that were there: {', '.join(context['given'])}")
+    if any(run["recipe"] is None for run in context["runs"]):
+        lines.append(f"- Float networks that were trained: {_settings(budget['teacher'])}")
+    if any(run["recipe"] for run in context["runs"]):
+        lines.append(f"- Students, scope body: {_settings(budget['student'])}")
+    if context["runs"]:
+        lines.append(f"- Training images: {context['data']}")
     if context["runs"]:
         lines += ["", "| run | steps | best step | validation PSNR |", "|---|---|---|---|"]
         lines += [
@@ -146,7 +173,7 @@ def _orders(section: Section, ours: dict[Cell, Values | None]) -> list[str]:
             orders.append(" > ".join(best) if len(best) == len(cells) else "–")  # noqa: RUF001
         if orders[1] != "–":  # noqa: RUF001
             same = "yes" if orders[0] == orders[1] else "no"
-            rows.append([*row, *orders, same])
+            rows.append([*row, *orders, "–" if orders[0] == "–" else same])  # noqa: RUF001
     if not rows:
         return []
     header = [*section.rows, "the paper's order", "our order", "the same"]
