@@ -9,7 +9,7 @@ from typing import Any
 from pams_tf.errors import InputError
 from pams_tf.files import write_text
 
-METHODS = ("pams",)
+METHODS = ("pams", "dorefa", "tflite", "pact")
 SCOPES = ("body", "all")
 ALPHA_GRADIENTS = ("eq3", "rounding")
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
@@ -20,7 +20,9 @@ class QuantizationRecipe:
     """Everything that says how a network is quantized. Without a recipe a network is float.
 
     Attributes:
-      method: the activation quantizer: "pams", a learned symmetric range (paper, Eq. 1).
+      method: "pams", a learned symmetric range (paper, Eq. 1); or one of the paper's rivals:
+        "dorefa" (Zhou et al. 2016), tanh weights and a fixed range; "tflite" (Jacob et al. 2018),
+        a moving average of minimum and maximum; "pact" (Choi et al. 2018), a learned clip.
       bits: width of weights and activations in the body: 2 to 8, or 16.
       scope: "body" quantizes the high-level feature extractor (the paper); "all" every tensor
         from image to image, which is what an integer file needs.
@@ -29,6 +31,8 @@ class QuantizationRecipe:
         inside the range counts too).
       edge_bits: width of head and tail when the scope is "all". Eight by default: the image
         itself has 8 bits, and two thin layers save little.
+      unsigned: with "pams", tensors behind a ReLU use [0, alpha] with all 2**bits - 1 steps. Not in
+        the paper; the other methods do so of themselves.
 
     Raises:
       InputError: a value outside these, repeated with what would be right.
@@ -40,6 +44,7 @@ class QuantizationRecipe:
     per_channel: bool = False
     alpha_gradient: str = "eq3"
     edge_bits: int = 8
+    unsigned: bool = False
 
     def __post_init__(self) -> None:
         _check_choice("method", self.method, METHODS)
@@ -48,6 +53,12 @@ class QuantizationRecipe:
         _check_choice("per_channel", self.per_channel, (False, True))
         _check_choice("alpha_gradient", self.alpha_gradient, ALPHA_GRADIENTS)
         _check_choice("edge_bits", self.edge_bits, BITS)
+        _check_choice("unsigned", self.unsigned, (False, True))
+        if self.unsigned and self.method != "pams":
+            raise InputError(
+                f"unsigned=True is for method='pams'; {self.method!r} has its own rule for tensors "
+                "behind a ReLU, leave it False"
+            )
 
     def replace(self, **changes: Any) -> "QuantizationRecipe":
         """A copy with some fields changed, validated again."""

@@ -56,10 +56,19 @@ class RunFolder:
             )
         raise InputError(f"{self.path}: not a run folder (it has no settings.json)")
 
-    def claim(self, settings: dict[str, Any], recipe: QuantizationRecipe | None) -> bool:
+    def claim(
+        self,
+        settings: dict[str, Any],
+        recipe: QuantizationRecipe | None,
+        defaults: dict[str, Any] | None = None,
+    ) -> bool:
         """Begin this run, or find it begun with the same settings.
 
         A run has begun when it has a checkpoint; before that nothing is lost by other settings.
+
+        Args:
+          settings, recipe: what is asked for.
+          defaults: what a setting is that the run, begun by an older version, does not name.
 
         Returns:
           True if the run was begun before.
@@ -69,7 +78,11 @@ class RunFolder:
         """
         wanted = {**settings, "recipe": recipe.to_dict() if recipe else None}
         if self.newest.is_file():
-            begun = self.read_settings()
+            begun = {**(defaults or {}), **self.read_settings()}
+            if begun.get("recipe"):  # so do a recipe's fields have defaults
+                begun["recipe"] = QuantizationRecipe.from_dict(
+                    begun["recipe"], source=str(self.settings)
+                ).to_dict()
             differing = [
                 f"{key} was {begun.get(key)!r} and is now {wanted.get(key)!r}"
                 for key in sorted(set(begun) | set(wanted))

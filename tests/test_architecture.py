@@ -14,6 +14,7 @@ ORDER = [
     ("training",),
     ("export",),
     ("demo",),
+    ("reproduce",),
     ("commands",),
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}

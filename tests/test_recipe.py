@@ -36,6 +36,8 @@ def test_frozen():
         ({"method": "magic"}, "method='magic' .*'pams'"),
         ({"scope": "head"}, "scope='head' .*'body', 'all'"),
         ({"per_channel": 1}, "per_channel=1 "),
+        ({"unsigned": 1}, "unsigned=1 "),
+        ({"unsigned": True, "method": "pact"}, "unsigned=True is for method='pams'; 'pact' has"),
         ({"alpha_gradient": "lsq"}, "alpha_gradient='lsq' .*'eq3', 'rounding'"),
     ],
 )

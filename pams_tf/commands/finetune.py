@@ -1,9 +1,13 @@
 """Fine-tune a float network into a quantized student (PAMS + structured knowledge transfer).
 
+--method takes the rivals of the paper's Table 2 too: dorefa, tflite, pact.
+
 Examples:
   pams-finetune --bits 8                                  the short demo setting, built-in data
   pams-finetune --bits 4 --data DIV2K --preset paper      the paper's setting, for a GPU
   pams-finetune --bits 8 --scope all --model edsr_mobile --scale 2 --teacher runs/edsr_mobile_x2
+  pams-finetune --bits 4 --method pact --data DIV2K       a rival (Table 2)
+  pams-finetune --bits 4 --skt_weight 0 --data DIV2K      without knowledge transfer (Table 6)
 
 The student starts from the float teacher's weights, its ranges from Eq. 4 of the paper. The run
 folder holds checkpoints, logs, curves and, at the end, student.keras: the checkpoint with the best
@@ -25,7 +29,13 @@ options.define_training(FLAGS)
 flags.DEFINE_integer(
     "bits", None, "Width of weights and activations: 2 to 8, or 16. Default: 8.", flag_values=FLAGS
 )
-flags.DEFINE_string("method", None, "Quantizer of activations. Default: pams.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "method",
+    None,
+    "pams: a learned symmetric range (default); pact: a learned clip; tflite: a moving average of "
+    "minimum and maximum; dorefa: tanh weights and a fixed range.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "scope",
     None,
@@ -41,6 +51,12 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer(
     "edge_bits", None, "Width of head and tail with --scope all. Default: 8.", flag_values=FLAGS
+)
+flags.DEFINE_boolean(
+    "unsigned",
+    None,
+    "With pams: tensors behind a ReLU use [0, alpha] and all codes. Not in the paper.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "recipe", None, "A recipe JSON file, in the place of these flags.", flag_values=FLAGS
@@ -66,7 +82,17 @@ flags.DEFINE_integer(
     "calibration_steps", None, "Batches for the initial ranges (Eq. 4).", flag_values=FLAGS
 )
 
-RECIPE_FLAGS = ("bits", "method", "scope", "per_channel", "alpha_gradient", "edge_bits")
+flags.DEFINE_string(
+    "initial_range",
+    None,
+    "ema: ranges begin as Eq. 4 of the paper says (default); random: uniform in [0, 128], drawn "
+    "from --seed (the paper's Table 5).",
+    flag_values=FLAGS,
+)
+
+RECIPE_FLAGS = (
+    "bits", "method", "scope", "per_channel", "alpha_gradient", "edge_bits", "unsigned",
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,7 +105,12 @@ def _finetune() -> dict[str, Any]:
     recipe = _recipe()
     preset = FLAGS.preset or ("short" if FLAGS.data else "demo")
 
-    from pams_tf.training.settings import FINETUNE_PRESETS, DistillationSettings, paper_patch_size
+    from pams_tf.training.settings import (
+        FINETUNE_PRESETS,
+        DistillationSettings,
+        paper_patch_size,
+        run_name,
+    )
 
     if preset not in FINETUNE_PRESETS:
         raise InputError(f"unknown preset {preset!r}; choose one of {', '.join(FINETUNE_PRESETS)}")
@@ -90,6 +121,7 @@ def _finetune() -> dict[str, Any]:
         "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
         "learning_rate", "halve_every", "checkpoint_every", "log_every", "seed", "teacher",
         "alpha_learning_rate", "skt_weight", "calibration_steps",
+        "initial_range",
     )  # fmt: skip
     settings = DistillationSettings(overrides=options.overrides(FLAGS), **fields)
 
@@ -97,7 +129,7 @@ def _finetune() -> dict[str, Any]:
     from pams_tf.runs import RunFolder
     from pams_tf.training.jobs import finetune
 
-    run = RunFolder(f"{FLAGS.runs}/{FLAGS.name or _default_name(recipe)}")
+    run = RunFolder(f"{FLAGS.runs}/{FLAGS.name or run_name(settings, recipe)}")
     if preset == "demo" and not FLAGS.data:
         print(
             f"Short demo setting: {settings.steps} steps on the built-in photographs. For real "
@@ -128,9 +160,3 @@ def _recipe() -> QuantizationRecipe:
             "how to quantize; give one of them"
         )
     return QuantizationRecipe.load(FLAGS.recipe)
-
-
-def _default_name(recipe: QuantizationRecipe) -> str:
-    sizes = "".join(f"_{key}{value}" for key, value in sorted(options.overrides(FLAGS).items()))
-    scope = "" if recipe.scope == "body" else f"_{recipe.scope}"
-    return f"{FLAGS.model}_x{FLAGS.scale}{sizes}_{recipe.method}{recipe.bits}{scope}"

@@ -38,6 +38,19 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         return np.asarray(_rgb(upright, path))
 
 
+def picture_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Height and width as stored, before any EXIF orientation, from the file's header alone.
+
+    Raises:
+      InputError: the file is missing or no picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.height, picture.width
+    except (OSError, UnidentifiedImageError) as error:
+        raise InputError(f"{path}: not a readable picture ({error})") from error
+
+
 @contextlib.contextmanager
 def open_picture(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     """A picture of one frame, not decoded yet; what goes wrong with it in the block is named.

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from pams_tf.data.datasets import ImagePairs
+from pams_tf.data.images import picture_size
 from pams_tf.errors import InputError
 
 _FORMAT = 1  # part of the key: a change of layout makes old caches unused
@@ -74,16 +75,42 @@ def pack(pairs: ImagePairs, cache_dir: str | os.PathLike[str] | None = None) -> 
     pack that was interrupted leaves nothing that could be mistaken for a whole one.
 
     Args:
-      cache_dir: $PAMS_TF_CACHE or ~/.cache/pams_tf by default.
+      cache_dir: `cache_folder()` by default.
 
     Raises:
       InputError: an image cannot be used, or the cache cannot be written.
     """
-    root = Path(cache_dir or os.environ.get("PAMS_TF_CACHE") or Path.home() / ".cache/pams_tf")
-    target = root / f"{pairs.name}_x{pairs.scale}_{_key(pairs)}"
+    root = Path(cache_dir or cache_folder())
+    target = _target(pairs, root)
     if _shapes(target, pairs.scale) is None:
         _write(pairs, root, target)
     return _open(pairs, target)
+
+
+def cache_folder() -> Path:
+    """Where packs go: $PAMS_TF_CACHE or ~/.cache/pams_tf."""
+    return Path(os.environ.get("PAMS_TF_CACHE") or Path.home() / ".cache/pams_tf")
+
+
+def missing_bytes(pairs: ImagePairs) -> int:
+    """Bytes that `pack` would write for these pairs; 0 if it finds them in the cache.
+
+    Reads the headers of the pictures only.
+
+    Raises:
+      InputError: a picture cannot be read.
+    """
+    if _shapes(_target(pairs, cache_folder()), pairs.scale) is not None:
+        return 0
+    total = 0
+    for path in pairs.hr:
+        height, width = (side // pairs.scale for side in picture_size(path))
+        total += 3 * height * width * (1 + pairs.scale**2)
+    return total
+
+
+def _target(pairs: ImagePairs, root: Path) -> Path:
+    return root / f"{pairs.name}_x{pairs.scale}_{_key(pairs)}"
 
 
 def _key(pairs: ImagePairs) -> str:

@@ -211,6 +211,44 @@ def alpha_curves(
     _save(figure, path)
 
 
+def activation_ranges(
+    path: str | os.PathLike[str], networks: Mapping[str, npt.NDArray[np.floating]]
+) -> None:
+    """Save how the largest activations spread over samples, layer by layer, as a PNG.
+
+    One panel a network, all with one y axis: the median over the samples, the middle half, and
+    the whole range.
+
+    Args:
+      path: the PNG, 1600 pixels wide.
+      networks: label -> (samples, layers) max|x| of each sample in each layer, in the order data
+        meets them.
+
+    Raises:
+      InputError: nothing to draw, or a path that cannot be written.
+    """
+    maxima = {label: np.asarray(values, np.float64) for label, values in networks.items()}
+    if not maxima or any(values.ndim != 2 or values.size == 0 for values in maxima.values()):
+        shapes = {label: values.shape for label, values in maxima.items()}
+        raise InputError(f"no activations to draw: {shapes}; give (samples, layers) a network")
+    figure = Figure(figsize=(_WIDTH / _DPI, 5.2), dpi=_DPI, facecolor="white", layout="constrained")
+    grid = figure.subplots(1, len(maxima), sharey=True, squeeze=False)[0]
+    for axes, (label, values) in zip(grid, maxima.items(), strict=True):
+        x = np.arange(values.shape[1])
+        low, lower, median, upper, high = np.quantile(values, (0, 0.25, 0.5, 0.75, 1), axis=0)
+        axes.fill_between(x, low, high, color="#56B4E9", alpha=0.35, label="all samples")
+        axes.fill_between(x, lower, upper, color="#0072B2", alpha=0.45, label="middle half")
+        axes.plot(x, median, color="#202020", linewidth=1.6, label="median")
+        axes.set_title(f"{label}  ({len(values)} samples)", size=14, loc="left")
+        axes.set_xlabel("layer", size=13)
+        _style(axes)
+    if logarithmic := _spreads(np.concatenate([values.ravel() for values in maxima.values()])):
+        _set_log_scale(grid[0])
+    grid[0].set_ylabel(f"largest activation{' (log scale)' if logarithmic else ''}", size=13)
+    grid[0].legend(fontsize=11, frameon=False)
+    _save(figure, path)
+
+
 def _check_panels(cells: Sequence[tuple[str, np.ndarray, str]], windows: Sequence[Crop]) -> None:
     if not cells:
         raise InputError("a comparison of no panels; give at least one (label, image)")

@@ -135,8 +135,8 @@ class _Cut(Sites):
             )
         )
 
-    def activation(self, x: Any, name: str, *, edge: bool = False) -> Any:
-        return self._site(super().activation(x, name, edge=edge), name)
+    def activation(self, x: Any, name: str, *, edge: bool = False, after_relu: bool = False) -> Any:
+        return self._site(super().activation(x, name, edge=edge, after_relu=after_relu), name)
 
     def shifted_image(self, x: Any, shift: Any, name: str) -> Any:
         return self._site(super().shifted_image(x, shift, name), name)

@@ -56,12 +56,12 @@ class NpuSites(IntegerSites):
             self._rows[y.ref()] = lambda channels: IntegerSites.image(self, row(channels))
         return y
 
-    def activation(self, x: Any, name: str, *, edge: bool = False) -> Any:
-        y = super().activation(x, name, edge=edge)
+    def activation(self, x: Any, name: str, *, edge: bool = False, after_relu: bool = False) -> Any:
+        y = super().activation(x, name, edge=edge, after_relu=after_relu)
         if x.ref() in self._rows:
             row = self._rows[x.ref()]
             self._rows[y.ref()] = lambda channels: IntegerSites.activation(
-                self, row(channels), name, edge=edge
+                self, row(channels), name, edge=edge, after_relu=after_relu
             )
         return y
 
@@ -70,7 +70,7 @@ class NpuSites(IntegerSites):
         _, height, width, channels = x.shape
         rows = [self._rows[x.ref()](part) for part in np.split(np.arange(channels), scale)]
         shape = (1, height * scale, width * scale, channels // scale**2)
-        return tf.reshape(tf.concat(rows, axis=2), shape)
+        return self._moved(x, tf.reshape(tf.concat(rows, axis=2), shape))
 
 
 class EthosU85Sites(NpuSites):

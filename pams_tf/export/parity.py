@@ -30,6 +30,7 @@ from pams_tf.export.inspection import FileInfo, inspect, read_model
 from pams_tf.export.layers import BYTES, IMAGE, OUTPUT, Layer, layers
 from pams_tf.export.matching import Match, check_weights, match
 from pams_tf.models import SuperResolution
+from pams_tf.recipe import QuantizationRecipe
 from pams_tf.training.checkpoints import with_recipe
 from pams_tf.training.distillation import quantizers
 
@@ -227,6 +228,9 @@ def simulation(student: SuperResolution, known: Mapping[str, Any] | None) -> Sup
     if recipe is None:
         raise InputError("the run is a float network's, which has no ranges to compare")
     if known is not None:
+        if isinstance(known.get("recipe"), dict):  # an older file lacks newer fields
+            recipe_there = QuantizationRecipe.from_dict(known["recipe"], "its recipe").to_dict()
+            known = {**known, "recipe": recipe_there}
         for key, mine in (
             ("preset", student.preset),
             ("scale", student.scale),

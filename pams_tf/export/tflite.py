@@ -12,7 +12,6 @@ from pams_tf.export.inspection import check_alphas, check_integer
 from pams_tf.export.npu import EthosU85Sites, NpuSites
 from pams_tf.models import SuperResolution
 from pams_tf.models.registry import architecture
-from pams_tf.quantization.functional import levels
 from pams_tf.training.calibration import calibrate
 from pams_tf.training.checkpoints import with_recipe
 from pams_tf.training.distillation import quantizers
@@ -85,8 +84,9 @@ def convert(
     converter.inference_output_type = tf.dtypes.as_dtype(edges)
     content = converter.convert()
     check_integer(content, edges, weights)
-    check_alphas(content, {q.name: float(q.alpha) / levels(q.bits) for q in quantizers(whole)})
-    return metadata.embed(content, metadata.describe(content, model, whole, target, run))
+    check_alphas(content, sites.scales)
+    about = metadata.describe(content, model, whole, sites.units, target, run)
+    return metadata.embed(content, about)
 
 
 def whole_network(
@@ -142,6 +142,11 @@ def _check_exportable(model: SuperResolution, edges: str, weights: str) -> None:
         raise InputError(
             f"weights='int4' cannot hold the kernels of a recipe of {recipe.bits} bits; "
             "fine-tune one of at most 4, or store them as int8"
+        )
+    if recipe.method != "pams" or recipe.unsigned:
+        raise InputError(
+            f"a student of method={recipe.method!r}, unsigned={recipe.unsigned} cannot be exported;"
+            " fine-tune one of method='pams' with signed ranges"
         )
     if model.overrides.get("batch_norm"):
         raise InputError(

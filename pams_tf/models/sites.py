@@ -10,7 +10,12 @@ from typing import Any
 import keras
 
 from pams_tf.models.blocks import ChannelShift, DepthToSpace
-from pams_tf.quantization import QuantConv2D, RangeQuantizer, activation_quantizer
+from pams_tf.quantization import (
+    QuantConv2D,
+    RangeQuantizer,
+    activation_quantizer,
+    weight_quantizer,
+)
 from pams_tf.recipe import QuantizationRecipe
 
 
@@ -36,13 +41,16 @@ class Sites:
         """Whether a site of the body or, with `edge`, of head or tail gets a quantizer."""
         return self.recipe is not None and (self.whole or not edge)
 
-    def activation(self, x: Any, name: str, *, edge: bool = False) -> Any:
-        """A tensor that an integer network must hold: quantized here if the scope says so."""
+    def activation(self, x: Any, name: str, *, edge: bool = False, after_relu: bool = False) -> Any:
+        """A tensor that an integer network must hold: quantized here if the scope says so.
+
+        `after_relu` says that nothing in it is negative, which some quantizers make use of.
+        """
         self.arriving[name] = x
         if not self.quantizes(edge):
             return x
         assert self.recipe is not None
-        return activation_quantizer(self.recipe, name, edge=edge)(x)
+        return activation_quantizer(self.recipe, name, edge=edge, signed=not after_relu)(x)
 
     def convolution(
         self,
@@ -68,6 +76,7 @@ class Sites:
             assert self.recipe is not None
             settings["bits"] = self.recipe.edge_bits if edge else self.recipe.bits
             settings["per_channel"] = self.recipe.per_channel
+            settings["weights"] = weight_quantizer(self.recipe, edge=edge)
             x = QuantConv2D(filters, kernel_size, **settings)(x)
         else:
             x = keras.layers.Conv2D(filters, kernel_size, **settings)(x)
@@ -80,6 +89,14 @@ class Sites:
         if relu:
             x = keras.layers.ReLU(name=f"{name}_relu")(x)
         return x
+
+    def add(self, tensors: Sequence[Any], name: str) -> Any:
+        """The sum of two tensors of one shape."""
+        return keras.layers.Add(name=name)(tensors)
+
+    def concatenate(self, tensors: Sequence[Any], name: str) -> Any:
+        """Tensors side by side along the channels."""
+        return keras.layers.Concatenate(name=name)(tensors)
 
     def image(self, x: Any) -> Any:
         """An image in [0, 255], which an integer network holds as bytes; float until then."""

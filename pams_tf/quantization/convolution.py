@@ -6,10 +6,12 @@ import keras
 
 from pams_tf.quantization import functional
 
+WEIGHTS = {"max_abs": functional.max_abs, "dorefa": functional.dorefa_weights}
+
 
 @keras.saving.register_keras_serializable("pams_tf")
 class QuantConv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` (NHWC, kernel HWIO) that computes with `functional.max_abs` weights.
+    """`keras.layers.Conv2D` (NHWC, kernel HWIO) that computes with quantized weights.
 
     The float kernel is what trains and what is saved. Biases stay float: an integer file holds
     them in 32 bits, finer than any rounding here.
@@ -17,6 +19,7 @@ class QuantConv2D(keras.layers.Conv2D):
     Args:
       bits: width of the weights, 2 to 16.
       per_channel: one range an output channel instead of one for the kernel.
+      weights: "max_abs", see `functional.max_abs`, or "dorefa", see `functional.dorefa_weights`.
     """
 
     def __init__(
@@ -25,12 +28,17 @@ class QuantConv2D(keras.layers.Conv2D):
         kernel_size: int | tuple[int, int],
         bits: int = 8,
         per_channel: bool = False,
+        weights: str = "max_abs",
         **kwargs: Any,
     ) -> None:
         super().__init__(filters, kernel_size, **kwargs)
         functional.levels(bits)
+        if weights not in WEIGHTS:
+            raise ValueError(f"weights={weights!r} is not possible; choose {' or '.join(WEIGHTS)}")
         self.bits = bits
         self.per_channel = per_channel
+        # Not `weights`: that is the name of every Keras layer's own list of variables.
+        self.weight_quantizer = weights
 
     @property
     def range_axis(self) -> int | None:
@@ -41,7 +49,7 @@ class QuantConv2D(keras.layers.Conv2D):
         """The kernel on its grid, float32 HWIO; gradients pass straight through to the kernel."""
         # The variable's own dtype, not the policy's: the grid is made in float32.
         kernel = keras.ops.cast(self.kernel, "float32")
-        return functional.max_abs(kernel, self.bits, self.range_axis)
+        return WEIGHTS[self.weight_quantizer](kernel, self.bits, self.range_axis)
 
     def call(self, inputs: Any) -> Any:
         kernel = keras.ops.cast(self.quantized_kernel(), self.compute_dtype)
@@ -53,4 +61,9 @@ class QuantConv2D(keras.layers.Conv2D):
         return outputs
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "bits": self.bits, "per_channel": self.per_channel}
+        return {
+            **super().get_config(),
+            "bits": self.bits,
+            "per_channel": self.per_channel,
+            "weights": self.weight_quantizer,
+        }

@@ -1,4 +1,4 @@
-"""Quantizer layers: thin owners of a range and its calibration state; one class a method."""
+"""Quantizer layers, thin owners of a range: one class a method, and the recipe's choice."""
 
 from typing import Any
 
@@ -6,98 +6,24 @@ import keras
 import tensorflow as tf
 
 from pams_tf.quantization import functional
+from pams_tf.quantization.base import ActivationQuantizer, AlphaQuantizer
+from pams_tf.quantization.min_max import MinMaxQuantizer
 from pams_tf.recipe import QuantizationRecipe
 
-# Far below any activation on [0, 255], far above what float32 division loses.
-SMALLEST_ALPHA = 1e-3
-CALIBRATIONS = ("ema", "maximum")
+# PACT decays alpha as it does weights, by some 1e-4, where activations reach to about ten. On
+# [0, 255] they reach to a hundred, so the same pull on a range ten times as large is 1e-6.
+PACT_DECAY = 1e-6
 
 
 @keras.saving.register_keras_serializable("pams_tf")
-class Positive(keras.constraints.Constraint):
-    """Keeps a range usable: no optimizer step takes it below `minimum`."""
-
-    def __init__(self, minimum: float = SMALLEST_ALPHA) -> None:
-        self.minimum = minimum
-
-    def __call__(self, w: Any) -> Any:
-        return keras.ops.maximum(w, self.minimum)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"minimum": self.minimum}
-
-
-class ActivationQuantizer(keras.layers.Layer):
-    """An activation quantizer with a range to calibrate and, perhaps, to learn.
-
-    Subclasses own the variable `alpha`. Code that looks for alphas looks for this type.
-    Computes in float32 under every dtype policy: a grid of 8 bits is finer than bfloat16.
-
-    Args:
-      bits: 2 to 16.
-      calibration: "ema", the running mean of maxima (paper, Eq. 4), which trims rare peaks and
-        leaves the rest to training; or "maximum", the largest value seen, which trims nothing.
-      beta: decay of the running mean.
-    """
-
-    alpha: keras.Variable
-
-    def __init__(
-        self, bits: int = 8, calibration: str = "ema", beta: float = 0.9997, **kwargs: Any
-    ) -> None:
-        kwargs["dtype"] = "float32"
-        super().__init__(**kwargs)
-        functional.levels(bits)
-        if calibration not in CALIBRATIONS:
-            raise ValueError(
-                f"calibration={calibration!r} is not possible; choose {' or '.join(CALIBRATIONS)}"
-            )
-        self.bits = bits
-        self.calibration = calibration
-        self.beta = beta
-        self.observations = self.add_weight(
-            name="observations", shape=(), dtype="int32", initializer="zeros", trainable=False
-        )
-
-    def observe(self, x: Any) -> None:
-        """Let calibration see one step's activations (NHWC, the first axis are the samples)."""
-        self.observe_maxima(functional.sample_maxima(x))
-
-    def observe_maxima(self, maxima: Any) -> None:
-        """One step of calibration with the samples' max|x|, (N,). State is in saved variables."""
-        alpha, count = tf.convert_to_tensor(self.alpha), self.observations.value
-        if self.calibration == "ema":
-            observed = tf.reduce_mean(maxima)
-            alpha = functional.running_maximum(alpha, observed, count, self.beta)
-        else:
-            observed = tf.reduce_max(maxima)
-            alpha = tf.where(tf.equal(count, 0), observed, tf.maximum(alpha, observed))
-        self.alpha.assign(tf.maximum(alpha, SMALLEST_ALPHA))
-        self.observations.assign_add(1)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["dtype"]
-        return {
-            **config,
-            "bits": self.bits,
-            "calibration": self.calibration,
-            "beta": self.beta,
-        }
-
-
-@keras.saving.register_keras_serializable("pams_tf")
-class PamsQuantizer(ActivationQuantizer):
+class PamsQuantizer(AlphaQuantizer):
     """Parameterized max scale: `functional.pams` with one trainable alpha (paper, Eq. 1 to 4).
 
     Input and output: float32, any shape with the samples first.
 
     Args:
       bits: 2 to 16.
-      alpha_gradient, full_range: see `functional.pams`.
+      alpha_gradient, full_range, unsigned: see `functional.pams`.
       initial_alpha: the range before any calibration.
       calibration, beta: see `ActivationQuantizer`.
     """
@@ -108,31 +34,86 @@ class PamsQuantizer(ActivationQuantizer):
         alpha_gradient: str = "eq3",
         initial_alpha: float = 10.0,
         full_range: bool = False,
-        calibration: str = "ema",
-        beta: float = 0.9997,
+        unsigned: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(bits=bits, calibration=calibration, beta=beta, **kwargs)
+        super().__init__(bits, initial_alpha, full_range, unsigned, **kwargs)
         self.alpha_gradient = alpha_gradient
-        self.full_range = full_range
-        self.initial_alpha = initial_alpha
-        self.alpha = self.add_weight(
-            name="alpha",
-            shape=(),
-            initializer=keras.initializers.Constant(initial_alpha),
-            constraint=Positive(),
-        )
 
     def call(self, x: Any) -> Any:
-        return functional.pams(x, self.alpha, self.bits, self.alpha_gradient, self.full_range)
+        return functional.pams(
+            x, self.alpha, self.bits, self.alpha_gradient, self.full_range, self.unsigned
+        )
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "alpha_gradient": self.alpha_gradient,
-            "initial_alpha": self.initial_alpha,
-            "full_range": self.full_range,
-        }
+        return {**super().get_config(), "alpha_gradient": self.alpha_gradient}
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class PactQuantizer(AlphaQuantizer):
+    """PACT: `functional.pact` with one trainable alpha, decayed (Choi et al. 2018, Section 3).
+
+    Input and output: float32, any shape with the samples first.
+
+    Args:
+      bits: 2 to 16.
+      decay: lambda of the L2 regularization, lambda * alpha**2; it is in the layer's `losses`.
+      initial_alpha: the range before any calibration; PACT's own is 10.
+      full_range, unsigned: see `functional.pact`.
+      calibration, beta: see `ActivationQuantizer`.
+    """
+
+    def __init__(
+        self,
+        bits: int = 8,
+        decay: float = PACT_DECAY,
+        initial_alpha: float = 10.0,
+        full_range: bool = False,
+        unsigned: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if not decay >= 0:
+            raise ValueError(f"decay={decay!r} is not possible; give 0 or more")
+        regularizer = keras.regularizers.L2(decay) if decay else None
+        super().__init__(
+            bits, initial_alpha, full_range, unsigned, regularizer=regularizer, **kwargs
+        )
+        self.decay = decay
+
+    def call(self, x: Any) -> Any:
+        return functional.pact(x, self.alpha, self.bits, self.unsigned, self.full_range)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "decay": self.decay}
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class DorefaQuantizer(AlphaQuantizer):
+    """DoReFa: `functional.dorefa_activations` with the calibrated alpha, which nothing trains.
+
+    Input and output: float32, any shape with the samples first.
+
+    Args:
+      bits: 2 to 16.
+      initial_alpha: the range before any calibration.
+      full_range, unsigned: see `functional.dorefa_activations`.
+      calibration, beta: see `ActivationQuantizer`.
+    """
+
+    def __init__(
+        self,
+        bits: int = 8,
+        initial_alpha: float = 10.0,
+        full_range: bool = False,
+        unsigned: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(bits, initial_alpha, full_range, unsigned, learned=False, **kwargs)
+
+    def call(self, x: Any) -> Any:
+        return functional.dorefa_activations(
+            x, self.alpha, self.bits, self.unsigned, self.full_range
+        )
 
 
 @keras.saving.register_keras_serializable("pams_tf")
@@ -167,12 +148,14 @@ class RangeQuantizer(keras.layers.Layer):
 
 
 def activation_quantizer(
-    recipe: QuantizationRecipe, name: str, *, edge: bool = False
+    recipe: QuantizationRecipe, name: str, *, edge: bool = False, signed: bool = True
 ) -> ActivationQuantizer:
     """The layer that the recipe puts on a tensor of the body or, with `edge`, of head or tail.
 
     Ranges of head and tail begin with the largest value seen: trimming the long shortcut or the
     image costs more than a coarser step does, and in a student of scope "body" nothing trains them.
+    A tensor that is not `signed` lies behind a ReLU: PACT and DoReFa give it all codes from 0 to
+    alpha, and so does PAMS if the recipe says `unsigned`.
     """
     bits = recipe.edge_bits if edge else recipe.bits
     settings: dict[str, Any] = {
@@ -180,12 +163,24 @@ def activation_quantizer(
         "calibration": "maximum" if edge else "ema",
         "name": name,
     }
+    if recipe.method == "tflite":
+        return MinMaxQuantizer(initial_range=(-10.0 if signed else 0.0, 10.0), **settings)
+    settings["unsigned"] = not signed and (recipe.unsigned or recipe.method != "pams")
     # Nothing keeps an int8 tensor from its code -128; a network that is to be the copy of an
     # integer file has it too. Narrower grids are clipped, and the paper's scope is the paper's.
-    full_range = recipe.scope == "all" and bits == 8
+    settings["full_range"] = recipe.scope == "all" and bits == 8 and not settings["unsigned"]
     makers = {
-        "pams": lambda: PamsQuantizer(
-            alpha_gradient=recipe.alpha_gradient, full_range=full_range, **settings
-        ),
+        "pams": lambda: PamsQuantizer(alpha_gradient=recipe.alpha_gradient, **settings),
+        "pact": lambda: PactQuantizer(**settings),
+        "dorefa": lambda: DorefaQuantizer(**settings),
     }
     return makers[recipe.method]()
+
+
+def weight_quantizer(recipe: QuantizationRecipe, *, edge: bool = False) -> str:
+    """Which of `convolution.WEIGHTS` quantizes the kernels of the body or of head and tail.
+
+    The paper's Table 2 compares methods in the body. Head and tail, which it leaves in float, have
+    `max_abs` under every method: 8 bits of DoReFa's have no int8 codes.
+    """
+    return "dorefa" if recipe.method == "dorefa" and not edge else "max_abs"

@@ -1,9 +1,10 @@
-"""Initial ranges from the float network's activations: Eq. 4 of the paper, or the maximum."""
+"""Initial ranges: from the float network's activations (Eq. 4, or the maximum), or at random."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pams_tf.errors import InputError
@@ -43,16 +44,29 @@ def calibrate(
     probe = keras.Model(observed.inputs[0], [observed.arriving[q.name] for q in targets])
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
-    def maxima(lr: Any) -> list[Any]:
+    def ranges(lr: Any) -> list[tuple[Any, Any]]:
         tensors = probe(lr, training=False)
         # Keras unpacks a list of one output.
         tensors = tensors if isinstance(tensors, list | tuple) else [tensors]
-        return [functional.sample_maxima(tf.cast(tensor, tf.float32)) for tensor in tensors]
+        return [functional.sample_ranges(tf.cast(tensor, tf.float32)) for tensor in tensors]
 
     seen = False
     for lr in batches:
         seen = True
-        for quantizer, observed in zip(targets, maxima(lr), strict=True):
-            quantizer.observe_maxima(observed)
+        for quantizer, (minima, maxima) in zip(targets, ranges(lr), strict=True):
+            quantizer.observe_ranges(minima, maxima)
     if not seen:
         raise InputError("calibration needs at least one batch of images")
+
+
+def random_ranges(student: SuperResolution, seed: int, largest: float = 128.0) -> None:
+    """Set each range of `student` by chance, without looking at an image (paper, Table 5).
+
+    Args:
+      student: its quantizers are set, in place; in the order of the data, one draw each.
+      seed: gives the same ranges each time.
+      largest: ranges are uniform in [0, largest]; 128 in the paper.
+    """
+    rng = np.random.default_rng(seed)
+    for quantizer in quantizers(student):
+        quantizer.set_range(float(rng.uniform(0.0, largest)))

@@ -15,7 +15,7 @@ from pams_tf.models import SuperResolution, build
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.training.released import load_released
 
-__all__ = ["Checkpoints", "load_released", "transfer_weights", "with_recipe"]
+__all__ = ["Checkpoints", "load_released", "saved_state", "transfer_weights", "with_recipe"]
 
 Variables = Mapping[str, Sequence[keras.Variable]]
 
@@ -77,6 +77,19 @@ class Checkpoints:
         for key, variable in self._variables.items():
             variable.assign(arrays[key])
         return state
+
+
+def saved_state(path: Path) -> dict[str, Any]:
+    """The `state` of a checkpoint, without its variables: step, validation PSNR, best so far.
+
+    Raises:
+      InputError: the file cannot be read.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return json.loads(str(file["state"]))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a readable checkpoint ({error})") from error
 
 
 def transfer_weights(source: SuperResolution, target: SuperResolution) -> None:

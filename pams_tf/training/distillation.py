@@ -35,6 +35,8 @@ def skt_loss(student_feature: Any, teacher_feature: Any) -> Any:
 class Distiller(keras.Model):
     """Trains a student on L1 + skt_weight * SKT (paper, Eq. 7); the teacher is frozen.
 
+    What the student's own layers add to the loss (PACT's decay) is added.
+
     Alphas have an optimizer of their own, because they live on the scale of the activations
     (hundreds) and the weights on that of kernels (hundredths).
 
@@ -94,7 +96,7 @@ class Distiller(keras.Model):
             if self.skt_weight:
                 _, target = self._teacher_with_feature(lr, training=False)
                 skt = skt_loss(feature, tf.stop_gradient(target))
-            loss = l1 + self.skt_weight * skt
+            loss = tf.add_n([l1 + self.skt_weight * skt, *self.student.losses])
         variables = self.weight_variables + self.alpha_variables
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         split = len(self.weight_variables)

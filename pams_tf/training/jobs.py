@@ -18,7 +18,7 @@ from pams_tf.files import check_writable
 from pams_tf.models import SuperResolution
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.runs import RunFolder
-from pams_tf.training.calibration import calibrate
+from pams_tf.training.calibration import calibrate, random_ranges
 from pams_tf.training.callbacks import read_csv
 from pams_tf.training.checkpoints import transfer_weights
 from pams_tf.training.distillation import Distiller, quantizers
@@ -43,7 +43,7 @@ def train(settings: TrainingSettings, run: RunFolder, *, progress: bool = False)
         keras.config.set_dtype_policy("float32")
     packed = training_images(settings)
     with run.lock():
-        run.claim(settings.to_dict(), None)
+        run.claim(settings.to_dict(), None, TrainingSettings().to_dict())
         network.compile(
             adam(settings, settings.learning_rate),
             loss="mean_absolute_error",
@@ -81,13 +81,16 @@ def finetune(
     transfer_weights(teacher, student)
     packed = training_images(settings)
     with run.lock():
-        run.claim(settings.to_dict(), recipe)
+        run.claim(settings.to_dict(), recipe, DistillationSettings().to_dict())
         distiller = Distiller(student, teacher, settings.skt_weight)
         distiller.compile(
             adam(settings, settings.learning_rate), adam(settings, settings.alpha_learning_rate)
         )
 
         def prepare() -> None:
+            if settings.initial_range == "random":
+                random_ranges(student, settings.seed)
+                return
             first = calibration_batches(packed, settings)
             calibrate(student, teacher, islice(first, settings.calibration_steps))
 

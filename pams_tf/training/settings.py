@@ -4,9 +4,11 @@ import dataclasses
 from typing import Any
 
 from pams_tf.errors import InputError
+from pams_tf.recipe import QuantizationRecipe
 
 SCHEDULES = ("halving", "cosine")
 PRECISIONS = ("float32", "mixed_bfloat16")
+INITIAL_RANGES = ("ema", "random")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,12 +79,15 @@ class DistillationSettings(TrainingSettings):
       alpha_learning_rate: of the alphas' own Adam, with the same schedule.
       skt_weight: lambda of Eq. 7; 0 for L1 alone.
       calibration_steps: batches that Eq. 4 sees before the first step.
+      initial_range: "ema", ranges begin as Eq. 4 says, or "random", uniform in [0, 128], drawn
+        from the seed (paper, Table 5).
     """
 
     teacher: str | None = None
     alpha_learning_rate: float = 1e-2
     skt_weight: float = 1000.0
     calibration_steps: int = 16
+    initial_range: str = "ema"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,6 +95,11 @@ class DistillationSettings(TrainingSettings):
         self._require("skt_weight", self.skt_weight >= 0, "give 0 or more")
         self._require(
             "calibration_steps", self.calibration_steps >= 1, "give a whole number from 1 up"
+        )
+        self._require(
+            "initial_range",
+            self.initial_range in INITIAL_RANGES,
+            f"choose {' or '.join(INITIAL_RANGES)}",
         )
 
 
@@ -123,3 +133,26 @@ FINETUNE_PRESETS: dict[str, dict[str, Any]] = {
 def paper_patch_size(model: str, scale: int) -> int:
     """LR patch of the paper: 48, and 24 for RDN at x4."""
     return 24 if model.startswith("rdn") and scale == 4 else 48
+
+
+def run_name(settings: DistillationSettings, recipe: QuantizationRecipe) -> str:
+    """What to call a run: its network, its recipe, and what an ablation changes.
+
+    `edsr_baseline_x4_pams8`; all else that is not the default is added, such as `_all`, `_skt0` or
+    `_random`. Length, rates and data are not: a run folder refuses others than its own.
+    """
+    sizes = "".join(f"_{key}{value}" for key, value in sorted(settings.overrides.items()))
+    default, plain = DistillationSettings(), QuantizationRecipe()
+    changes = [
+        (recipe.scope, recipe.scope != plain.scope),
+        ("channel", recipe.per_channel),
+        (recipe.alpha_gradient, recipe.alpha_gradient != plain.alpha_gradient),
+        (f"edge{recipe.edge_bits}", recipe.edge_bits != plain.edge_bits),
+        ("unsigned", recipe.unsigned),
+        (f"skt{settings.skt_weight:g}", settings.skt_weight != default.skt_weight),
+        (settings.initial_range, settings.initial_range != default.initial_range),
+        (f"seed{settings.seed}", settings.seed != default.seed),
+    ]
+    extra = "".join(f"_{name}" for name, changed in changes if changed)
+    network = f"{settings.model}_x{settings.scale}{sizes}"
+    return f"{network}_{recipe.method}{recipe.bits}{extra}"

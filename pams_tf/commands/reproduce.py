@@ -1,0 +1,158 @@
+"""Make the paper's tables and figures: train what is missing, measure, write reports.
+
+Examples:
+  pams-reproduce --table 2 --budget smoke
+  pams-reproduce --table 2,5,6 --figure 5 --budget cpu --data BSDS400 --benchmark_dir benchmark
+  pams-reproduce --table all --figure all --budget paper --data DIV2K --benchmark_dir benchmark
+
+Budgets: smoke runs every road in minutes on the built-in photographs, its figures mean nothing;
+cpu is what 2 cores can do in hours; paper is the paper's setting, for a GPU. A run is named by its
+recipe, settings and images: what is done is never repeated, what was cut off continues with the
+same command. The plan and an estimate of its time are printed before anything is trained; --plan
+stops there. In OUT/BUDGET: table_N.md, table_N.json and figure_N.png.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from pams_tf.commands import cli
+from pams_tf.errors import InputError
+
+FLAGS = cli.command_flags()
+flags.DEFINE_multi_string(
+    "table", [], "1 to 6, several with commas or the flag several times, or all.", flag_values=FLAGS
+)
+flags.DEFINE_multi_string("figure", [], "2 to 5, likewise.", flag_values=FLAGS)
+flags.DEFINE_string("budget", "smoke", "smoke, cpu or paper; see above.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "data", None, "Training images: DIV2K's folder or any folder of images.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "benchmark_dir", None, "The folder that holds Set5/HR and other sets.", flag_values=FLAGS
+)
+flags.DEFINE_multi_string(
+    "sets",
+    [],
+    "Sets to measure on, which must be there. Default: those of Set5, Set14, B100 and Urban100 "
+    "that are there; cells of the others stay empty.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "teachers",
+    None,
+    "A folder of float networks MODEL_xSCALE.keras (edsr_baseline_x4.keras, as import_weights "
+    "makes); those that are not there are trained.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string("runs", "runs/reproduce", "Folder of the run folders.", flag_values=FLAGS)
+flags.DEFINE_string("out", "reports", "Folder of the reports.", flag_values=FLAGS)
+flags.DEFINE_boolean("plan", False, "Print the plan and the estimate, no more.", flag_values=FLAGS)
+
+_FOLDERS = ("data", "benchmark_dir", "teachers", "runs", "out")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; `argv` includes the program's name. Returns its exit status."""
+    return cli.run(_reproduce, FLAGS, __doc__, argv)
+
+
+def _reproduce() -> dict[str, Any]:
+    from pams_tf.reproduce import paper
+    from pams_tf.reproduce.budgets import BUDGETS
+
+    # All that flags can get wrong is said before TensorFlow takes its seconds to load.
+    tables = _numbers("table", FLAGS.table, paper.TABLES)
+    figures = _numbers("figure", FLAGS.figure, paper.FIGURES)
+    if not tables and not figures:
+        raise InputError("nothing to make; give --table 1 to 6, --figure 2 to 5, or all")
+    if FLAGS.budget not in BUDGETS:
+        raise InputError(
+            f"unknown budget {FLAGS.budget!r}; choose one of {', '.join(sorted(BUDGETS))}"
+        )
+    budget = BUDGETS[FLAGS.budget]
+    sets = [name for value in FLAGS.sets for name in _parts("sets", value)]
+    for name in ("data", "benchmark_dir", "teachers"):
+        if FLAGS[name].value and not Path(FLAGS[name].value).is_dir():
+            raise InputError(f"--{name}={FLAGS[name].value}: no such folder")
+
+    cli.load_tensorflow()
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")  # many networks in one process make it warn of retracing
+    from pams_tf.reproduce.engine import Reproduction, needs_sets
+    from pams_tf.reproduce.measure import Benchmarks, Measurements, find_benchmarks
+    from pams_tf.reproduce.networks import Catalogue
+
+    benchmarks = Benchmarks(None, (), ())
+    if needs_sets(tables, figures):
+        benchmarks = find_benchmarks(budget, FLAGS.benchmark_dir, sets or None)
+    runs = Path(FLAGS.runs).resolve()
+    catalogue = Catalogue(
+        budget,
+        runs,
+        str(Path(FLAGS.data).resolve()) if FLAGS.data else None,
+        Path(FLAGS.teachers).resolve() if FLAGS.teachers else None,
+    )
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    if benchmarks.missing:
+        say(f"Not there, their cells stay empty: {', '.join(benchmarks.missing)}")
+    work = Reproduction(
+        catalogue,
+        Measurements(runs / "measured", benchmarks),
+        tables,
+        figures,
+        command=_command(),
+        say=say,
+    )
+    result: dict[str, Any] = {"budget": budget.name, "plan": work.plan(), "files": []}
+    if FLAGS.plan:
+        return result
+    work.train(progress=True)
+    work.measure(progress=True)
+    files = work.write(Path(FLAGS.out) / budget.name)
+    for file in files:
+        say(str(file))
+    result |= {"files": [str(file) for file in files], "failed": work.failed}
+    if work.failed:
+        raise cli.Incomplete(
+            f"{len(work.failed)} of {len(work.jobs)} runs have failed: "
+            f"{', '.join(work.failed)}; their cells are empty",
+            result,
+        )
+    return result
+
+
+def _numbers(what: str, values: Sequence[str], known: Sequence[int]) -> list[int]:
+    """The numbers asked for, each once, in the paper's order."""
+    wanted = [part for value in values for part in _parts(what, value)]
+    for part in wanted:
+        if part != "all" and part not in map(str, known):
+            listed = ", ".join(map(str, known))
+            raise InputError(f"unknown {what} {part!r}; choose from {listed}, or all")
+    return [number for number in known if str(number) in wanted or "all" in wanted]
+
+
+def _parts(what: str, value: str) -> list[str]:
+    parts = [part.strip() for part in value.split(",")]
+    if "" in parts:
+        raise InputError(f"--{what}={value} has an empty name; remove it")
+    return parts
+
+
+def _command() -> str:
+    """The command for a report. Where folders lie is nobody else's business: their names."""
+    words = [Path(sys.argv[0]).name if "reproduce" in sys.argv[0] else "pams-reproduce"]
+    for name in ("table", "figure", "budget", "data", "benchmark_dir", "sets", "teachers"):
+        value = FLAGS[name].value
+        if value:
+            values = value if isinstance(value, list) else [value]
+            told = [Path(v).resolve().name if name in _FOLDERS else v for v in values]
+            words.append(f"--{name} {','.join(told)}")
+    return " ".join(words)

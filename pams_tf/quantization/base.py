@@ -1,0 +1,157 @@
+"""What every activation quantizer is: a range, its calibration, and the state of that."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pams_tf.quantization import functional
+
+# Far below any activation on [0, 255], far above what float32 division loses.
+SMALLEST_ALPHA = 1e-3
+CALIBRATIONS = ("ema", "maximum")
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class Positive(keras.constraints.Constraint):
+    """Keeps a range usable: no optimizer step takes it below `minimum`."""
+
+    def __init__(self, minimum: float = SMALLEST_ALPHA) -> None:
+        self.minimum = minimum
+
+    def __call__(self, w: Any) -> Any:
+        return keras.ops.maximum(w, self.minimum)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"minimum": self.minimum}
+
+
+class ActivationQuantizer(keras.layers.Layer):
+    """An activation quantizer with a range to calibrate and, perhaps, to learn.
+
+    Subclasses own the range. Code that looks for ranges looks for this type.
+    Computes in float32 under every dtype policy: a grid of 8 bits is finer than bfloat16.
+
+    Args:
+      bits: 2 to 16.
+      calibration: "ema", the running mean of extremes (paper, Eq. 4), which trims rare peaks and
+        leaves the rest to training; or "maximum", the largest value seen, which trims nothing.
+      beta: decay of the running mean.
+    """
+
+    def __init__(
+        self, bits: int = 8, calibration: str = "ema", beta: float = 0.9997, **kwargs: Any
+    ) -> None:
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        functional.levels(bits)
+        if calibration not in CALIBRATIONS:
+            raise ValueError(
+                f"calibration={calibration!r} is not possible; choose {' or '.join(CALIBRATIONS)}"
+            )
+        self.bits = bits
+        self.calibration = calibration
+        self.beta = beta
+        self.observations = self.add_weight(
+            name="observations", shape=(), dtype="int32", initializer="zeros", trainable=False
+        )
+
+    @property
+    def alpha(self) -> Any:
+        """The largest magnitude of the range, a float32 scalar: a variable where there is one."""
+        raise NotImplementedError
+
+    def set_range(self, alpha: float) -> None:
+        """Set the range to the one that reaches to `alpha`, in each direction it extends to."""
+        raise NotImplementedError
+
+    def observe(self, x: Any) -> None:
+        """Let calibration see one step's activations (NHWC, the first axis are the samples)."""
+        self.observe_ranges(*functional.sample_ranges(x))
+
+    def observe_ranges(self, minima: Any, maxima: Any) -> None:
+        """One step of calibration with the samples' extremes, (N,) each; state is in variables."""
+        self._adapt(minima, maxima)
+        self.observations.assign_add(1)
+
+    def _adapt(self, minima: Any, maxima: Any) -> None:
+        raise NotImplementedError
+
+    def _calibrated(self, previous: Any, extremes: Any) -> Any:
+        """The calibration rule for one end: its value so far, and what the samples reach (N,)."""
+        count = self.observations.value
+        if self.calibration == "ema":
+            observed = tf.reduce_mean(extremes)
+            return functional.running_maximum(previous, observed, count, self.beta)
+        observed = tf.reduce_max(extremes)
+        return tf.where(tf.equal(count, 0), observed, tf.maximum(previous, observed))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["dtype"]
+        return {
+            **config,
+            "bits": self.bits,
+            "calibration": self.calibration,
+            "beta": self.beta,
+        }
+
+
+class AlphaQuantizer(ActivationQuantizer):
+    """A quantizer to codes of alpha / n: [-alpha, alpha], or [0, alpha] behind a ReLU.
+
+    Args:
+      bits: 2 to 16.
+      initial_alpha: the range before any calibration.
+      full_range, unsigned: see `functional.code_range`.
+      regularizer: of alpha, which a training loop adds to its loss; None for none.
+      learned: whether training moves alpha.
+      calibration, beta: see `ActivationQuantizer`.
+    """
+
+    def __init__(
+        self,
+        bits: int,
+        initial_alpha: float,
+        full_range: bool,
+        unsigned: bool,
+        *,
+        learned: bool = True,
+        regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(bits=bits, **kwargs)
+        functional.code_range(bits, unsigned, full_range)
+        self.full_range = full_range
+        self.unsigned = unsigned
+        self.initial_alpha = initial_alpha
+        self._alpha = self.add_weight(
+            name="alpha",
+            shape=(),
+            initializer=keras.initializers.Constant(initial_alpha),
+            constraint=Positive(),
+            regularizer=regularizer,
+            trainable=learned,
+        )
+
+    @property
+    def alpha(self) -> keras.Variable:
+        return self._alpha
+
+    def set_range(self, alpha: float) -> None:
+        self.alpha.assign(max(alpha, SMALLEST_ALPHA))
+
+    def _adapt(self, minima: Any, maxima: Any) -> None:
+        alpha = self._calibrated(tf.convert_to_tensor(self.alpha), tf.maximum(maxima, -minima))
+        self.alpha.assign(tf.maximum(alpha, SMALLEST_ALPHA))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "initial_alpha": self.initial_alpha,
+            "full_range": self.full_range,
+            "unsigned": self.unsigned,
+        }

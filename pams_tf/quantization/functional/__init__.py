@@ -1,0 +1,32 @@
+"""Quantizers as pure functions on tensors, each with its own gradient."""
+
+from pams_tf.quantization.functional.fixed_ranges import (
+    dorefa_activations,
+    min_max,
+    moving_average,
+)
+from pams_tf.quantization.functional.grids import code_range, levels, steps
+from pams_tf.quantization.functional.learned_ranges import pact, pams
+from pams_tf.quantization.functional.statistics import (
+    running_maximum,
+    sample_maxima,
+    sample_ranges,
+)
+from pams_tf.quantization.functional.weights import dorefa_weights, max_abs, max_abs_range
+
+__all__ = [
+    "code_range",
+    "dorefa_activations",
+    "dorefa_weights",
+    "levels",
+    "max_abs",
+    "max_abs_range",
+    "min_max",
+    "moving_average",
+    "pact",
+    "pams",
+    "running_maximum",
+    "sample_maxima",
+    "sample_ranges",
+    "steps",
+]

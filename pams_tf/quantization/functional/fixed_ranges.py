@@ -1,0 +1,87 @@
+"""Quantizers of activations whose range is no trained parameter: DoReFa and TensorFlow Lite."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from pams_tf.quantization.functional.grids import clip_and_round, clipped, code_range, steps
+
+Tensor = Any
+
+
+def dorefa_activations(
+    x: Tensor, alpha: Tensor, bits: int, unsigned: bool = False, full_range: bool = False
+) -> Tensor:
+    """Quantize to a fixed range: s * round(clip(x, -alpha, alpha) / s), [0, alpha] if unsigned.
+
+    DoReFa (Zhou et al. 2016, arXiv 1606.06160, Eq. 5 and 11): quantize_k of activations that a
+    bounded function has brought to [0, 1]. The bound here is alpha, because the networks compared
+    in the paper's Table 2 begin with the same ranges; behind a ReLU the range is [0, alpha] with
+    all 2**bits - 1 steps, elsewhere it has both signs, which DoReFa's networks never need.
+    Example: `dorefa_activations([0.3, -2.0], 1.0, bits=2)` is `[0.0, -1.0]`, and with
+    `unsigned=True` about `[0.333, 0.0]`.
+
+    Gradients: to x straight through, 1 inside the range and 0 at its ends and outside; to alpha
+    none, it stays as calibrated.
+
+    Args:
+      x: float32, any shape.
+      alpha: float32 scalar, positive.
+      bits: 2 to 16.
+      unsigned, full_range: see `code_range`.
+
+    Returns:
+      float32 of x's shape.
+
+    Raises:
+      ValueError: bits out of range, or unsigned and full_range both.
+    """
+    codes = code_range(bits, unsigned, full_range)
+
+    @tf.custom_gradient
+    def quantize(x: Tensor, alpha: Tensor) -> Any:
+        def gradient(upstream: Tensor) -> tuple[Tensor, None]:
+            above, below = clipped(x, alpha, codes)
+            return tf.where(above | below, tf.zeros_like(upstream), upstream), None
+
+        return clip_and_round(x, alpha, codes), gradient
+
+    return quantize(tf.convert_to_tensor(x), tf.convert_to_tensor(alpha))
+
+
+def min_max(x: Tensor, minimum: Tensor, maximum: Tensor, bits: int) -> Tensor:
+    """Quantize to the asymmetric grid between two values (Jacob et al. 2018, arXiv 1712.05877).
+
+    Their Eq. 1 and 12: s = (maximum - minimum) / (2**bits - 1), x_q = s * round(x / s), clipped to
+    2**bits codes of which one is zero exactly: the range is widened to hold 0, then nudged by less
+    than a step until a code falls on it. Computed by TensorFlow's own
+    `tf.quantization.fake_quant_with_min_max_vars`, which its converter reads. Example:
+    `min_max([-0.9, 0.4, 2.0], -1.0, 2.0, bits=2)` is `[-1.0, 0.0, 2.0]`.
+
+    Gradient: to x, 1 inside the nudged range, its ends included, and 0 outside; to the ends none,
+    they follow the activations.
+
+    Args:
+      x: float32, any shape.
+      minimum, maximum: float32 scalars; both zero give zeros.
+      bits: 2 to 16.
+
+    Returns:
+      float32 of x's shape.
+
+    Raises:
+      ValueError: bits out of range.
+    """
+    steps(bits)
+    minimum, maximum = (tf.stop_gradient(tf.convert_to_tensor(end)) for end in (minimum, maximum))
+    return tf.quantization.fake_quant_with_min_max_vars(
+        x, tf.minimum(minimum, 0.0), tf.maximum(maximum, 0.0), num_bits=bits
+    )
+
+
+def moving_average(previous: Tensor, observed: Tensor, decay: float) -> Tensor:
+    """decay * previous + (1 - decay) * observed: how training moves the ends of `min_max`.
+
+    Jacob et al. 2018, Section 3.1; `observed` is the smallest or largest value of the batch.
+    """
+    return decay * previous + (1.0 - decay) * observed

@@ -1,0 +1,111 @@
+"""Quantizers of activations with one trained range: PAMS and PACT."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from pams_tf.quantization.functional.grids import clip_and_round, clipped, code_range
+from pams_tf.recipe import ALPHA_GRADIENTS
+
+Tensor = Any
+
+
+def pams(
+    x: Tensor,
+    alpha: Tensor,
+    bits: int,
+    alpha_gradient: str = "eq3",
+    full_range: bool = False,
+    unsigned: bool = False,
+) -> Tensor:
+    """Quantize to the grid of a learned maximum: s * round(clip(x, -alpha, alpha) / s).
+
+    Paper, Eq. 1 and 2, with s = alpha / (2**(bits-1) - 1); rounding is half to even. Example:
+    `pams([0.3, -2.0], alpha=1.0, bits=2)` is `[0.0, -1.0]`.
+
+    Gradients (paper, Eq. 3): to x, 1 inside (-alpha, alpha) and 0 outside; to alpha, -1 for
+    x <= -alpha, +1 for x >= alpha. Inside, alpha receives 0 with `alpha_gradient="eq3"` and
+    (x_q - x) / alpha with `"rounding"`, as in the released code.
+
+    Args:
+      x: float32, any shape.
+      alpha: float32 scalar, positive.
+      bits: 2 to 16.
+      full_range: use the lowest code of a signed integer too, -2**(bits-1), as an int8 tensor does
+        that nothing clips: the lower bound is then -(alpha + s), and so is its gradient.
+      unsigned: for tensors behind a ReLU, not in the paper: the range is [0, alpha] and
+        s = alpha / (2**bits - 1), half the step. The lower bound is 0 whatever alpha is, so no
+        gradient comes from there.
+
+    Returns:
+      float32 of x's shape, in [-alpha, alpha], in [-(alpha + s), alpha], or in [0, alpha].
+
+    Raises:
+      ValueError: bits or alpha_gradient out of range, or unsigned and full_range both.
+    """
+    if alpha_gradient not in ALPHA_GRADIENTS:
+        raise ValueError(
+            f"alpha_gradient={alpha_gradient!r} is not possible; "
+            f"choose one of {', '.join(map(repr, ALPHA_GRADIENTS))}"
+        )
+    codes = code_range(bits, unsigned, full_range)
+    lowest = codes[0] / codes[1]  # the lower bound, in units of alpha
+
+    @tf.custom_gradient
+    def quantize(x: Tensor, alpha: Tensor) -> Any:
+        y = clip_and_round(x, alpha, codes)
+
+        def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
+            above, below = clipped(x, alpha, codes)
+            dx = tf.where(above | below, tf.zeros_like(upstream), upstream)
+            dalpha = tf.reduce_sum(tf.where(above, upstream, 0.0))
+            if lowest:
+                dalpha += lowest * tf.reduce_sum(tf.where(below, upstream, 0.0))
+            if alpha_gradient == "rounding":
+                dalpha += tf.reduce_sum(dx * (y - x)) / alpha
+            return dx, tf.reshape(dalpha, tf.shape(alpha))
+
+        return y, gradient
+
+    return quantize(tf.convert_to_tensor(x), tf.convert_to_tensor(alpha))
+
+
+def pact(
+    x: Tensor, alpha: Tensor, bits: int, unsigned: bool = False, full_range: bool = False
+) -> Tensor:
+    """Quantize to a learned clip: s * round(clip(x, -alpha, alpha) / s), [0, alpha] if unsigned.
+
+    PACT (Choi et al. 2018, arXiv 1805.06085, Eq. 1 and 2): y = clip(x, 0, alpha) in the place of a
+    ReLU, rounded to 2**bits - 1 steps; that is `unsigned=True`, for tensors behind a ReLU. PACT has
+    no other; where a tensor has both signs the grid is symmetric here, as that of `pams`.
+    Example: `pact([0.3, -2.0], alpha=1.0, bits=2, unsigned=True)` is about `[0.333, 0.0]`.
+
+    Gradients (their Eq. 3): to x, 1 inside the range and 0 at its ends and outside; to alpha, 1
+    for x >= alpha and 0 elsewhere, also at the negative end of a symmetric grid: that is what tells
+    it from `pams`.
+
+    Args:
+      x: float32, any shape.
+      alpha: float32 scalar, positive.
+      bits: 2 to 16.
+      unsigned, full_range: see `code_range`.
+
+    Returns:
+      float32 of x's shape.
+
+    Raises:
+      ValueError: bits out of range, or unsigned and full_range both.
+    """
+    codes = code_range(bits, unsigned, full_range)
+
+    @tf.custom_gradient
+    def quantize(x: Tensor, alpha: Tensor) -> Any:
+        def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
+            above, below = clipped(x, alpha, codes)
+            dx = tf.where(above | below, tf.zeros_like(upstream), upstream)
+            dalpha = tf.reduce_sum(tf.where(above, upstream, 0.0))
+            return dx, tf.reshape(dalpha, tf.shape(alpha))
+
+        return clip_and_round(x, alpha, codes), gradient
+
+    return quantize(tf.convert_to_tensor(x), tf.convert_to_tensor(alpha))

@@ -1,0 +1,90 @@
+"""Quantizers of weights: the range is that of the tensor itself."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from pams_tf.quantization.functional.grids import levels, steps
+
+Tensor = Any
+
+
+def max_abs(w: Tensor, bits: int, axis: int | None = None) -> Tensor:
+    """Quantize weights to the grid of their own maximum: s * round(w / s), s = max|w| / n.
+
+    Paper, Eq. 1 with a = max|w| and n = 2**(bits-1) - 1. The gradient passes straight through.
+
+    Args:
+      w: float32, any shape; convolution kernels are HWIO.
+      bits: 2 to 16.
+      axis: None for one range a tensor; an axis (-1 for the output channels) for one range a
+        slice along it.
+
+    Returns:
+      float32 of w's shape. A range that is all zeros stays zero.
+
+    Raises:
+      ValueError: bits out of range.
+    """
+    n = levels(bits)
+
+    @tf.custom_gradient
+    def quantize(w: Tensor) -> Any:
+        scale = tf.maximum(max_abs_range(w, axis), 1e-30) / n
+        return tf.round(w / scale) * scale, lambda upstream: upstream
+
+    return quantize(tf.convert_to_tensor(w))
+
+
+def dorefa_weights(w: Tensor, bits: int, axis: int | None = None) -> Tensor:
+    """DoReFa's weights (Zhou et al. 2016, arXiv 1606.06160, Eq. 9), on the scale of the tensor.
+
+    With N = 2**bits - 1: v = tanh(w) / (2 max|tanh w|) + 1/2 in [0, 1] is rounded to k / N, half to
+    even, and the result is E * (2 k / N - 1). Its grid has 2**bits codes, the odd numbers from -N
+    to N in units of E / N: no zero among them. Example: `dorefa_weights([0.1, -0.4], bits=2)` is
+    about `[0.133, -0.4]`, the codes 1 and -3.
+
+    E = max|w|; the paper has 1. A network without batch normalization, as these are, would lose its
+    scale by that: kernels hold hundredths, and nothing behind them would divide the result again.
+
+    Gradient: straight through the rounding, then that of the tanh, E / max|tanh w| * (1 - tanh(w)
+    squared). Both maxima count as constants, as that of `max_abs` does, so every weight is trained,
+    the largest too.
+
+    Args:
+      w: float32, any shape; convolution kernels are HWIO.
+      bits: 2 to 16.
+      axis: as in `max_abs`; both maxima are those of the slice.
+
+    Returns:
+      float32 of w's shape. A range that is all zeros stays zero; its gradient passes through.
+
+    Raises:
+      ValueError: bits out of range.
+    """
+    n = steps(bits)
+
+    @tf.custom_gradient
+    def quantize(w: Tensor) -> Any:
+        bent = tf.tanh(w)
+        limit, bent_limit = max_abs_range(w, axis), max_abs_range(bent, axis)
+        v = bent / (2.0 * tf.maximum(bent_limit, 1e-30)) + 0.5
+        codes = 2.0 * tf.round(v * n) - n
+
+        def gradient(upstream: Tensor) -> Tensor:
+            # tanh(w) is w near 0, so an all-zero range has the factor 1.
+            gain = tf.where(bent_limit > 0, limit / tf.maximum(bent_limit, 1e-30), 1.0)
+            return upstream * gain * (1.0 - tf.square(bent))
+
+        return codes * (limit / n), gradient
+
+    return quantize(tf.convert_to_tensor(w))
+
+
+def max_abs_range(w: Tensor, axis: int | None = None) -> Tensor:
+    """max|w| over all of `w`, or a slice along `axis` (kept as broadcastable dimensions)."""
+    if axis is None:
+        return tf.reduce_max(tf.abs(w))
+    rank = len(w.shape)
+    others = [i for i in range(rank) if i != axis % rank]
+    return tf.reduce_max(tf.abs(w), axis=others, keepdims=True)

@@ -1,0 +1,88 @@
+"""The quantizer of TensorFlow Lite's quantization-aware training: a range that follows the data."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pams_tf.quantization import functional
+from pams_tf.quantization.base import SMALLEST_ALPHA, ActivationQuantizer
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class MinMaxQuantizer(ActivationQuantizer):
+    """TensorFlow Lite: `functional.min_max` between moving averages (Jacob et al. 2018).
+
+    Each training step moves both ends towards the smallest and the largest value of its batch and
+    then quantizes with them; inference leaves them as they are. No gradient reaches them. They are
+    saved with the network.
+
+    Input and output: float32, any shape with the samples first.
+
+    Args:
+      bits: 2 to 16.
+      decay: of the moving averages in training; TensorFlow's is 0.999.
+      initial_range: both ends before any calibration; must contain 0 and not be empty. One that
+        begins at 0 is for tensors behind a ReLU.
+      calibration, beta: see `ActivationQuantizer`; the rule holds for each end.
+    """
+
+    def __init__(
+        self,
+        bits: int = 8,
+        decay: float = 0.999,
+        initial_range: tuple[float, float] = (-10.0, 10.0),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(bits=bits, **kwargs)
+        if not 0 <= decay <= 1:
+            raise ValueError(f"decay={decay!r} is not possible; give a number from 0 to 1")
+        low, high = initial_range
+        if not low <= 0 < high:
+            raise ValueError(f"the range [{low}, {high}] must contain 0 and not be empty")
+        self.decay = decay
+        self.initial_range = (float(low), float(high))
+        self.minimum, self.maximum = (
+            self.add_weight(
+                name=name,
+                shape=(),
+                initializer=keras.initializers.Constant(end),
+                trainable=False,
+            )
+            for name, end in zip(("minimum", "maximum"), self.initial_range, strict=True)
+        )
+
+    @property
+    def alpha(self) -> Any:
+        return tf.maximum(-self.minimum.value, self.maximum.value)
+
+    def set_range(self, alpha: float) -> None:
+        alpha = max(alpha, SMALLEST_ALPHA)
+        self.minimum.assign(-alpha if self.initial_range[0] < 0 else 0.0)
+        self.maximum.assign(alpha)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if training:
+            self.minimum.assign(self._moved(self.minimum, tf.minimum(tf.reduce_min(x), 0.0)))
+            self.maximum.assign(
+                self._moved(self.maximum, tf.maximum(tf.reduce_max(x), SMALLEST_ALPHA))
+            )
+        return functional.min_max(x, self.minimum, self.maximum, self.bits)
+
+    def _moved(self, end: keras.Variable, observed: Any) -> Any:
+        return functional.moving_average(end.value, tf.stop_gradient(observed), self.decay)
+
+    def _adapt(self, minima: Any, maxima: Any) -> None:
+        low = self._calibrated(-tf.convert_to_tensor(self.minimum), -tf.minimum(minima, 0.0))
+        high = self._calibrated(
+            tf.convert_to_tensor(self.maximum), tf.maximum(maxima, SMALLEST_ALPHA)
+        )
+        self.minimum.assign(-low)
+        self.maximum.assign(high)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "decay": self.decay,
+            "initial_range": self.initial_range,
+        }

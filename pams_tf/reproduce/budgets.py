@@ -1,0 +1,131 @@
+"""How much work a reproduction is given: which networks, trained how long."""
+
+import dataclasses
+from typing import Any
+
+from pams_tf.reproduce import paper
+from pams_tf.training.settings import FINETUNE_PRESETS
+
+BUILT_IN = "sample"
+"""Name of the built-in validation photographs as a benchmark."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """Networks and settings of one reproduction.
+
+    Attributes:
+      name: "smoke", "cpu" or "paper".
+      about: one line on it.
+      families: the paper's family ("EDSR", "RDN") -> (preset, overrides); families not in it are
+        left empty in tables and figures.
+      scales: factors of enlargement that are trained.
+      batch_norm: (preset, overrides) of Table 4 and Figure 2; `batch_norm` is added.
+      student: fields of `DistillationSettings`.
+      teacher: fields of `TrainingSettings`, for float networks that must be trained.
+      files: (preset, overrides) of each family's integer files in Table 3.
+      ships: whether the float weights that ship may teach.
+      own_images: whether nothing but the built-in photographs is needed.
+      samples: images that Figure 2 looks at.
+      input_size: LR height and width of Table 3's integer files.
+    """
+
+    name: str
+    about: str
+    families: dict[str, tuple[str, dict[str, Any]]]
+    scales: tuple[int, ...]
+    batch_norm: tuple[str, dict[str, Any]]
+    student: dict[str, Any]
+    teacher: dict[str, Any]
+    files: dict[str, tuple[str, dict[str, Any]]]
+    ships: bool = True
+    own_images: bool = False
+    samples: int = 64
+    input_size: tuple[int, int] = (180, 320)
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """Benchmarks: the paper's, and the built-in photographs if nothing else is needed."""
+        return (*paper.SETS, BUILT_IN) if self.own_images else paper.SETS
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain JSON types."""
+        return dataclasses.asdict(self)
+
+
+_FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "EDSR": ("edsr_baseline", {}),
+    "RDN": ("rdn", {}),
+}
+_SMALL = {"blocks": 2, "features": 8}
+_SMALL_FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "EDSR": ("edsr_baseline", _SMALL),
+    "RDN": ("rdn", {**_SMALL, "layers": 2, "growth": 8}),
+}
+# Eq. 7, and the alphas' rate of the released code: the defaults, named for the reports.
+_LOSS = {"alpha_learning_rate": 1e-2, "skt_weight": 1000.0}
+_SHORTEST = {
+    "steps": 2,
+    "batch_size": 2,
+    "patch_size": 12,
+    "halve_every": 1,
+    "checkpoint_every": 2,
+    "log_every": 1,
+}
+BUDGETS = {
+    "smoke": Budget(
+        name="smoke",
+        about="every road in minutes: tiny networks, two steps, the built-in photographs; "
+        "its figures mean nothing",
+        families=_SMALL_FAMILIES,
+        scales=(4,),
+        batch_norm=("edsr_baseline", _SMALL),
+        student={**_SHORTEST, "learning_rate": 1e-5, "calibration_steps": 2, **_LOSS},
+        teacher={**_SHORTEST, "learning_rate": 1e-3},
+        files=_SMALL_FAMILIES,
+        ships=False,
+        own_images=True,
+        samples=4,
+        input_size=(24, 32),
+    ),
+    "cpu": Budget(
+        name="cpu",
+        about="what 2 cores can do in hours: EDSR x4 from the float weights that ship, 300 steps "
+        "at batch 8; batch normalization on networks of EDSR-mobile's size",
+        families={"EDSR": ("edsr_baseline", {})},
+        scales=(4,),
+        batch_norm=("edsr_mobile", {}),
+        student={**FINETUNE_PRESETS["short"], "batch_size": 8, **_LOSS},
+        files=_FAMILIES,
+        teacher={
+            "steps": 3000,
+            "batch_size": 8,
+            "learning_rate": 5e-4,
+            "schedule": "cosine",
+            "checkpoint_every": 500,
+            "log_every": 50,
+        },
+    ),
+    "paper": Budget(
+        name="paper",
+        about="the paper's setting, for a GPU: EDSR-baseline and RDN, x2 and x4, 30 epochs of "
+        "1000 steps at batch 16; float networks that are not given are trained for 300 epochs",
+        families=_FAMILIES,
+        scales=(2, 4),
+        batch_norm=("edsr_baseline", {}),
+        student={**FINETUNE_PRESETS["paper"], "batch_size": 16, "log_every": 100, **_LOSS},
+        files=_FAMILIES,
+        # The paper takes its float networks as given. EDSR's own training: 300 epochs, halved
+        # after 200 of them.
+        teacher={
+            "steps": 300_000,
+            "batch_size": 16,
+            "learning_rate": 1e-4,
+            "halve_every": 200_000,
+            "checkpoint_every": 1000,
+            "log_every": 100,
+        },
+        ships=False,
+        samples=256,
+    ),
+}

@@ -1,0 +1,239 @@
+"""What a plan will cost, before it starts: bytes on the disk and hours."""
+
+import functools
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pams_tf import models
+from pams_tf.data.datasets import ImagePairs, find, sample
+from pams_tf.data.images import picture_size
+from pams_tf.data.packed import cache_folder, missing_bytes
+from pams_tf.errors import InputError
+from pams_tf.files import write_text
+from pams_tf.reproduce.machine import machine
+from pams_tf.reproduce.networks import Job, Network
+from pams_tf.training.checkpoints import saved_state
+from pams_tf.training.distillation import Distiller
+from pams_tf.training.jobs import validation
+from pams_tf.training.schedules import adam
+from pams_tf.training.settings import DistillationSettings
+
+# Two checkpoints are kept and a third is written beside them; each has two moments a weight.
+_CHECKPOINTS, _MOMENTS = 3, 2
+_LOGS = 4 << 20
+_TELLING = 20  # in fewer steps building the graphs takes longer than the steps
+
+
+def steps_done(job: Job) -> int:
+    """Steps of a run that need not be repeated."""
+    if job.done:
+        return job.settings.steps
+    return saved_state(job.run.newest)["step"] if job.run.newest.is_file() else 0
+
+
+@functools.lru_cache
+def parameters(preset: str, scale: int, overrides: str) -> int:
+    """Weights of a float network; overrides as sorted JSON."""
+    return models.build(preset, scale, **json.loads(overrides)).count_params()
+
+
+def run_bytes(job: Job) -> int:
+    """What a run that is still to be made will at most take."""
+    settings = job.settings
+    overrides = json.dumps(settings.overrides, sort_keys=True)
+    weights = 4 * parameters(settings.model, settings.scale, overrides)
+    return weights * (_CHECKPOINTS * (1 + _MOMENTS) + 1) + _LOGS
+
+
+def check_disk(jobs: list[Job], runs: Path) -> dict[str, int]:
+    """Compare what the plan will write with what is free.
+
+    Args:
+      jobs: those that are not done.
+      runs: the folder they go to.
+
+    Returns:
+      Bytes of "runs" and "images" (the packed training images).
+
+    Raises:
+      InputError: one of the disks has too little space.
+    """
+    needed = {"runs": sum(map(run_bytes, jobs)), "images": 0}
+    for data, scale in sorted({(j.settings.data or "", j.settings.scale) for j in jobs}):
+        needed["images"] += missing_bytes(_training_pairs(data, scale))
+    places = {"runs": _existing(runs), "images": _existing(cache_folder())}
+    disks: dict[int, list[str]] = {}
+    for what, place in places.items():
+        disks.setdefault(place.stat().st_dev, []).append(what)
+    for whats in disks.values():
+        total = sum(needed[what] for what in whats)
+        place = places[whats[0]]
+        free = shutil.disk_usage(place).free
+        if total > free:
+            raise InputError(
+                f"the plan needs {gigabytes(total)} for {' and '.join(whats)} ({len(jobs)} runs), "
+                f"but {place} has {gigabytes(free)} free; free some space, choose other --runs or "
+                "PAMS_TF_CACHE, or a smaller --budget"
+            )
+    return needed
+
+
+class Speed:
+    """Seconds of a step and of a validation, measured here and kept beside the runs.
+
+    Args:
+      path: the JSON file they are kept in.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._known: dict[str, dict[str, float]] = json.loads(path.read_text())
+        except (OSError, ValueError):
+            self._known = {}
+
+    def known(self, job: Job) -> bool:
+        """Whether an estimate needs no timing."""
+        return _kind(job) in self._known
+
+    def of(self, job: Job) -> dict[str, float]:
+        """Seconds of a `step` and a `validation`; timed in a few steps if they are not known."""
+        kind = _kind(job)
+        if kind not in self._known:
+            self._keep(kind, _timed(job))
+        return self._known[kind]
+
+    def learn(self, job: Job, steps: int, seconds: float) -> None:
+        """What a run has really taken, for the next estimate."""
+        if steps < _TELLING:
+            return
+        known = self.of(job)
+        validations = 1 + steps / job.settings.checkpoint_every
+        spent = seconds - validations * known["validation"]
+        if spent > 0:
+            self._keep(_kind(job), {**known, "step": spent / steps})
+
+    def training_seconds(self, job: Job) -> float:
+        """An estimate for what is left of a run."""
+        if job.done:
+            return 0.0
+        left = job.settings.steps - steps_done(job)
+        known = self.of(job)
+        validations = 1 + left / job.settings.checkpoint_every
+        return left * known["step"] + validations * known["validation"]
+
+    def measuring_seconds(self, network: Network, pixels: int) -> float:
+        """An estimate for a set of so many LR pixels; 0 where nothing is known of the network."""
+        if not isinstance(network, Job) or not self.known(network):
+            return 0.0
+        validated = lr_pixels(_validation_pairs(network.scale))
+        return self.of(network)["validation"] * pixels / validated
+
+    def _keep(self, kind: str, seconds: dict[str, float]) -> None:
+        self._known[kind] = seconds
+        write_text(self._path, json.dumps(self._known, indent=1, sort_keys=True) + "\n")
+
+
+def duration(seconds: float) -> str:
+    """For people: "40 s", "12 min", "3.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def gigabytes(count: int) -> str:
+    """For people: "0.02 GB"."""
+    return f"{count / 1e9:.2f} GB"
+
+
+def _timed(job: Job) -> dict[str, float]:
+    """The median of two steps behind one that traces the graph, on noise."""
+    settings = job.settings
+    network = models.build(settings.model, settings.scale, job.recipe, **settings.overrides)
+    trainee: Any = network
+    if isinstance(settings, DistillationSettings):
+        teacher = models.build(settings.model, settings.scale, **settings.overrides)
+        trainee = Distiller(network, teacher, settings.skt_weight)
+        trainee.compile(
+            adam(settings, settings.learning_rate), adam(settings, settings.alpha_learning_rate)
+        )
+    else:
+        trainee.compile(
+            adam(settings, settings.learning_rate),
+            loss="mean_absolute_error",
+            jit_compile=bool(tf.config.list_physical_devices("GPU")),
+        )
+    rng = np.random.default_rng(0)
+    side = settings.patch_size
+    sides = (side, side * settings.scale)
+    lr, hr = (rng.uniform(0, 255, (settings.batch_size, n, n, 3)).astype(np.float32) for n in sides)
+    clock = _StepClock()
+    trainee.fit(lr, hr, batch_size=settings.batch_size, epochs=3, verbose=0, callbacks=[clock])
+    validate = validation(network, settings)
+    validate()
+    start = time.perf_counter()
+    validate()
+    seconds = {
+        "step": float(np.median(clock.seconds[1:])),
+        "validation": time.perf_counter() - start,
+    }
+    keras.backend.clear_session()
+    return seconds
+
+
+class _StepClock(keras.callbacks.Callback):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._start = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.seconds.append(time.perf_counter() - self._start)
+
+
+def _kind(job: Job) -> str:
+    """Runs of one kind take equally long a step."""
+    settings = job.settings
+    what = {
+        "machine": machine()["cpu"],
+        "gpus": machine()["gpus"],
+        "model": settings.model,
+        "scale": settings.scale,
+        "overrides": settings.overrides,
+        "batch": settings.batch_size,
+        "patch": settings.patch_size,
+        "method": job.recipe.method if job.recipe else None,
+        "skt": bool(getattr(settings, "skt_weight", 0)),
+    }
+    return json.dumps(what, sort_keys=True)
+
+
+def _training_pairs(data: str, scale: int) -> ImagePairs:
+    return find(data, scale) if data else sample(scale, "train")
+
+
+@functools.lru_cache
+def _validation_pairs(scale: int) -> ImagePairs:
+    return sample(scale, "valid")
+
+
+def lr_pixels(pairs: ImagePairs) -> int:
+    """LR pixels of a set, from the files' headers."""
+    sizes = [picture_size(path) for path in pairs.hr]
+    return sum((height // pairs.scale) * (width // pairs.scale) for height, width in sizes)
+
+
+def _existing(folder: Path) -> Path:
+    folder = folder.resolve()
+    while not folder.is_dir():
+        folder = folder.parent
+    return folder

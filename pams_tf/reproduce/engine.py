@@ -1,0 +1,308 @@
+"""From a request to reports: plan, estimate, train what is missing, measure, write."""
+
+import contextlib
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from pams_tf.errors import InputError
+from pams_tf.files import check_writable
+from pams_tf.reproduce import tables
+from pams_tf.reproduce.costs import (
+    Speed,
+    check_disk,
+    duration,
+    gigabytes,
+    lr_pixels,
+    steps_done,
+)
+from pams_tf.reproduce.figures import FIGURES, Drawing, picture_set
+from pams_tf.reproduce.machine import machine
+from pams_tf.reproduce.measure import Measurements
+from pams_tf.reproduce.networks import Catalogue, Given, Job, Network, with_teachers
+from pams_tf.reproduce.report import filled, write_figure, write_table
+from pams_tf.reproduce.storage import table_3
+from pams_tf.runs import RunFolder
+from pams_tf.training.checkpoints import saved_state
+from pams_tf.training.jobs import finetune, train
+from pams_tf.training.settings import DistillationSettings
+
+Say = Callable[[str], None]
+
+
+def needs_sets(wanted_tables: Sequence[int], wanted_figures: Sequence[int]) -> bool:
+    """Whether anything is measured on a benchmark."""
+    return any(number in tables.MEASURED for number in wanted_tables) or any(
+        FIGURES[number].measured for number in wanted_figures
+    )
+
+
+class Reproduction:
+    """Some tables and figures under one budget.
+
+    Args:
+      catalogue: which network answers which request.
+      measurements: figures of networks, measured once.
+      wanted_tables, wanted_figures: their numbers.
+      command: as typed, for the reports.
+      say: told what happens.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        measurements: Measurements,
+        wanted_tables: Sequence[int],
+        wanted_figures: Sequence[int] = (),
+        *,
+        command: str = "",
+        say: Say = lambda line: None,
+    ) -> None:
+        self.catalogue = catalogue
+        self.measurements = measurements
+        self.command = command
+        self.say = say
+        self.failed: dict[str, str] = {}
+        self.tables = [
+            tables.MEASURED[number](catalogue)
+            for number in wanted_tables
+            if number in tables.MEASURED
+        ]
+        self.storage = 3 in wanted_tables
+        self.figures = {number: FIGURES[number] for number in wanted_figures}
+        self.wanted = self._wanted()
+        drawn = [n for figure in self.figures.values() for _, n in figure.networks(catalogue)]
+        self.jobs = with_teachers([*(network for network, _ in self.wanted), *drawn])
+        self.speed = Speed(catalogue.runs / "speed.json")
+
+    @property
+    def unfinished(self) -> list[Job]:
+        """Runs still to be made, teachers first."""
+        return [job for job in self.jobs if not job.done]
+
+    def plan(self) -> dict[str, Any]:
+        """Say what will be done and how long it will take, and check that the disk has room.
+
+        Returns:
+          The plan: `runs` with name, steps, done steps, state and seconds; `seconds` in all.
+
+        Raises:
+          InputError: too little disk space, or unusable images.
+        """
+        todo = self.unfinished
+        if self.jobs and todo and not self._has_data():
+            raise InputError(
+                f"the {self.catalogue.budget.name} budget trains {len(todo)} runs and needs "
+                "--data, a folder of training images; only smoke has images built in"
+            )
+        needed = check_disk(todo, self.catalogue.runs)
+        untimed = [job for job in todo if not self.speed.known(job)]
+        if untimed:
+            self.say(f"Timing a few steps of each kind of run, for the estimate ({len(untimed)})")
+        runs = []
+        for index, job in enumerate(self.jobs, 1):
+            seconds = self.speed.training_seconds(job)
+            runs.append(
+                {
+                    "name": job.name,
+                    "model": job.settings.model,
+                    "recipe": job.recipe.to_dict() if job.recipe else None,
+                    "steps": job.settings.steps,
+                    "steps_done": steps_done(job),
+                    "state": job.state,
+                    "seconds": seconds,
+                }
+            )
+            kind = f"{job.recipe.method}, {job.recipe.bits} bits" if job.recipe else "float"
+            time_left = "" if job.done else f", about {duration(seconds)}"
+            self.say(
+                f"  {index:2} {job.name}: {job.settings.model} x{job.scale}, {kind}, "
+                f"{steps_done(job)} of {job.settings.steps} steps, {job.state}{time_left}"
+            )
+        measuring = self._unmeasured()
+        if not todo and not measuring:
+            self.say("Nothing to train and nothing to measure; the reports are written anew")
+            return {"runs": runs, "measurements": 0, "seconds": 0.0, "bytes": needed}
+        seconds = sum(map(self.speed.training_seconds, self.jobs)) + sum(
+            self.speed.measuring_seconds(network, lr_pixels(self._pairs(network, name)))
+            for network, name in measuring
+        )
+        self.say(
+            f"{len(todo)} of {len(self.jobs)} runs to train and {len(measuring)} measurements to "
+            f"make: about {duration(seconds)}, an estimate from a few steps on this machine; "
+            f"{gigabytes(sum(needed.values()))} of disk at most"
+        )
+        return {"runs": runs, "measurements": len(measuring), "seconds": seconds, "bytes": needed}
+
+    def train(self, *, progress: bool = False) -> None:
+        """Make the runs that are missing, and finish those that were cut off.
+
+        A run that fails does not stop the others; see `failed`.
+
+        Raises:
+          InputError: another process is at work in the folder of runs.
+        """
+        if not self.unfinished:
+            return
+        with _alone(self.catalogue.runs):
+            for index, job in enumerate(self.jobs, 1):
+                if job.done:
+                    continue
+                left = sum(self.speed.training_seconds(j) for j in self.unfinished)
+                self.say(
+                    f"[{index}/{len(self.jobs)}] {job.name}, from step {steps_done(job)} of "
+                    f"{job.settings.steps}; about {duration(left)} of training left"
+                )
+                try:
+                    self._train(job, progress)
+                except InputError as error:
+                    self.failed[job.name] = str(error)
+                    self.say(f"{job.name} has failed: {error}")
+
+    def measure(self, *, progress: bool = False) -> None:
+        """Measure the finished networks on the sets that are there."""
+        todo = self._unmeasured()
+        for index, (network, name) in enumerate(todo, 1):
+            if isinstance(network, Job) and not network.done:
+                continue
+            self.say(f"[{index}/{len(todo)}] measuring {network.name} on {name}")
+            self.measurements.result(network, name, progress=progress)
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write the reports of all that is there, tables first.
+
+        Returns:
+          The files.
+
+        Raises:
+          InputError: the folder cannot be written.
+        """
+        check_writable(folder)
+        files = []
+        all_tables = [*self.tables, *([table_3(self.catalogue, self.say)] if self.storage else [])]
+        for table in sorted(all_tables, key=lambda table: table.number):
+            ours = {
+                cell: filled(cell, self._figures)
+                for section in table.sections
+                for cell in section.cells
+            }
+            files += write_table(folder, table, ours, self._context(table.networks))
+        for number, figure in self.figures.items():
+            networks = [network for _, network in figure.networks(self.catalogue)]
+            jobs = with_teachers(networks)
+            if absent := [job.name for job in jobs if not job.done]:
+                self.say(f"Figure {number} is not drawn: {', '.join(absent)} did not finish")
+                continue
+            drawing = Drawing(self.catalogue, self.measurements, folder)
+            pictures, notes = figure.draw(drawing)
+            context = self._context(networks)
+            page = write_figure(folder, number, figure.title, pictures, notes, context)
+            files += [*pictures, page]
+        return files
+
+    def _context(self, networks: Sequence[Network | None]) -> dict[str, Any]:
+        """What a report on these networks says of how it was made."""
+        jobs = with_teachers(networks)
+        teachers = [job.teacher for job in jobs]
+        given = sorted({n.name for n in (*networks, *teachers) if isinstance(n, Given)})
+        data = self.catalogue.data
+        return {
+            "command": self.command,
+            "machine": machine(),
+            "budget": self.catalogue.budget.to_dict(),
+            "data": Path(data).name if data else "the built-in photographs",
+            "sets": list(self.measurements.benchmarks.names),
+            "missing_sets": list(self.measurements.benchmarks.missing),
+            "failed": {j.name: self.failed[j.name] for j in jobs if j.name in self.failed},
+            "given": given,
+            "runs": [_outcome(job) for job in jobs],
+        }
+
+    def _train(self, job: Job, progress: bool) -> None:
+        if isinstance(job.teacher, Job) and not job.teacher.done:
+            raise InputError(f"its teacher {job.teacher.name} is not finished")
+        before, start = steps_done(job), time.perf_counter()
+        if job.recipe:
+            assert isinstance(job.settings, DistillationSettings)
+            finetune(job.settings, job.recipe, job.run, progress=progress)
+        else:
+            train(job.settings, job.run, progress=progress)
+        self.speed.learn(job, job.settings.steps - before, time.perf_counter() - start)
+        # Graphs of one run are of no use to the next.
+        keras.backend.clear_session()
+        gc.collect()
+
+    def _wanted(self) -> list[tuple[Network, str]]:
+        """What is measured on which set, each once, what needs no training first."""
+        names = self.measurements.benchmarks.names
+        pairs = [
+            (network, cell.benchmark)
+            for table in self.tables
+            for section in table.sections
+            for cell in section.cells
+            for network in (cell.of, cell.minus)
+        ]
+        for figure in self.figures.values():
+            if figure.measured:
+                name = picture_set(self.measurements)
+                pairs += [(network, name) for _, network in figure.networks(self.catalogue)]
+        unique = {
+            (network.name, name): (network, name)
+            for network, name in pairs
+            if network is not None and name in names
+        }
+        return sorted(unique.values(), key=lambda pair: isinstance(pair[0], Job))
+
+    def _unmeasured(self) -> list[tuple[Network, str]]:
+        return [
+            (network, name)
+            for network, name in self.wanted
+            if self.measurements.kept(network, name) is None
+        ]
+
+    def _figures(self, network: Network, name: str) -> dict[str, Any] | None:
+        if name not in self.measurements.benchmarks.names:
+            return None
+        return self.measurements.kept(network, name)
+
+    def _pairs(self, network: Network, name: str) -> Any:
+        return self.measurements.benchmarks.pairs(name, network.scale)
+
+    def _has_data(self) -> bool:
+        return self.catalogue.data is not None or self.catalogue.budget.own_images
+
+
+def _outcome(job: Job) -> dict[str, Any]:
+    state = saved_state(job.run.best) if job.done and job.run.best.is_file() else {}
+    return {
+        "name": job.name,
+        "settings": {
+            key: Path(value).name if key in ("data", "valid_data", "teacher") and value else value
+            for key, value in job.settings.to_dict().items()
+        },
+        "recipe": job.recipe.to_dict() if job.recipe else None,
+        "state": job.state,
+        "steps": steps_done(job),
+        "best_step": state.get("best_step"),
+        "best_psnr": state.get("best_psnr"),
+    }
+
+
+@contextlib.contextmanager
+def _alone(runs: Path) -> Iterator[None]:
+    """Hold the folder of runs against a second reproduction."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(RunFolder(runs).lock())
+        except InputError as error:
+            if "another process" not in str(error):
+                raise
+            raise InputError(
+                f"{runs}: another process is training there; wait for it, it keeps what it has "
+                "done, or choose other --runs"
+            ) from None
+        yield

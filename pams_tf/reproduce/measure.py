@@ -1,0 +1,140 @@
+"""Figures of networks on benchmarks, measured once and kept."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pams_tf.data import datasets
+from pams_tf.data.datasets import ImagePairs
+from pams_tf.errors import InputError
+from pams_tf.evaluation.benchmark import Upscaler, evaluate
+from pams_tf.evaluation.upscalers import bicubic, keras_upscaler
+from pams_tf.files import write_text
+from pams_tf.reproduce.budgets import BUILT_IN, Budget
+from pams_tf.reproduce.networks import Bicubic, Job, Network, file_digest, network_file
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmarks:
+    """The sets of one reproduction.
+
+    Attributes:
+      directory: folder of the benchmarks, or None.
+      names: those that are there, in the paper's order.
+      missing: those that are not; their cells stay empty.
+    """
+
+    directory: str | None
+    names: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    def pairs(self, name: str, scale: int) -> ImagePairs:
+        """A set that is there."""
+        if name == BUILT_IN:
+            return datasets.sample(scale, "valid")
+        assert self.directory is not None
+        return datasets.benchmark(self.directory, name, scale)
+
+
+def find_benchmarks(
+    budget: Budget, directory: str | None, wanted: list[str] | None = None
+) -> Benchmarks:
+    """Look which sets are there.
+
+    Args:
+      wanted: sets that must be; without it every set of the paper that is found.
+
+    Raises:
+      InputError: a wanted set is missing or not one of the paper's, the folder holds none of
+        them, or there is no folder and the budget needs one.
+    """
+    for name in wanted or []:
+        if name not in budget.sets:
+            raise InputError(
+                f"unknown set {name!r}; the {budget.name} budget has {', '.join(budget.sets)}"
+            )
+    asked = [name for name in budget.sets if wanted is None or name in wanted]
+    there = []
+    for name in asked:
+        if name == BUILT_IN:
+            there.append(name)
+        elif directory is None:
+            if wanted is not None:
+                raise InputError(
+                    f"the set {name} needs --benchmark_dir, the folder that holds {name}/HR"
+                )
+        elif wanted is not None:
+            datasets.benchmark(directory, name, budget.scales[0])  # says what is there instead
+            there.append(name)
+        elif (Path(directory) / name / "HR").is_dir():
+            there.append(name)
+    if directory is not None and wanted is None and set(there) <= {BUILT_IN}:
+        datasets.benchmark(directory, asked[0], budget.scales[0])
+    if not there:
+        raise InputError(
+            f"the {budget.name} budget needs --benchmark_dir, the folder that holds "
+            f"{asked[0]}/HR and other sets of the paper; only smoke has images built in"
+        )
+    return Benchmarks(directory, tuple(there), tuple(n for n in budget.sets if n not in there))
+
+
+def upscaler(network: Network) -> Upscaler:
+    """The network as a function of one image.
+
+    Raises:
+      InputError: its run has not finished, or its file cannot be loaded.
+    """
+    if isinstance(network, Bicubic):
+        return bicubic(network.scale)
+    from pams_tf import models
+
+    return keras_upscaler(models.load(network_file(network)))
+
+
+class Measurements:
+    """PSNR and SSIM of networks on sets; what was measured before is read.
+
+    A result is known by the bytes of the network's file and by the files of the set.
+
+    Args:
+      folder: where results are kept.
+      benchmarks: the sets.
+    """
+
+    def __init__(self, folder: Path, benchmarks: Benchmarks) -> None:
+        self.folder = folder
+        self.benchmarks = benchmarks
+
+    def kept(self, network: Network, name: str) -> dict[str, Any] | None:
+        """An earlier result, as `BenchmarkResult.as_json` gives it; None if there is none."""
+        if isinstance(network, Job) and not network.done:
+            return None
+        try:
+            return json.loads(self._path(network, name).read_text())
+        except (OSError, ValueError):  # absent, or torn by a disk: measured anew
+            return None
+
+    def result(self, network: Network, name: str, *, progress: bool = False) -> dict[str, Any]:
+        """The earlier result, or a new one, kept.
+
+        Raises:
+          InputError: the network or an image cannot be used, or the result cannot be written.
+        """
+        kept = self.kept(network, name)
+        if kept is None:
+            pairs = self.benchmarks.pairs(name, network.scale)
+            measured = evaluate(upscaler(network), pairs, label=network.name, progress=progress)
+            kept = measured.as_json()
+            write_text(self._path(network, name), json.dumps(kept, indent=1) + "\n")
+        return kept
+
+    def _path(self, network: Network, name: str) -> Path:
+        pairs = self.benchmarks.pairs(name, network.scale)
+        digest = hashlib.sha256(f"{network.scale}".encode())
+        for path in (*pairs.hr, *pairs.lr):
+            digest.update(f"\n{path.name} {path.stat().st_size}".encode() if path else b"\n-")
+        if not isinstance(network, Bicubic):
+            digest.update(file_digest(network_file(network)).encode())
+        return self.folder / f"{network.name}_{name}_{digest.hexdigest()[:12]}.json"

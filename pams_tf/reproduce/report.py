@@ -1,0 +1,217 @@
+"""Tables as Markdown and JSON: the paper's numbers, ours, and the difference."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pams_tf.files import write_text
+from pams_tf.reproduce.tables import Cell, Section, Table
+
+Values = tuple[float, ...]
+_LINES = ("paper", "ours", "difference")
+
+
+def filled(cell: Cell, figures: Callable[[Any, str], dict[str, Any] | None]) -> Values | None:
+    """Our values of a cell; None where there are none.
+
+    Args:
+      figures: (network, set) -> a result with `psnr` and `ssim`, or None.
+    """
+    if cell.value is not None or cell.of is None or cell.benchmark is None:
+        return cell.value
+    result = figures(cell.of, cell.benchmark)
+    if result is None or result["psnr"] is None:
+        return None
+    if cell.minus is None:
+        return result["psnr"], result["ssim"]
+    other = figures(cell.minus, cell.benchmark)
+    if other is None or other["psnr"] is None:
+        return None
+    return (result["psnr"] - other["psnr"],)
+
+
+def write_table(
+    folder: Path,
+    table: Table,
+    ours: dict[Cell, Values | None],
+    context: dict[str, Any],
+) -> list[Path]:
+    """Write FOLDER/table_N.md and .json.
+
+    Args:
+      ours: each cell's values.
+      context: what made them: `command`, `machine`, `budget`, `missing_sets`, `failed`, `runs`.
+
+    Returns:
+      The two files.
+
+    Raises:
+      InputError: the folder cannot be written.
+    """
+    content = {
+        "table": table.number,
+        "title": table.title,
+        "sections": [_section_json(section, ours) for section in table.sections],
+        "notes": list(table.notes),
+        **context,
+    }
+    paths = [folder / f"table_{table.number}.{kind}" for kind in ("md", "json")]
+    write_text(paths[0], markdown(table, ours, context))
+    write_text(paths[1], json.dumps(content, indent=2) + "\n")
+    return paths
+
+
+def write_figure(
+    folder: Path,
+    number: int,
+    title: str,
+    pictures: Sequence[Path],
+    notes: Sequence[str],
+    context: dict[str, Any],
+) -> Path:
+    """Write FOLDER/figure_N.md, a page with the pictures, which lie beside it.
+
+    Raises:
+      InputError: the folder cannot be written.
+    """
+    lines = [f"# Figure {number}: {title}", ""]
+    for picture in pictures:
+        lines += [f"![{picture.stem}]({picture.name})", ""]
+    lines += ["## Notes", "", *(f"- {note}" for note in (*notes, *_omissions(context))), ""]
+    path = folder / f"figure_{number}.md"
+    write_text(path, "\n".join([*lines, *made_with(context)]) + "\n")
+    return path
+
+
+def markdown(table: Table, ours: dict[Cell, Values | None], context: dict[str, Any]) -> str:
+    """The whole report on one table."""
+    lines = [f"# Table {table.number}: {table.title}", ""]
+    for section in table.sections:
+        lines += [f"## {section.title}", "", *_section_markdown(section, ours), ""]
+        if section.ranked:
+            lines += [*_orders(section, ours), ""]
+    lines += ["## Notes", ""]
+    lines += [f"- {note}" for note in (*table.notes, *_omissions(context))]
+    lines += ["", *made_with(context)]
+    return "\n".join(lines) + "\n"
+
+
+def made_with(context: dict[str, Any]) -> list[str]:
+    """Markdown lines on command, machine, settings and runs."""
+    machine, budget = context["machine"], context["budget"]
+    gpus = ", ".join(machine["gpus"]) or "no GPU"
+    lines = [
+        "## Made with",
+        "",
+        "```",
+        context["command"],
+        "```",
+        "",
+        f"- {machine['cpu']}, {machine['cores']} cores, {gpus}; {machine['system']}, Python "
+        f"{machine['python']}, TensorFlow {machine['tensorflow']}, Keras {machine['keras']}",
+        f"- Budget `{budget['name']}`: {budget['about']}",
+    ]
+    if context["given"]:
+        lines.append(f"- Float networks that were there: {', '.join(context['given'])}")
+    if any(run["recipe"] is None for run in context["runs"]):
+        lines.append(f"- Float networks that were trained: {_settings(budget['teacher'])}")
+    if any(run["recipe"] for run in context["runs"]):
+        lines.append(f"- Students, scope body: {_settings(budget['student'])}")
+    if context["runs"]:
+        lines.append(f"- Training images: {context['data']}")
+    if context["runs"]:
+        lines += ["", "| run | steps | best step | validation PSNR |", "|---|---|---|---|"]
+        lines += [
+            f"| {run['name']} | {run['steps']} | {_shown(run['best_step'])} | "
+            f"{_shown(run['best_psnr'], '.3f')} |"
+            for run in context["runs"]
+        ]
+    return lines
+
+
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table."""
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
+
+
+def _section_markdown(section: Section, ours: dict[Cell, Values | None]) -> list[str]:
+    by_place = {(cell.row, cell.column): cell for cell in section.cells}
+    rows = []
+    for row in dict.fromkeys(cell.row for cell in section.cells):
+        cells = [by_place.get((row, column)) for column in section.columns]
+        for line in _LINES:
+            labels = row if line == _LINES[0] else ("",) * len(row)
+            texts = [_text(_values(cell, ours)[line], section, line) for cell in cells]
+            rows.append([*labels, line, *texts])
+    return grid([*section.rows, "", *section.columns], rows)
+
+
+def _values(cell: Cell | None, ours: dict[Cell, Values | None]) -> dict[str, Values | None]:
+    paper, own = (cell.paper, ours[cell]) if cell else (None, None)
+    both = paper is not None and own is not None
+    difference = tuple(b - a for a, b in zip(paper or (), own or (), strict=True)) if both else None
+    return dict(zip(_LINES, (paper, own, difference), strict=True))
+
+
+def _text(values: Values | None, section: Section, line: str) -> str:
+    if values is None:
+        return "–"  # noqa: RUF001 - an empty cell
+    sign = "+" if line == "difference" else ""
+    return " / ".join(f"{v:{sign}.{d}f}" for v, d in zip(values, section.decimals, strict=False))
+
+
+def _orders(section: Section, ours: dict[Cell, Values | None]) -> list[str]:
+    """In each row, which column is best, in the paper and here."""
+    rows = []
+    for row in dict.fromkeys(cell.row for cell in section.cells):
+        cells = [cell for cell in section.cells if cell.row == row]
+        orders = []
+        for values in ({c: c.paper for c in cells}, {c: ours[c] for c in cells}):
+            known = [(v[0], c.column) for c, v in values.items() if v is not None]
+            best = [column for _, column in sorted(known, key=lambda pair: -pair[0])]
+            orders.append(" > ".join(best) if len(best) == len(cells) else "–")  # noqa: RUF001
+        if orders[1] != "–":  # noqa: RUF001
+            same = "yes" if orders[0] == orders[1] else "no"
+            rows.append([*row, *orders, "–" if orders[0] == "–" else same])  # noqa: RUF001
+    if not rows:
+        return []
+    header = [*section.rows, "the paper's order", "our order", "the same"]
+    return ["Best first:", "", *grid(header, rows)]
+
+
+def _section_json(section: Section, ours: dict[Cell, Values | None]) -> dict[str, Any]:
+    def named(values: Values | None) -> dict[str, float] | None:
+        return dict(zip(section.values, values, strict=False)) if values is not None else None
+
+    return {
+        "title": section.title,
+        "rows": list(section.rows),
+        "columns": section.columns,
+        "values": list(section.values),
+        "cells": [
+            {
+                "row": list(cell.row),
+                "column": cell.column,
+                "network": cell.of.name if cell.of else None,
+                **{line: named(values) for line, values in _values(cell, ours).items()},
+            }
+            for cell in section.cells
+        ],
+    }
+
+
+def _omissions(context: dict[str, Any]) -> list[str]:
+    lines = []
+    if context["missing_sets"]:
+        lines.append(f"Not there, so empty: {', '.join(context['missing_sets'])}.")
+    lines += [f"{name} has failed: {why}" for name, why in context["failed"].items()]
+    return lines
+
+
+def _settings(fields: dict[str, Any]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in fields.items())
+
+
+def _shown(value: Any, form: str = "") -> str:
+    return "–" if value is None else format(value, form)  # noqa: RUF001
