@@ -212,7 +212,7 @@ def _ours(method: str, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
     student = models.load(run.student)
     row = {"run": str(run.path), "best_step": result.best_step, "valid_psnr": result.best_psnr}
     try:
-        content = convert(student, None)
+        content = convert(student, None, edges="int8")
     except InputError as error:
         return {**row, "no_file": str(error), **_measured(student, None, sets)}
     return {**row, "bytes": len(content), **_measured(student, content, sets)}
