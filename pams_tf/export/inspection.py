@@ -120,7 +120,7 @@ def operator_name(code: Any) -> str:
     return _OPERATORS[builtin]
 
 
-def check_integer(content: bytes, edges: str = "int8", weights: str = "int8") -> None:
+def check_integer(content: bytes, edges: str = "uint8", weights: str = "int8") -> None:
     """Assert that a file computes in integers alone.
 
     Args:
