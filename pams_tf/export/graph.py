@@ -20,15 +20,30 @@ class IntegerSites(Sites):
 
     Works on tensors inside a `tf.function`; every weight is a constant, read here, outside it.
     `weights` is how kernels of 4 bits and less are stored: "int8" or "int4".
+
+    **Clips.** A grid of fewer than 8 bits must be clipped, which TensorFlow Lite can do inside a
+    convolution or an addition, but only at 6 (RELU6) or at -1 and 1 (RELU_N1_TO_1). So a tensor
+    of few bits is held in a *unit* in which its alpha is that bound: the file's value is the
+    network's times the unit. The codes are the same, and so are the weights' codes: units only
+    scale kernels. An addition wants its tensors in one unit; one that is in another goes through
+    a MUL by a constant, which leaves its codes alone. In unit 1 the scale of a tensor is
+    alpha / (2**(bits-1) - 1), as trained; a network of 8 bits is in unit 1 throughout.
+
+    Attributes:
+      scales, units: of each activation site, as the file holds it; known once the graph is built.
     """
 
     def __init__(self, whole: SuperResolution, weights: str = "int8") -> None:
         super().__init__(whole.recipe)
+        self.scales: dict[str, float] = {}
+        self.units: dict[str, float] = {}
         self._grids: dict[str, tuple[float, int]] = {}
         self._constants: dict[str, _Convolution] = {}
         self._ranges: dict[str, tuple[float, float]] = {}
-        self._quantized: set[Any] = set()
-        self._again: dict[Any, Callable[[], Any]] = {}
+        self._origins: dict[Any, _Origin] = {}
+        self._held: dict[Any, _Held] = {}
+        self._rescaled: dict[tuple[Any, float], Any] = {}
+        self._convolved: set[Any] = set()
         for layer in whole.layers:
             if isinstance(layer, PamsQuantizer):
                 self._grids[layer.name] = (float(layer.alpha), levels(layer.bits))
@@ -48,16 +63,22 @@ class IntegerSites(Sites):
         return tf.quantization.fake_quant_with_min_max_args(x, 0.0, 255.0)
 
     def activation(self, x: Any, name: str, *, edge: bool = False, after_relu: bool = False) -> Any:
-        # A second range for a convolution's result is a second convolution, as exact as the
-        # first; requantizing the first would round twice.
-        if x.ref() in self._quantized and x.ref() in self._again:
-            x = self._again[x.ref()]()
-        self._quantized.add(x.ref())
         alpha, n = self._grids[name]
-        if n < INT8:  # a coarser grid inside int8: its own codes, nothing beyond them
-            x = tf.clip_by_value(x, -alpha, alpha)
-        scale = alpha / n
-        return tf.quantization.fake_quant_with_min_max_args(x, -(INT8 + 1) * scale, INT8 * scale)
+        origin = self._origins.get(x.ref())
+        if origin is None:  # a concatenation: nothing there to choose a unit or fuse a clip
+            if n < INT8:
+                x = tf.clip_by_value(x, -alpha, alpha)
+            return self._hold(x, name, 1.0)
+
+        def again(unit: float) -> Any | None:
+            if n < INT8 and not _falls_on(origin.bound, unit * alpha, n):
+                return None
+            # A second range for a convolution's result is a second convolution, as exact as the
+            # first; requantizing the first would round twice.
+            return self._hold(origin.make(unit, n < INT8), name, unit, again)
+
+        y = again(origin.unit)
+        return again(origin.bound / alpha) if y is None else y
 
     def convolution(
         self,
@@ -75,22 +96,51 @@ class IntegerSites(Sites):
     ) -> Any:
         constants = self._constants[name]
         bias = constants.bias * gain + (0.0 if shift is None else np.asarray(shift))
+        x = self._in_unit(x, self._unit(x))
+        limit = (constants.step * (gain * levels(constants.storage_bits))).astype(np.float32)
+        self._convolved.add(x.ref())
+        unit_of_x = self._unit(x)
 
-        def convolve(limit: np.ndarray) -> Any:
-            # The gain scales grid and kernel alike, so the codes are those that were trained.
-            kernel = _weights(constants.kernel * gain, limit, constants.storage_bits)
-            y = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), tf.constant(bias, tf.float32))
-            return tf.nn.relu(y) if relu else y
+        def convolve(limit: np.ndarray, unit: float, clipped: bool) -> Any:
+            # Gain and units scale grid and kernel alike, so the codes are those that were trained.
+            factor = unit / unit_of_x
+            kernel = constants.kernel * (gain * factor)
+            kernel = _weights(kernel, limit * np.float32(factor), constants.storage_bits)
+            y = tf.nn.conv2d(x, kernel, 1, "SAME")
+            y = tf.nn.bias_add(y, tf.constant(bias * unit, tf.float32))
+            if relu:
+                return tf.nn.relu6(y) if clipped else tf.nn.relu(y)
+            return tf.clip_by_value(y, -1.0, 1.0) if clipped else y
 
-        largest = levels(constants.storage_bits)
-        limit = (constants.step * (gain * largest)).astype(np.float32)
-        y = convolve(limit)
-        # One float32 step wider: the same codes, but the converter does not merge the two.
-        self._again[y.ref()] = lambda: convolve(np.nextafter(limit, np.float32(np.inf)))
+        y = convolve(limit, 1.0, False)
+        unused = [y]
+
+        def make(unit: float, clipped: bool) -> Any:
+            nonlocal limit
+            if unused and unit == 1.0 and not clipped:
+                return unused.pop()
+            # One float32 step wider: the same codes, but the converter does not merge the two.
+            limit = np.nextafter(limit, np.float32(np.inf))
+            return convolve(limit, unit, clipped)
+
+        self._origins[y.ref()] = _Origin(make, bound=6.0 if relu else 1.0)
         return y
 
+    def add(self, tensors: Sequence[Any], name: str) -> Any:
+        def make(unit: float, clipped: bool) -> Any:
+            first, second = (self._in_unit(x, unit) for x in tensors)
+            return tf.clip_by_value(first + second, -1.0, 1.0) if clipped else first + second
+
+        # A handle, which nothing reads: whoever wants the sum has it made, in the unit it wants.
+        y = tensors[0] + tensors[1]
+        self._origins[y.ref()] = _Origin(make, bound=1.0, unit=self._unit(tensors[0]))
+        return y
+
+    def concatenate(self, tensors: Sequence[Any], name: str) -> Any:
+        return tf.concat([self._in_unit(x, 1.0) for x in tensors], axis=-1)
+
     def depth_to_space(self, x: Any, scale: int, name: str) -> Any:
-        return tf.nn.depth_to_space(x, scale)
+        return self._moved(x, tf.nn.depth_to_space(x, scale))
 
     def shifted_image(self, x: Any, shift: Sequence[float], name: str) -> Any:
         # An identity convolution: its int32 bias holds the mean to 1/127 of a grey level, where
@@ -99,6 +149,70 @@ class IntegerSites(Sites):
         kernel = _weights(np.eye(3).reshape(1, 1, 3, 3), np.ones(()), bits=8)
         x = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), tf.constant(shift, tf.float32))
         return tf.quantization.fake_quant_with_min_max_args(x, *self._ranges[name])
+
+    def _hold(self, x: Any, name: str, unit: float, again: Any = None) -> Any:
+        """The tensor of a site, on its grid; `x` is in `unit`."""
+        alpha, n = self._grids[name]
+        self.units[name] = unit
+        self.scales[name] = unit * (alpha / n)
+        return self._on_grid(x, self.scales[name], unit, again)
+
+    def _on_grid(self, x: Any, scale: float, unit: float, again: Any = None) -> Any:
+        y = tf.quantization.fake_quant_with_min_max_args(x, -(INT8 + 1) * scale, INT8 * scale)
+        self._held[y.ref()] = _Held(scale, unit, again)
+        return y
+
+    def _unit(self, x: Any) -> float:
+        known = self._held.get(x.ref()) or self._origins.get(x.ref())
+        return known.unit if known else 1.0
+
+    def _in_unit(self, x: Any, unit: float) -> Any:
+        """The same codes in another unit: made there at once, if nothing else reads `x`."""
+        if x.ref() in self._origins:  # on no grid yet
+            return self._origins[x.ref()].make(unit, False)
+        if self._unit(x) == unit:
+            return x
+        held = self._held[x.ref()]
+        y = self._rescaled.get((x.ref(), unit))
+        if y is None and held.again is not None and x.ref() not in self._convolved:
+            y = held.again(unit)
+        if y is None:
+            factor = unit / held.unit
+            # The constant is the code 1, so the product of codes is the code.
+            one = tf.quantization.fake_quant_with_min_max_args(
+                tf.constant(factor, tf.float32), -(INT8 + 1) * factor, INT8 * factor
+            )
+            y = self._on_grid(x * one, held.scale * factor, unit)
+            self._rescaled[x.ref(), unit] = y
+        return y
+
+    def _moved(self, x: Any, y: Any) -> Any:
+        """`y`, which holds the values of `x` in other places."""
+        if x.ref() in self._held:
+            self._held[y.ref()] = dataclasses.replace(self._held[x.ref()], again=None)
+        return y
+
+
+@dataclasses.dataclass(frozen=True)
+class _Origin:
+    """What computed a tensor that no grid holds yet.
+
+    `make(unit, clipped)` computes it in another unit, clipped at -bound (0 behind a ReLU) and
+    bound or not; `unit` is the one it comes in by itself.
+    """
+
+    make: Callable[[float, bool], Any]
+    bound: float
+    unit: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Held:
+    """A tensor on its grid; `again(unit)` makes it in another unit, None where it cannot."""
+
+    scale: float
+    unit: float
+    again: Callable[[float], Any] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +223,11 @@ class _Convolution:
     bias: np.ndarray
     step: np.ndarray
     storage_bits: int
+
+
+def _falls_on(bound: float, alpha: float, n: int) -> bool:
+    """Whether a clip at `bound` leaves the codes up to n: kernels round it to a code, too."""
+    return abs(bound / (alpha / n) - n) < 0.4
 
 
 def _weights(kernel: np.ndarray, limit: np.ndarray, bits: int) -> Any:

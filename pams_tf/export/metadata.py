@@ -1,6 +1,7 @@
 """What a file says of itself: recipe, network, ranges and origin, as a metadata buffer in it."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import flatbuffers
@@ -21,6 +22,7 @@ def describe(
     content: bytes,
     student: SuperResolution,
     whole: SuperResolution,
+    units: Mapping[str, float],
     target: str,
     run: str | None,
 ) -> dict[str, Any]:
@@ -30,6 +32,7 @@ def describe(
       content: the file, from which its input and output are read.
       student: the network as it was trained: its recipe.
       whole: the network with a quantizer at every site (see `whole_network`): its ranges.
+      units: of each site's tensor in the file (see `IntegerSites`).
       target, run: as `convert` takes them.
     """
     info = inspect(content)
@@ -43,7 +46,8 @@ def describe(
             q.name: {
                 "alpha": float(q.alpha),
                 "bits": q.bits,
-                "scale": float(q.alpha) / levels(q.bits),
+                "unit": units[q.name],
+                "scale": units[q.name] * (float(q.alpha) / levels(q.bits)),
             }
             for q in quantizers(whole)
         },

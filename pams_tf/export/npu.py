@@ -70,7 +70,7 @@ class NpuSites(IntegerSites):
         _, height, width, channels = x.shape
         rows = [self._rows[x.ref()](part) for part in np.split(np.arange(channels), scale)]
         shape = (1, height * scale, width * scale, channels // scale**2)
-        return tf.reshape(tf.concat(rows, axis=2), shape)
+        return self._moved(x, tf.reshape(tf.concat(rows, axis=2), shape))
 
 
 class EthosU85Sites(NpuSites):

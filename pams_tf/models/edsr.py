@@ -3,8 +3,6 @@
 import dataclasses
 from typing import Any
 
-from keras import layers
-
 from pams_tf.models.blocks import RGB_MEAN
 from pams_tf.models.sites import Sites
 from pams_tf.models.upsampling import direct_upsampler, upsampler
@@ -60,13 +58,13 @@ def edsr(image: Any, config: EDSRConfig, scale: int, sites: Sites) -> tuple[Any,
             gain=config.res_scale,
         )
         y = sites.activation(y, f"block_{i}_residual")
-        x = layers.Add(name=f"block_{i}_add")([x, y])
+        x = sites.add([x, y], f"block_{i}_add")
         last = i == config.blocks - 1
         # The convolution behind the last block is float in the paper (Table 3 counts it so).
         x = sites.activation(x, "body_input" if last else f"block_{i + 1}_input", edge=last)
     x = sites.convolution(x, config.features, 3, "body", edge=True)
     x = sites.activation(x, "body_output", edge=True)
-    feature = layers.Add(name="body_add")([x, head])
+    feature = sites.add([x, head], "body_add")
     x = sites.activation(feature, "feature", edge=True)
     if config.direct:
         return direct_upsampler(x, sites, scale, shift=RGB_MEAN), feature

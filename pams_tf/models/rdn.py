@@ -3,8 +3,6 @@
 import dataclasses
 from typing import Any
 
-from keras import layers
-
 from pams_tf.models.sites import Sites
 from pams_tf.models.upsampling import upsampler
 
@@ -49,18 +47,18 @@ def rdn(image: Any, config: RDNConfig, scale: int, sites: Sites) -> tuple[Any, A
             if j > 0:
                 dense = sites.activation(dense, f"block_{i}_dense_{j}_input")
             y = sites.convolution(dense, config.growth, 3, f"block_{i}_dense_{j}", relu=True)
-            dense = layers.Concatenate(name=f"block_{i}_dense_{j}_concat")([dense, y])
+            dense = sites.concatenate([dense, y], f"block_{i}_dense_{j}_concat")
         dense = sites.activation(dense, f"block_{i}_fusion_input")
         y = sites.convolution(dense, config.features, 1, f"block_{i}_fusion")
         y = sites.activation(y, f"block_{i}_residual", edge=True)
-        x = layers.Add(name=f"block_{i}_add")([x, y])
+        x = sites.add([x, y], f"block_{i}_add")
         outputs.append(x)
-    x = layers.Concatenate(name="global_concat")(outputs) if len(outputs) > 1 else outputs[0]
+    x = sites.concatenate(outputs, "global_concat") if len(outputs) > 1 else outputs[0]
     x = sites.activation(x, "global_fusion_input")
     x = sites.convolution(x, config.features, 1, "global_fusion_0")
     x = sites.activation(x, "global_fusion_0_output", edge=True)
     x = sites.convolution(x, config.features, 3, "global_fusion_1")
     x = sites.activation(x, "global_fusion_1_output", edge=True)
-    feature = layers.Add(name="global_add")([x, shallow])
+    feature = sites.add([x, shallow], "global_add")
     x = sites.activation(feature, "feature", edge=True)
     return upsampler(x, sites, scale, config.features), feature

@@ -90,6 +90,14 @@ class Sites:
             x = keras.layers.ReLU(name=f"{name}_relu")(x)
         return x
 
+    def add(self, tensors: Sequence[Any], name: str) -> Any:
+        """The sum of two tensors of one shape."""
+        return keras.layers.Add(name=name)(tensors)
+
+    def concatenate(self, tensors: Sequence[Any], name: str) -> Any:
+        """Tensors side by side along the channels."""
+        return keras.layers.Concatenate(name=name)(tensors)
+
     def image(self, x: Any) -> Any:
         """An image in [0, 255], which an integer network holds as bytes; float until then."""
         return x

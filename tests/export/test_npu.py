@@ -52,7 +52,7 @@ def test_every_code_is_that_of_the_cpu_file(biased, tensors_of, name, scale, per
         _, image = tensors_of(npu, picture())
         np.testing.assert_array_equal(image, expected)
         assert set(inspect(npu).operators) <= {
-            "CONV_2D", "ADD", "CONCATENATION", "RESHAPE", "QUANTIZE", "MINIMUM", "MAXIMUM",
+            "CONV_2D", "ADD", "MUL", "CONCATENATION", "RESHAPE", "QUANTIZE", "MINIMUM", "MAXIMUM",
         }  # fmt: skip
 
 

@@ -5,10 +5,14 @@ from collections import Counter
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.evaluation.upscalers import keras_upscaler, tflite_upscaler
-from pams_tf.export import convert, convert_float, convert_ptq, inspect, whole_network
+from pams_tf.export import convert, convert_float, convert_ptq, inspect, metadata, whole_network
+from pams_tf.export.graph import IntegerSites
+from pams_tf.export.layers import layers
+from pams_tf.export.matching import match
 from pams_tf.quantization import QuantConv2D, functional
 from pams_tf.training.distillation import quantizers
 
@@ -95,32 +99,72 @@ def test_weights_are_stored_on_the_grid(student, images, bits, per_channel):
         if not isinstance(layer, QuantConv2D):
             continue
         axis = -1 if per_channel else None
-        limits = np.ravel(functional.max_abs_range(layer.kernel.value, axis))
-        steps = (limits / (2 ** (bits - 1) - 1)).astype(np.float32)
-        filters, height = layer.filters, layer.kernel.shape[0]
-        assert any(
-            t.shape == (filters, height, height, layer.kernel.shape[2])
-            and len(t.scales) == len(steps)
-            and np.allclose(t.scales, steps, rtol=1e-6)
-            and set(t.zero_points) == {0}
-            for t in tensors
-        ), layer.name
+        limits = functional.max_abs_range(layer.kernel.value, axis)
+        steps = np.asarray(limits) / (2 ** (bits - 1) - 1)
+        codes = np.transpose(np.rint(np.asarray(layer.kernel) / steps), (3, 0, 1, 2))
+        (stored,) = (
+            t for t in tensors if t.shape == codes.shape and np.array_equal(t.codes(), codes)
+        )
+        # All channels by one factor: the units of the tensors before and behind.
+        units = np.asarray(stored.scales) / np.ravel(steps)
+        np.testing.assert_allclose(units, 1.0 if bits == 8 else units[0], rtol=1e-6)
+        assert set(stored.zero_points) == {0}
 
 
-@pytest.mark.parametrize("bits", [2, 4, 7])
-def test_fewer_bits_stay_on_their_own_grid(student, images, tensors_of, bits):
-    network = student(bits=bits)
+@pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 7])
+def test_fewer_bits_stay_on_their_own_grid(student, tensors_of, bits):
+    """Clipped on both sides, by nothing but what the convolutions and additions do anyway."""
+    network = student(bits=bits, scope="all", headroom=0.5, overrides={"blocks": 3})
+    content = convert(network, PICTURE)
+    operators = Counter(inspect(content).operators)
+    assert operators.pop("QUANTIZE") == 2  # uint8 at both ends
+    # What is left: one MUL at most for each tensor of few bits that an addition reads.
+    assert operators.pop("MUL", 0) <= 2 * 3
+    assert operators == {"CONV_2D": 3 + 2 * 3 + 3, "ADD": 3 + 1, "DEPTH_TO_SPACE": 1}
+    tensors, output = tensors_of(content, picture())
+    codes = {details["index"]: array for details, array in tensors}
+    sites = metadata.read(content)["sites"]
     n = 2 ** (bits - 1) - 1
-    tensors, _ = tensors_of(convert(network, PICTURE, [images]), picture())
-    for quantizer in quantizers(network):
-        scale = np.float32(quantizer.alpha) / np.float32(n)
-        codes = [array for details, array in tensors if details["quantization"] == (scale, 0)]
-        assert any(np.abs(array).max() <= n and np.abs(array).max() > 0 for array in codes)
+    clipped = set()
+    for found in match(layers(network), inspect(content), sites):
+        site = found.layer.site
+        if site not in sites or sites[site]["bits"] != bits:
+            continue
+        assert np.isclose(sites[site]["scale"] * n, sites[site]["alpha"] * sites[site]["unit"])
+        lowest = 0 if site.endswith("_relu") else -n
+        assert lowest <= codes[found.tensor].min() <= codes[found.tensor].max() <= n, site
+        clipped |= {int(codes[found.tensor].min()), int(codes[found.tensor].max())}
+    assert clipped >= {-n, 0, n}
+    assert_close(output, keras_upscaler(network)(picture()), apart=6)
+
+
+@pytest.mark.parametrize("name", ["edsr_mobile", "rdn"])
+@pytest.mark.parametrize("bits", [2, 4, 7])
+def test_fused_clips_leave_the_codes_of_separate_ones(student, tensors_of, name, bits, monkeypatch):
+    network = student(name, bits=bits, scope="all", headroom=0.5)
+    content = convert(network, PICTURE)
+    _, fused = tensors_of(content, picture())
+    operators = Counter(inspect(content).operators)
+    # RDN's concatenations keep theirs: no operator that makes one could clip.
+    assert operators["MINIMUM"] == operators["MAXIMUM"] == operators["CONCATENATION"]
+
+    def separate(self, x, name, **settings):
+        alpha, n = self._grids[name]
+        if x.ref() in self._origins:
+            x = self._origins[x.ref()].make(1.0, False)
+        return self._hold(tf.clip_by_value(x, -alpha, alpha) if n < 127 else x, name, 1.0)
+
+    monkeypatch.setattr(IntegerSites, "activation", separate)
+    content = convert(network, PICTURE)
+    assert Counter(inspect(content).operators)["MINIMUM"] > operators["MINIMUM"]
+    _, expected = tensors_of(content, picture())
+    assert np.mean(fused != expected) < 1e-3
+    assert len(np.unique(expected)) > 20
 
 
 def test_eight_bit_edsr_is_nothing_but_its_convolutions(student, images):
     network = student(scope="body", overrides={"blocks": 3})
-    info = inspect(convert(network, PICTURE, [images]))
+    info = inspect(convert(network, PICTURE, [images], edges="int8"))
     # The mean, head (for blocks and for the long shortcut), two a block, body, upsampling, tail.
     assert Counter(info.operators) == {
         "CONV_2D": 3 + 2 * 3 + 3,
@@ -292,3 +336,17 @@ def test_impossible_options(student, options, message):
 def test_impossible_sizes(student, size):
     with pytest.raises(InputError, match="input size .* is not possible"):
         convert(student(scope="all"), size)
+
+
+def test_percentiles_trim_the_ranges_of_head_and_tail(student, images):
+    network = student(scope="body")
+    largest, trimmed = (
+        {q.name: float(q.alpha) for q in quantizers(whole_network(network, [images], percentile))}
+        for percentile in (100.0, 95.0)
+    )
+    learned = {q.name for q in quantizers(network)}
+    assert all(trimmed[name] == largest[name] for name in learned)
+    assert all(trimmed[name] < largest[name] for name in largest.keys() - learned)
+    for percentile in (50.0, 100.1, -1.0):
+        with pytest.raises(InputError, match=rf"percentile={percentile} .* above 50 up to 100"):
+            convert(network, PICTURE, [images], percentile=percentile)
