@@ -208,7 +208,7 @@ def _section_json(section: Section, ours: dict[Cell, Values | None]) -> dict[str
 def _omissions(context: dict[str, Any]) -> list[str]:
     lines = []
     if context["missing_sets"]:
-        lines.append(f"Not there, so empty: {', '.join(context['missing_sets'])}.")
+        lines.append(f"Not measured, so empty: {', '.join(context['missing_sets'])}.")
     lines += [f"{name} has failed: {why}" for name, why in context["failed"].items()]
     return lines
 

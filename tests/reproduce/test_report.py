@@ -86,7 +86,7 @@ def test_orders_are_named_and_compared(catalogue):
     assert f"| Set5 | 8 | {paper_8} | PAMS > PACT > TF Lite > DoReFa | no |" in text
     paper_4 = "PAMS > PACT > TF Lite > DoReFa"
     assert f"| Set5 | 4 | {paper_4} | DoReFa > PAMS > PACT > TF Lite | no |" in text
-    assert "Not there, so empty: Set14, Urban100." in text
+    assert "Not measured, so empty: Set14, Urban100." in text
     assert "a processor, 2 cores, no GPU" in text
     assert "learning rate 1e-05" in text
     assert "| a_run | 300 | 250 | 29.500 |" in text
