@@ -16,6 +16,7 @@ from pams_tf.reproduce.budgets import BUDGETS
 from pams_tf.reproduce.measure import find_benchmarks
 from pams_tf.reproduce.networks import Catalogue, Given, Job, with_teachers
 from pams_tf.training.jobs import train
+from pams_tf.training.settings import FEW_BITS
 
 
 def jobs(number, budget="cpu", **fields):
@@ -28,13 +29,15 @@ def test_table_2_is_four_methods_on_one_teacher_with_equal_settings():
     assert sorted((job.recipe.method, job.recipe.bits) for job in runs) == sorted(
         (method, bits) for method in ("dorefa", "tflite", "pact", "pams") for bits in (8, 4)
     )
-    (text,) = {json.dumps(job.settings.to_dict()) for job in runs}
-    settings = json.loads(text)
     assert {job.recipe.scope for job in runs} == {"body"}
-    assert (settings["steps"], settings["batch_size"]) == (300, 8)
-    assert (settings["learning_rate"], settings["skt_weight"]) == (1e-5, 1000.0)
-    assert (settings["model"], settings["scale"], settings["teacher"]) == ("edsr_baseline", 4, None)
     assert {type(job.teacher) for job in runs} == {Given}
+    for bits, rate in ((8, 1e-5), (4, FEW_BITS["learning_rate"])):
+        (text,) = {json.dumps(j.settings.to_dict()) for j in runs if j.recipe.bits == bits}
+        settings = json.loads(text)
+        assert (settings["steps"], settings["batch_size"]) == (300, 8)
+        assert (settings["learning_rate"], settings["skt_weight"]) == (rate, 1000.0)
+        assert (settings["model"], settings["scale"]) == ("edsr_baseline", 4)
+        assert settings["teacher"] is None
 
 
 def test_runs_are_shared_between_tables_and_changed_ones_are_not():

@@ -16,7 +16,7 @@ from pams_tf.reproduce.figures import activation_maxima, shown_blocks
 from pams_tf.reproduce.networks import Bicubic, Catalogue, Given
 from pams_tf.reproduce.storage import table_3
 from pams_tf.training.jobs import training_images
-from pams_tf.training.settings import TrainingSettings
+from pams_tf.training.settings import FEW_BITS, TrainingSettings
 
 PSNR = {"dorefa": 28.0, "tflite": 29.0, "pact": 30.0, "pams": 31.0}
 CONTEXT = {
@@ -89,6 +89,7 @@ def test_orders_are_named_and_compared(catalogue):
     assert "Not measured, so empty: Set14, Urban100." in text
     assert "a processor, 2 cores, no GPU" in text
     assert "learning rate 1e-05" in text
+    assert f"4 bits and less: learning rate {FEW_BITS['learning_rate']}" in text
     assert "| a_run | 300 | 250 | 29.500 |" in text
 
 
