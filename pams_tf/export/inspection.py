@@ -186,6 +186,9 @@ def _file(model: Any) -> FileInfo:
         (entry.name or b"").decode(errors="replace"): _data(model.buffers[entry.buffer])
         for entry in model.metadata or ()
     }
+    for operator in graph:
+        if not operator.outputs or max(*operator.inputs, *operator.outputs) >= len(tensors):
+            raise IndexError(f"{operator.name} has no output, or tensors that are not there")
     names = tuple(operator.name for operator in graph)
     return FileInfo(tuple(tensors), names, tuple(graph), inputs, outputs, metadata)
 
