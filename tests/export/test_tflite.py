@@ -151,6 +151,8 @@ def test_fused_clips_leave_the_codes_of_separate_ones(student, tensors_of, name,
         grid = self._grids[name]
         if x.ref() in self._origins:
             x = self._origins[x.ref()].make(1.0, False)
+        else:  # a concatenation, on its grid before the clip as well
+            x = self._on_grid(x, grid.scale, 0, 1.0)
         if grid.highest < 127:
             alpha = grid.scale * grid.highest
             x = tf.clip_by_value(x, -alpha, alpha)
