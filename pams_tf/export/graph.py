@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pams_tf.export.folding import batch_normalization, normalizations
+from pams_tf.export.grids import HIGHEST, LOWEST, int8_range, zero_point
 from pams_tf.models import SuperResolution
 from pams_tf.models.sites import Sites
-from pams_tf.quantization import PamsQuantizer, QuantConv2D, RangeQuantizer
-from pams_tf.quantization.functional import levels, max_abs_range
-
-INT8 = 127  # largest code of the symmetric 8-bit grid
+from pams_tf.quantization import ActivationQuantizer, CodeGrid, QuantConv2D, RangeQuantizer
+from pams_tf.quantization.functional import levels
 
 
 class IntegerSites(Sites):
@@ -26,18 +26,23 @@ class IntegerSites(Sites):
     of few bits is held in a *unit* in which its alpha is that bound: the file's value is the
     network's times the unit. The codes are the same, and so are the weights' codes: units only
     scale kernels. An addition wants its tensors in one unit; one that is in another goes through
-    a MUL by a constant, which leaves its codes alone. In unit 1 the scale of a tensor is
-    alpha / (2**(bits-1) - 1), as trained; a network of 8 bits is in unit 1 throughout.
+    a MUL by a constant, which leaves its codes alone. In unit 1 the scale of a tensor is that
+    of the grid as trained; a network of 8 bits is in unit 1 throughout. An asymmetric grid of few
+    bits has one end at an end of int8, which clips there, and the farther one at the bound.
+
+    **Batch normalization** is folded into the convolution in front, see `batch_normalization`.
 
     Attributes:
-      scales, units: of each activation site, as the file holds it; known once the graph is built.
+      scales, zero_points, units: of each activation site, as the file holds it; scales and units
+        are known once the graph is built.
     """
 
     def __init__(self, whole: SuperResolution, weights: str = "int8") -> None:
         super().__init__(whole.recipe)
         self.scales: dict[str, float] = {}
         self.units: dict[str, float] = {}
-        self._grids: dict[str, tuple[float, int]] = {}
+        self.zero_points: dict[str, int] = {}
+        self._grids: dict[str, CodeGrid] = {}
         self._constants: dict[str, _Convolution] = {}
         self._ranges: dict[str, tuple[float, float]] = {}
         self._origins: dict[Any, _Origin] = {}
@@ -45,37 +50,49 @@ class IntegerSites(Sites):
         self._rescaled: dict[tuple[Any, float], Any] = {}
         self._convolved: set[Any] = set()
         for layer in whole.layers:
-            if isinstance(layer, PamsQuantizer):
-                self._grids[layer.name] = (float(layer.alpha), levels(layer.bits))
+            if isinstance(layer, ActivationQuantizer):
+                self._grids[layer.name] = layer.grid
+                self.zero_points[layer.name] = zero_point(layer.grid)
             elif isinstance(layer, RangeQuantizer):
                 self._ranges[layer.name] = (layer.minimum, layer.maximum)
             elif isinstance(layer, QuantConv2D):
                 self._constants[layer.name] = _Convolution(
                     kernel=np.asarray(layer.quantized_kernel()),
                     bias=np.asarray(layer.bias.value),
-                    step=np.asarray(max_abs_range(layer.kernel.value, layer.range_axis))
-                    / levels(layer.bits),
+                    step=np.asarray(layer.step()),
                     storage_bits=4 if weights == "int4" and layer.bits <= 4 else 8,
                 )
+        for name, norm in normalizations(whole).items():
+            self._constants[name] = self._constants[name].folded(*batch_normalization(norm))
 
     def image(self, x: Any) -> Any:
         """Image bytes: scale 1, and 0 at code -128."""
-        return tf.quantization.fake_quant_with_min_max_args(x, 0.0, 255.0)
+        return tf.quantization.fake_quant_with_min_max_args(self._in_unit(x, 1.0), 0.0, 255.0)
 
     def activation(self, x: Any, name: str, *, edge: bool = False, after_relu: bool = False) -> Any:
-        alpha, n = self._grids[name]
+        grid, zero = self._grids[name], self.zero_points[name]
+        n = max(-grid.lowest, grid.highest)
+        alpha = grid.scale * n
+        # What int8 itself does not clip, and no ReLU.
+        below = grid.lowest + zero > LOWEST and not after_relu
+        clips = below or grid.highest + zero < HIGHEST
         origin = self._origins.get(x.ref())
         if origin is None:  # a concatenation: nothing there to choose a unit or fuse a clip
-            if n < INT8:
-                x = tf.clip_by_value(x, -alpha, alpha)
+            if clips:
+                # On its grid before the clip too, or the converter puts the concatenation on that
+                # of its first tensor, whose range the others would be clipped to.
+                x = tf.quantization.fake_quant_with_min_max_args(x, *int8_range(grid.scale, zero))
+                x = tf.clip_by_value(x, grid.lowest * grid.scale, grid.highest * grid.scale)
             return self._hold(x, name, 1.0)
 
         def again(unit: float) -> Any | None:
-            if n < INT8 and not _falls_on(origin.bound, unit * alpha, n):
+            if clips and not _falls_on(origin.bound, unit * alpha, n):
                 return None
             # A second range for a convolution's result is a second convolution, as exact as the
-            # first; requantizing the first would round twice.
-            return self._hold(origin.make(unit, n < INT8), name, unit, again)
+            # first; requantizing the first would round twice. Tensors are named after their site.
+            with tf.name_scope(name):
+                y = origin.make(unit, clips)
+            return self._hold(y, name, unit, again)
 
         y = again(origin.unit)
         return again(origin.bound / alpha) if y is None else y
@@ -112,29 +129,23 @@ class IntegerSites(Sites):
                 return tf.nn.relu6(y) if clipped else tf.nn.relu(y)
             return tf.clip_by_value(y, -1.0, 1.0) if clipped else y
 
-        y = convolve(limit, 1.0, False)
-        unused = [y]
-
         def make(unit: float, clipped: bool) -> Any:
             nonlocal limit
-            if unused and unit == 1.0 and not clipped:
-                return unused.pop()
-            # One float32 step wider: the same codes, but the converter does not merge the two.
+            y = convolve(limit, unit, clipped)
+            # One float32 step wider the next time: the same codes, but the converter does not
+            # merge the two.
             limit = np.nextafter(limit, np.float32(np.inf))
-            return convolve(limit, unit, clipped)
+            return y
 
-        self._origins[y.ref()] = _Origin(make, bound=6.0 if relu else 1.0)
-        return y
+        return self._handle(convolve(limit, 1.0, False), _Origin(make, 6.0 if relu else 1.0))
 
     def add(self, tensors: Sequence[Any], name: str) -> Any:
         def make(unit: float, clipped: bool) -> Any:
             first, second = (self._in_unit(x, unit) for x in tensors)
             return tf.clip_by_value(first + second, -1.0, 1.0) if clipped else first + second
 
-        # A handle, which nothing reads: whoever wants the sum has it made, in the unit it wants.
-        y = tensors[0] + tensors[1]
-        self._origins[y.ref()] = _Origin(make, bound=1.0, unit=self._unit(tensors[0]))
-        return y
+        unit = self._unit(tensors[0])
+        return self._handle(tensors[0] + tensors[1], _Origin(make, bound=1.0, unit=unit))
 
     def concatenate(self, tensors: Sequence[Any], name: str) -> Any:
         return tf.concat([self._in_unit(x, 1.0) for x in tensors], axis=-1)
@@ -150,16 +161,20 @@ class IntegerSites(Sites):
         x = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), tf.constant(shift, tf.float32))
         return tf.quantization.fake_quant_with_min_max_args(x, *self._ranges[name])
 
+    def _handle(self, x: Any, origin: "_Origin") -> Any:
+        """Of a result that no grid holds yet: nothing reads `x`, all have it made by its origin."""
+        self._origins[x.ref()] = origin
+        return x
+
     def _hold(self, x: Any, name: str, unit: float, again: Any = None) -> Any:
         """The tensor of a site, on its grid; `x` is in `unit`."""
-        alpha, n = self._grids[name]
         self.units[name] = unit
-        self.scales[name] = unit * (alpha / n)
-        return self._on_grid(x, self.scales[name], unit, again)
+        self.scales[name] = unit * self._grids[name].scale
+        return self._on_grid(x, self.scales[name], self.zero_points[name], unit, again)
 
-    def _on_grid(self, x: Any, scale: float, unit: float, again: Any = None) -> Any:
-        y = tf.quantization.fake_quant_with_min_max_args(x, -(INT8 + 1) * scale, INT8 * scale)
-        self._held[y.ref()] = _Held(scale, unit, again)
+    def _on_grid(self, x: Any, scale: float, zero: int, unit: float, again: Any = None) -> Any:
+        y = tf.quantization.fake_quant_with_min_max_args(x, *int8_range(scale, zero))
+        self._held[y.ref()] = _Held(scale, zero, unit, again)
         return y
 
     def _unit(self, x: Any) -> float:
@@ -178,11 +193,7 @@ class IntegerSites(Sites):
             y = held.again(unit)
         if y is None:
             factor = unit / held.unit
-            # The constant is the code 1, so the product of codes is the code.
-            one = tf.quantization.fake_quant_with_min_max_args(
-                tf.constant(factor, tf.float32), -(INT8 + 1) * factor, INT8 * factor
-            )
-            y = self._on_grid(x * one, held.scale * factor, unit)
+            y = self._on_grid(x * _one(factor), held.scale * factor, held.zero_point, unit)
             self._rescaled[x.ref(), unit] = y
         return y
 
@@ -211,6 +222,7 @@ class _Held:
     """A tensor on its grid; `again(unit)` makes it in another unit, None where it cannot."""
 
     scale: float
+    zero_point: int
     unit: float
     again: Callable[[float], Any] | None
 
@@ -223,6 +235,23 @@ class _Convolution:
     bias: np.ndarray
     step: np.ndarray
     storage_bits: int
+
+    def folded(self, factor: np.ndarray, offset: np.ndarray) -> "_Convolution":
+        """With y = factor * x + offset behind it, of each channel; the codes keep their size."""
+        # A channel with the factor 0 is a constant; its codes are zeros on any grid.
+        magnitude = np.where(factor == 0, 1.0, np.abs(factor))
+        return dataclasses.replace(
+            self,
+            kernel=self.kernel * factor,
+            bias=self.bias * factor + offset,
+            step=np.ravel(self.step) * magnitude,
+        )
+
+
+def _one(factor: float) -> Any:
+    """A constant factor that is stored as the code 1: on a grid scaled by it, codes stay."""
+    constant = tf.constant(factor, tf.float32)
+    return tf.quantization.fake_quant_with_min_max_args(constant, *int8_range(factor, 0))
 
 
 def _falls_on(bound: float, alpha: float, n: int) -> bool:

@@ -120,7 +120,7 @@ def operator_name(code: Any) -> str:
     return _OPERATORS[builtin]
 
 
-def check_integer(content: bytes, edges: str = "int8", weights: str = "int8") -> None:
+def check_integer(content: bytes, edges: str = "uint8", weights: str = "int8") -> None:
     """Assert that a file computes in integers alone.
 
     Args:
@@ -145,20 +145,31 @@ def check_integer(content: bytes, edges: str = "int8", weights: str = "int8") ->
             raise InputError(f"the file needs an operator that is not built in: {operator}")
 
 
-def check_alphas(content: bytes, scales: Mapping[str, float]) -> None:
-    """Assert that each site's scale is in the file: int8, zero point 0, equal in float32.
+def check_alphas(
+    content: bytes, scales: Mapping[str, float], zero_points: Mapping[str, int] | None = None
+) -> None:
+    """Assert that each site's scale is in the file: int8, its zero point, equal in float32.
+
+    Args:
+      content: of the file.
+      scales: of each site.
+      zero_points: of each site; 0 where it is not named.
 
     Raises:
       InputError: naming the site whose scale is missing.
     """
     found = {
-        float(tensor.scales[0])
+        (float(tensor.scales[0]), tensor.zero_points[0])
         for tensor in inspect(content).tensors
-        if tensor.dtype == "int8" and len(tensor.scales) == 1 and tensor.zero_points == (0,)
+        if tensor.dtype == "int8" and len(tensor.scales) == len(tensor.zero_points) == 1
     }
     for name, scale in scales.items():
-        if float(np.float32(scale)) not in found:
-            raise InputError(f"the file has no tensor with the scale {scale!r} of {name}")
+        zero_point = (zero_points or {}).get(name, 0)
+        if (float(np.float32(scale)), zero_point) not in found:
+            raise InputError(
+                f"the file has no tensor with the scale {scale!r} and the zero point {zero_point} "
+                f"of {name}"
+            )
 
 
 def _file(model: Any) -> FileInfo:

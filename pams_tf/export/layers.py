@@ -6,11 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from pams_tf.export.folding import batch_normalization, normalizations
+from pams_tf.export.grids import zero_point
 from pams_tf.models import SuperResolution
 from pams_tf.models.registry import architecture
 from pams_tf.models.sites import Sites
-from pams_tf.quantization import PamsQuantizer, QuantConv2D, RangeQuantizer
-from pams_tf.quantization.functional import levels, max_abs_range
+from pams_tf.quantization import ActivationQuantizer, QuantConv2D, RangeQuantizer
 
 IMAGE = "lr"  # the name of the network's input among the sites
 OUTPUT = "output"
@@ -147,24 +148,28 @@ class _Cut(Sites):
         return self.begin(name, grid, x.shape[-1])
 
     def _convolution(self, layer: QuantConv2D, function: keras.Model) -> Convolution:
-        """Read one convolution, with the gain and the shift that the graph folds into it."""
+        """Read one convolution, with all that the graph folds into it."""
         extra = {other.name: other for other in function.layers}
         gain = extra[f"{layer.name}_gain"].scale if f"{layer.name}_gain" in extra else 1.0
         shift = extra[f"{layer.name}_shift"].shift if f"{layer.name}_shift" in extra else 0.0
         shift = np.asarray(shift, np.float64)
+        norm = normalizations(function).get(layer.name)
+        factor, offset = (1.0, 0.0) if norm is None else batch_normalization(norm)
         (source,) = keras.utils.get_source_inputs(layer.input)
-        limit = np.asarray(max_abs_range(layer.kernel.value, layer.range_axis), np.float64)
-        step = limit / levels(layer.bits)
-        bias = np.asarray(layer.bias.value, np.float64) * gain + shift
-        unit = np.ravel(step) * gain * float(self._grids[source.name].scale)
-        kernel = np.asarray(layer.quantized_kernel())
+        step = np.asarray(layer.step(), np.float64)
+        trained = np.asarray(layer.bias.value, np.float64)
+        bias = (trained * factor + offset) * gain + shift
+        unit = np.ravel(step) * np.abs(factor) * gain * float(self._grids[source.name].scale)
+        codes = np.rint(np.asarray(layer.quantized_kernel()) / np.where(step > 0, step, 1.0))
         units = np.where(unit > 0, bias / np.where(unit > 0, unit, 1.0), np.inf)
         if self._integer_bias:
-            rounded = np.where(np.isfinite(units), np.rint(units) * unit, bias)
-            layer.bias.assign((rounded - shift) / gain)
+            rounded = np.where(unit > 0, np.rint(np.where(unit > 0, units, 0.0)) * unit, bias)
+            unfolded = (rounded - shift) / gain - offset
+            divisor = np.where(factor == 0, 1.0, factor)
+            layer.bias.assign(np.where(factor == 0, trained, unfolded / divisor))
         return Convolution(
             name=layer.name,
-            kernel=np.rint(kernel / np.where(step > 0, step, 1.0)).astype(np.int32),
+            kernel=(codes * np.sign(factor)).astype(np.int32),
             bias=units,
         )
 
@@ -173,5 +178,5 @@ def _grid(quantizer: Any) -> Grid:
     if isinstance(quantizer, RangeQuantizer):  # the nudged grid of TensorFlow's fake quantization
         scale = (quantizer.maximum - quantizer.minimum) / 255
         return Grid(np.float32(scale), round(-quantizer.minimum / scale) - 128)
-    assert isinstance(quantizer, PamsQuantizer)
-    return Grid(np.float32(quantizer.alpha) / np.float32(levels(quantizer.bits)))
+    assert isinstance(quantizer, ActivationQuantizer)
+    return Grid(np.float32(quantizer.grid.scale), zero_point(quantizer.grid))

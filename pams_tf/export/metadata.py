@@ -9,9 +9,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 import pams_tf
 from pams_tf.errors import InputError
+from pams_tf.export.grids import zero_point
 from pams_tf.export.inspection import TensorInfo, inspect, read_model
 from pams_tf.models import SuperResolution
-from pams_tf.quantization.functional import levels
 from pams_tf.training.distillation import quantizers
 
 NAME = "pams_tf"
@@ -44,10 +44,11 @@ def describe(
         "recipe": student.recipe.to_dict() if student.recipe else None,
         "sites": {
             q.name: {
-                "alpha": float(q.alpha),
+                **q.range,
                 "bits": q.bits,
                 "unit": units[q.name],
-                "scale": units[q.name] * (float(q.alpha) / levels(q.bits)),
+                "scale": units[q.name] * q.grid.scale,
+                "zero_point": zero_point(q.grid),
             }
             for q in quantizers(whole)
         },

@@ -240,12 +240,13 @@ def simulation(student: SuperResolution, known: Mapping[str, Any] | None) -> Sup
             if known.get(key) != mine:
                 raise InputError(f"its {key} is {known.get(key)!r}, the run's {mine!r}")
         for quantizer in quantizers(student):
-            alpha = float(quantizer.alpha)
-            claimed = known["sites"].get(quantizer.name, {}).get("alpha")
-            if claimed != alpha:
-                raise InputError(
-                    f"its range of {quantizer.name} is {claimed!r}, the run's {alpha!r}"
-                )
+            site = known["sites"].get(quantizer.name, {})
+            for key, value in quantizer.range.items():
+                if site.get(key) != value:
+                    raise InputError(
+                        f"its range of {quantizer.name} is {key} {site.get(key)!r}, the run's "
+                        f"{value!r}"
+                    )
     if recipe.scope == "all":
         return student
     whole = with_recipe(student, recipe.replace(scope="all"))
@@ -253,12 +254,11 @@ def simulation(student: SuperResolution, known: Mapping[str, Any] | None) -> Sup
     for quantizer in quantizers(whole):
         if quantizer.name not in learned:
             try:
-                alpha = float((known or {})["sites"][quantizer.name]["alpha"])
+                quantizer.restore_range((known or {})["sites"][quantizer.name])
             except (KeyError, TypeError, ValueError):
                 raise InputError(
                     f"no metadata in it tell the range of {quantizer.name}; export the run again"
                 ) from None
-            quantizer.alpha.assign(alpha)
     return whole
 
 

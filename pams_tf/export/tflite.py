@@ -35,8 +35,10 @@ def convert(
     """Convert a student to a fully integer TFLite file.
 
     Each learned alpha becomes the scale alpha / (2**(bits-1) - 1) of an int8 tensor with zero
-    point 0. Weights lie on the recipe's grid, biases are int32. No representative dataset, no
-    other range.
+    point 0; behind a ReLU, where a grid is unsigned, alpha / (2**bits - 1), with zero point -128 if
+    it has 8 bits; a range of minimum and maximum becomes scale and zero point. Weights lie on the
+    recipe's grid, batch normalization is folded into them, biases are int32. No representative
+    dataset, no other range.
 
     Args:
       model: a network with a recipe of at most 8 bits.
@@ -60,9 +62,9 @@ def convert(
       found.
 
     Raises:
-      InputError: no recipe, more than 8 bits, batch normalization, a size that is not positive,
-        calibration images missing, unknown edges, weights or target, no kernel that fits into
-        int4, or an open size for an NPU.
+      InputError: no recipe, more than 8 bits, DoReFa's weights of 8 bits, a size that is not
+        positive, calibration images missing, unknown edges, weights or target, no kernel that fits
+        into int4, or an open size for an NPU.
     """
     spec = input_spec(input_size)
     _check_exportable(model, edges, weights)
@@ -87,7 +89,7 @@ def convert(
     converter.inference_output_type = tf.dtypes.as_dtype(edges)
     content = converter.convert()
     check_integer(content, edges, weights)
-    check_alphas(content, sites.scales)
+    check_alphas(content, sites.scales, sites.zero_points)
     about = metadata.describe(content, model, whole, sites.units, target, run)
     return metadata.embed(content, about)
 
@@ -149,12 +151,12 @@ def _check_exportable(model: SuperResolution, edges: str, weights: str) -> None:
             f"weights='int4' cannot hold the kernels of a recipe of {recipe.bits} bits; "
             "fine-tune one of at most 4, or store them as int8"
         )
-    if recipe.method != "pams" or recipe.unsigned:
-        raise InputError(
-            f"a student of method={recipe.method!r}, unsigned={recipe.unsigned} cannot be exported;"
-            " fine-tune one of method='pams' with signed ranges"
-        )
-    if model.overrides.get("batch_norm"):
-        raise InputError(
-            "a network with batch normalization cannot be exported; train it without batch_norm"
-        )
+    if recipe.method == "dorefa":
+        # Odd codes up to 2**bits - 1, with both signs: a bit more than the width.
+        width = 4 if weights == "int4" and recipe.bits <= 4 else 8
+        if recipe.bits >= width:
+            raise InputError(
+                f"the {recipe.bits}-bit weights of method='dorefa' have the codes -"
+                f"{2**recipe.bits - 1} to {2**recipe.bits - 1}, which need {recipe.bits + 1} bits: "
+                f"int{width} holds those of at most {width - 1} bits"
+            )

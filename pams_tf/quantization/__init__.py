@@ -1,7 +1,7 @@
 """What a quantizer is: pure functions with their gradients, and the layers that own a range."""
 
 from pams_tf.quantization import functional
-from pams_tf.quantization.base import ActivationQuantizer
+from pams_tf.quantization.base import ActivationQuantizer, CodeGrid
 from pams_tf.quantization.convolution import QuantConv2D
 from pams_tf.quantization.min_max import MinMaxQuantizer
 from pams_tf.quantization.quantizers import (
@@ -15,6 +15,7 @@ from pams_tf.quantization.quantizers import (
 
 __all__ = [
     "ActivationQuantizer",
+    "CodeGrid",
     "DorefaQuantizer",
     "MinMaxQuantizer",
     "PactQuantizer",

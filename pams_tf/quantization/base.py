@@ -1,5 +1,7 @@
 """What every activation quantizer is: a range, its calibration, and the state of that."""
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -24,6 +26,15 @@ class Positive(keras.constraints.Constraint):
 
     def get_config(self) -> dict[str, Any]:
         return {"minimum": self.minimum}
+
+
+@dataclasses.dataclass(frozen=True)
+class CodeGrid:
+    """The values a quantizer can give: scale * code for each code from lowest to highest."""
+
+    scale: float
+    lowest: int
+    highest: int
 
 
 class ActivationQuantizer(keras.layers.Layer):
@@ -59,6 +70,24 @@ class ActivationQuantizer(keras.layers.Layer):
     @property
     def alpha(self) -> Any:
         """The largest magnitude of the range, a float32 scalar: a variable where there is one."""
+        raise NotImplementedError
+
+    @property
+    def grid(self) -> CodeGrid:
+        """The codes and what they mean, with the range as it now is."""
+        raise NotImplementedError
+
+    @property
+    def range(self) -> dict[str, float]:
+        """The numbers that say the range, by name; `alpha` is always among them."""
+        return {"alpha": float(self.alpha)}
+
+    def restore_range(self, numbers: Mapping[str, Any]) -> None:
+        """Set the range to what `range` gave; other keys are left alone.
+
+        Raises:
+          KeyError, TypeError, ValueError: a number is missing, or is none.
+        """
         raise NotImplementedError
 
     def set_range(self, alpha: float) -> None:
@@ -140,6 +169,14 @@ class AlphaQuantizer(ActivationQuantizer):
     @property
     def alpha(self) -> keras.Variable:
         return self._alpha
+
+    @property
+    def grid(self) -> CodeGrid:
+        lowest, highest = functional.code_range(self.bits, self.unsigned, self.full_range)
+        return CodeGrid(float(self.alpha) / highest, lowest, highest)
+
+    def restore_range(self, numbers: Mapping[str, Any]) -> None:
+        self.alpha.assign(float(numbers["alpha"]))
 
     def set_range(self, alpha: float) -> None:
         self.alpha.assign(max(alpha, SMALLEST_ALPHA))

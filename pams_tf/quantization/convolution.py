@@ -45,6 +45,16 @@ class QuantConv2D(keras.layers.Conv2D):
         """The kernel axis along which weight ranges differ: -1, or None for one range."""
         return -1 if self.per_channel else None
 
+    @property
+    def largest_code(self) -> int:
+        """The kernel's values are whole multiples of `step()`, from -this to this."""
+        dorefa = self.weight_quantizer == "dorefa"
+        return functional.steps(self.bits) if dorefa else functional.levels(self.bits)
+
+    def step(self) -> Any:
+        """The unit of the kernel's grid: a scalar, or (1, 1, 1, O) for one range a channel."""
+        return functional.max_abs_range(self.kernel.value, self.range_axis) / self.largest_code
+
     def quantized_kernel(self) -> Any:
         """The kernel on its grid, float32 HWIO; gradients pass straight through to the kernel."""
         # The variable's own dtype, not the policy's: the grid is made in float32.

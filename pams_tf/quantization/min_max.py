@@ -1,12 +1,14 @@
 """The quantizer of TensorFlow Lite's quantization-aware training: a range that follows the data."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pams_tf.quantization import functional
-from pams_tf.quantization.base import SMALLEST_ALPHA, ActivationQuantizer
+from pams_tf.quantization.base import SMALLEST_ALPHA, ActivationQuantizer, CodeGrid
 
 
 @keras.saving.register_keras_serializable("pams_tf")
@@ -55,6 +57,26 @@ class MinMaxQuantizer(ActivationQuantizer):
     @property
     def alpha(self) -> Any:
         return tf.maximum(-self.minimum.value, self.maximum.value)
+
+    @property
+    def range(self) -> dict[str, float]:
+        ends = {"minimum": float(self.minimum), "maximum": float(self.maximum)}
+        return {**super().range, **ends}
+
+    @property
+    def grid(self) -> CodeGrid:
+        # In float32, step by step as TensorFlow's kernel nudges it, so that it is the same grid.
+        low = np.minimum(np.float32(self.minimum), np.float32(0))
+        high = np.maximum(np.float32(self.maximum), np.float32(0))
+        steps = functional.steps(self.bits)
+        scale = (high - low) / np.float32(steps)
+        zero = int(np.clip(np.floor(-low / scale + np.float32(0.5)), 0, steps))
+        return CodeGrid(float(scale), -zero, steps - zero)
+
+    def restore_range(self, numbers: Mapping[str, Any]) -> None:
+        low, high = float(numbers["minimum"]), float(numbers["maximum"])
+        self.minimum.assign(low)
+        self.maximum.assign(high)
 
     def set_range(self, alpha: float) -> None:
         alpha = max(alpha, SMALLEST_ALPHA)

@@ -39,7 +39,8 @@ def student(images):
         calibrate(network, teacher, [images])
         for quantizer in quantizers(network):
             if quantizer.calibration == "ema":
-                quantizer.alpha.assign(headroom * quantizer.alpha)
+                ends = {key: headroom * value for key, value in quantizer.range.items()}
+                quantizer.restore_range(ends)
         return network
 
     return make

@@ -149,10 +149,15 @@ def test_fused_clips_leave_the_codes_of_separate_ones(student, tensors_of, name,
     assert operators["MINIMUM"] == operators["MAXIMUM"] == operators["CONCATENATION"]
 
     def separate(self, x, name, **settings):
-        alpha, n = self._grids[name]
+        grid = self._grids[name]
         if x.ref() in self._origins:
             x = self._origins[x.ref()].make(1.0, False)
-        return self._hold(tf.clip_by_value(x, -alpha, alpha) if n < 127 else x, name, 1.0)
+        else:  # a concatenation, on its grid before the clip as well
+            x = self._on_grid(x, grid.scale, 0, 1.0)
+        if grid.highest < 127:
+            alpha = grid.scale * grid.highest
+            x = tf.clip_by_value(x, -alpha, alpha)
+        return self._hold(x, name, 1.0)
 
     monkeypatch.setattr(IntegerSites, "activation", separate)
     content = convert(network, PICTURE)
@@ -309,7 +314,11 @@ def test_the_bodys_alphas_stay_as_learned(student, images):
         (None, {}, "is a float network without ranges"),
         (QuantizationRecipe(bits=16), {}, "16 bits cannot become an int8 file"),
         (QuantizationRecipe(scope="all", edge_bits=16), {}, "16 bits cannot become"),
-        (QuantizationRecipe(scope="all"), {"batch_norm": True}, "batch normalization"),
+        (
+            QuantizationRecipe(method="dorefa"),
+            {},
+            "codes -255 to 255, which need 9 bits: int8 holds those of at most 7 bits",
+        ),
         (QuantizationRecipe(), {}, "give calibration images"),
     ],
 )
