@@ -6,8 +6,11 @@ Example:
 Every weight code is compared with the run's. Then whole images go through the Keras simulation
 and through LiteRT, and the int8 codes of every layer are compared: of the layer alone, given the
 codes that LiteRT had there, and cumulatively, from the image on. Writes parity.json, parity.md and
-parity.png into --out. The exit status is 1 if the first of --kernels is beyond a tolerance, as an
-RDN and --weights int4 are with the default ones: XNNPACK rounds there with fewer bits.
+parity.png into --out. A file for an NPU is held against the cpu file of the run, made anew: its
+weights and its images must be the same, and the layers are those of the cpu file.
+
+The exit status is 1 if the first of --kernels is beyond a tolerance, as an RDN and --weights int4
+are with the default ones: XNNPACK rounds there with fewer bits.
 """
 
 import json
@@ -122,6 +125,11 @@ def _verify() -> dict[str, Any]:
             for worst in [max(entry.layers, key=lambda layer: layer.given_codes.share)]
         ],
     )  # fmt: skip
+    for entry in parity.same_images:
+        print(
+            f"{entry.kernels}: {entry.differing:,} of {entry.codes:,} image bytes of "
+            f"{parity.file} differ from those of the run's cpu file, which is shown above"
+        )
     for name, reason in parity.absent.items():
         print(f"{name} kernels cannot run it: {reason}")
     print(f"{parity.weights:,} weights are equal; every layer in {out / 'parity.md'}")

@@ -29,6 +29,7 @@ from pams_tf.export import metadata
 from pams_tf.export.inspection import FileInfo, inspect, read_model
 from pams_tf.export.layers import BYTES, IMAGE, OUTPUT, Layer, layers
 from pams_tf.export.matching import Match, check_weights, match
+from pams_tf.export.parity_npu import TargetParity, check_same_weights, cpu_twin, same_images
 from pams_tf.models import SuperResolution
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.training.checkpoints import with_recipe
@@ -103,6 +104,9 @@ class Parity:
       psnr: of the simulation with a quantizer at every site and the biases as trained.
       kernels: each set of kernels that ran.
       absent: sets of kernels that could not run the file -> why.
+      target: what the file is for. If it is an NPU, all of the above is of the CPU's file of the
+        same run, made anew, whose weights it has.
+      same_images: the file itself against that one, for each set of kernels.
     """
 
     file: str
@@ -114,6 +118,8 @@ class Parity:
     psnr: float
     kernels: tuple[KernelParity, ...]
     absent: Mapping[str, str]
+    target: str = "cpu"
+    same_images: tuple[TargetParity, ...] = ()
 
     def failures(self, tolerance: Tolerance, kernels: str) -> list[str]:
         """What lies beyond the tolerance under one set of kernels, a line each; [] if nothing."""
@@ -133,6 +139,12 @@ class Parity:
                 f"PSNR-Y is {judged.psnr:.4f} dB, the simulation's {self.psnr:.4f} dB "
                 f"({tolerance.psnr:g} dB allowed)"
             )
+        for entry in self.same_images:
+            if entry.kernels == kernels and entry.differing:
+                lines.append(
+                    f"{entry.differing:,} of {entry.codes:,} image bytes differ, by up to "
+                    f"{entry.largest}, from those of the cpu file of the run (none allowed)"
+                )
         return lines
 
     def as_json(self) -> dict[str, Any]:
@@ -152,29 +164,32 @@ def compare(
     Args:
       student: with a recipe; of scope "body" too, then the file's metadata has the ranges of head
         and tail.
-      path: the file.
+      path: the file. One for an NPU is compared with the CPU's file of the same run, made anew: its
+        weights, and its images in parts of its own size. The layers are then that file's.
       pairs: images, uint8 (H, W, 3); compared whole, each in its own size.
       kernels: names in `evaluation.interpreter.KERNELS`.
       num_threads: threads of the kernels; None lets the runtime choose.
 
     Raises:
       InputError: no .tflite file, or its network is not the student's: another architecture,
-        recipe, range, or weights; made for an NPU; no images, or one that does not fit.
+        recipe, range, or weights; no images, or one that does not fit.
     """
     if not len(pairs):
         raise InputError(f"{pairs.name!r} holds no images; check its folder")
     info = inspect(path)
     content = Path(path).read_bytes()
     known = metadata.read(content)
-    if known is not None and known.get("target", "cpu") != "cpu":
-        raise InputError(
-            f"{path}: its graph is cut for --target {known['target']}; export the run for the cpu, "
-            "where every code is the same, and compare that file"
-        )
+    target = str((known or {}).get("target", "cpu"))
+    sites, original = (known or {}).get("sites"), content
     try:
         whole = simulation(student, known)
         trained = layers(whole)
-        matches = match(layers(whole, integer_bias=True), info, (known or {}).get("sites"))
+        if target != "cpu":
+            content = cpu_twin(whole, info)
+            twin, sites = inspect(content), (metadata.read(content) or {}).get("sites")
+            check_same_weights(info, twin, target)
+            info = twin
+        matches = match(layers(whole, integer_bias=True), info, sites)
         compared = check_weights(matches, info)
     except InputError as error:
         raise InputError(f"{path}: the network in it is not the run's: {error}") from error
@@ -212,6 +227,10 @@ def compare(
         psnr=float(np.mean(simulated)),
         kernels=tuple(tallies[name].result(name, notes[name]) for name in interpreters),
         absent=absent,
+        target=target,
+        same_images=(
+            () if target == "cpu" else same_images(original, interpreters, pairs, num_threads)
+        ),
     )
 
 

@@ -31,6 +31,7 @@ def markdown(parity: Parity, tolerance: Tolerance, failures: Sequence[str]) -> s
         f"{parity.bits} bits; {parity.weights:,} weights compared, all equal; "
         f"{parity.benchmark}, {parity.images} images, whole.",
         "",
+        *_target(parity),
         "| | PSNR-Y, dB | worst layer alone | last layer, cumulative |",
         "|---|---:|---:|---:|",
         f"| student | {parity.student_psnr:.4f} | | |",
@@ -79,6 +80,22 @@ def picture(path: str | os.PathLike[str], parity: Parity, tolerance: Tolerance) 
         axes.legend(fontsize=9, frameon=False, loc="upper left", ncols=4)
     with atomic_write(path) as file:
         figure.savefig(file, format="png")
+
+
+def _target(parity: Parity) -> list[str]:
+    """What the comparison is of, where the file is for an NPU."""
+    if parity.target == "cpu":
+        return []
+    lines = [
+        f"The graph of {parity.file} is cut for `--target {parity.target}`. It has the weights of "
+        "the cpu file of the same run; what follows is of that file, made anew. Both files on "
+        "the same parts of the images:",
+        "",
+    ]
+    for entry in parity.same_images:
+        same = "all equal" if not entry.differing else f"{entry.differing:,} differ"
+        lines.append(f"- {entry.kernels}: {entry.tiles} parts, {entry.codes:,} bytes, {same}")
+    return [*lines, ""]
 
 
 def _table(kernels: KernelParity) -> list[str]:

@@ -87,6 +87,15 @@ def test_a_true_copy(capsys):
     assert "weights are equal" in capsys.readouterr().out
 
 
+def test_a_file_for_an_npu(capsys):
+    assert verify("--run=run", "--tflite=npu.tflite", "--images=Set2", "--out=npu") == 0
+    report = json.loads(Path("npu/parity.json").read_text())
+    assert report["target"] == "npu"
+    assert [entry["differing"] for entry in report["same_images"]] == [0, 0]
+    assert "0 of" in capsys.readouterr().out
+    assert "made anew" in Path("npu/parity.md").read_text()
+
+
 def test_beyond_the_tolerance_there_is_a_report_too(capsys):
     arguments = ("--out=strict", "--json=s.json", "--kernels=builtin", "--max_share=0")
     assert verify(*GOOD, *arguments, "--max_difference=0") == 1
@@ -109,7 +118,6 @@ def test_beyond_the_tolerance_there_is_a_report_too(capsys):
         (("--run=run", "--tflite=cut.tflite"), 1, "cut.tflite: truncated or corrupt"),
         (("--run=run", "--tflite=photo.tflite"), 1, "photo.tflite: not a TensorFlow Lite file"),
         (("--run=run", "--tflite=other.tflite"), 1, "weights of block_0_conv_1"),
-        (("--run=run", "--tflite=npu.tflite"), 1, "cut for --target npu; export the run for the"),
         (("--run=run", "--tflite=good.tflite", "--images=nowhere"), 1, "nowhere: no such folder"),
         ((*GOOD, "--kernels=fast"), 1, "'fast' is not possible; choose xnnpack"),
         ((*GOOD, "--max_share=2"), 2, "max_share"),

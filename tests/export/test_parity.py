@@ -298,3 +298,57 @@ def test_broken_files(network, content, pairs, tmp_path):
     file = written(tmp_path / "x.tflite", content)
     with pytest.raises(InputError, match="kernels='fast' is not possible"):
         compare(network, file, pairs, ["fast"])
+
+
+@pytest.mark.parametrize("target", ["npu", "ethos-u85"])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"bits": 8, "scope": "all"},
+        {"bits": 8, "scope": "body"},
+        {"bits": 4, "scope": "all", "per_channel": True},
+    ],
+)
+def test_a_file_for_an_npu(student, images, pairs, tmp_path, recipe, target):
+    network = biased(student(scale=2, **recipe))
+    content = convert(network, (12, 16), [images], target=target)
+    parity = compare(network, written(tmp_path / "x.tflite", content), pairs, ["xnnpack"], 1)
+    assert parity.failures(Tolerance(psnr=0.02), "xnnpack") == []
+    (same,) = parity.same_images
+    # LR images of 20x28 and 24x18 in parts of 12x16.
+    assert (same.tiles, same.codes) == (8, 8 * 24 * 32 * 3)
+    assert (same.differing, same.largest) == (0, 0)
+    assert parity.target == target
+    assert f"cut for `--target {target}`" in markdown(parity, Tolerance(), [])
+    assert "all equal" in markdown(parity, Tolerance(), [])
+
+
+@pytest.mark.parametrize("target", ["npu", "ethos-u85"])
+def test_one_weight_code_of_a_file_for_an_npu(network, pairs, tmp_path, repacked, target):
+    content = convert(network, (12, 16), target=target)
+    graph = inspect(content).graph
+
+    def change(position):
+        operator = [operator for operator in graph if operator.name == "CONV_2D"][position]
+
+        def changed(model):
+            tensor = model.subgraphs[0].tensors[operator.inputs[1]]
+            data = np.array(model.buffers[tensor.buffer].data, np.uint8).view(np.int8)
+            largest = np.argmax(np.abs(data))
+            data[largest] = -data[largest]
+            model.buffers[tensor.buffer].data = data.view(np.uint8)
+
+        return written(tmp_path / "x.tflite", repacked(content, changed))
+
+    with pytest.raises(InputError, match="kernel or bias of 1 output channels are not those"):
+        compare(network, change(3), pairs, ["xnnpack"], 1)
+    if target == "ethos-u85":  # the last convolution is in another form: its images tell
+        parity = compare(network, change(-1), pairs, ["xnnpack"], 1)
+        (line,) = parity.failures(Tolerance(), "xnnpack")
+        assert "image bytes differ" in line
+
+
+def test_another_runs_file_for_an_npu(student, network, pairs, tmp_path):
+    file = written(tmp_path / "x.tflite", convert(network, SIZE, target="npu"))
+    with pytest.raises(InputError, match="its range of block_0_input is"):
+        compare(student(scope="all", headroom=1.1), file, pairs, ["xnnpack"], 1)
