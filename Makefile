@@ -10,12 +10,13 @@ MODELS := mobile/build/models/index.json
 MODEL_SOURCES := mobile/build_models.py $(wildcard pams_tf/export/*.py pams_tf/models/*.py \
   pams_tf/quantization/*.py pams_tf/weights/*)
 
-.PHONY: demo test test-slow lint bench web web-serve web-test clean help
+.PHONY: demo test test-slow arm-test lint bench web web-serve web-test clean help
 
 help:
 	@echo "make demo       fine-tune, export, run and compare: the whole road in 5 minutes"
 	@echo "make test       the tests (under 10 minutes on 2 cores)"
 	@echo "make test-slow  the tests that take minutes each"
+	@echo "make arm-test   the files under XNNPACK's Arm kernels, emulated (root on Debian; 5 minutes)"
 	@echo "make lint       ruff and mypy"
 	@echo "make bench      training step and inference: quantized against float"
 	@echo "make web        the benchmark page for phones, with the exported files, in $(WEB)/dist"
@@ -39,6 +40,10 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+
+# Fetches qemu by apt, and an arm64 Python into build/arm.
+arm-test: $(INSTALLED)
+	$(BIN)/python -m pytest -m arm tests/arm
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

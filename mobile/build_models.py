@@ -184,7 +184,7 @@ def convert(model: Any, recipe: QuantizationRecipe | None, origin: str) -> tuple
         return export.convert_float(model, (TILE, TILE)), f"{origin}."
     student = with_recipe(model, recipe)
     calibrate(student, model, calibration_images())
-    content = export.convert(student, (TILE, TILE))
+    content = export.convert(student, (TILE, TILE), edges="int8")
     return content, f"{origin}; ranges calibrated on the built-in photographs, no fine-tuning."
 
 

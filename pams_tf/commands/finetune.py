@@ -71,7 +71,8 @@ flags.DEFINE_string(
     "preset",
     None,
     "demo: 60 steps at rate 3e-6 (default without --data); short: 300 steps at 1e-5 (default with "
-    "it); paper: 30,000 steps at 1e-4, as in the paper. Flags given beside it win.",
+    "it); paper: 30,000 steps at 1e-4, as in the paper. At 4 bits and less the "
+    "rate is 1e-4 in all of them. Flags given beside it win.",
     flag_values=FLAGS,
 )
 flags.DEFINE_float("alpha_learning_rate", 1e-2, "Rate of the alphas' own Adam.", flag_values=FLAGS)
@@ -106,15 +107,13 @@ def _finetune() -> dict[str, Any]:
     preset = FLAGS.preset or ("short" if FLAGS.data else "demo")
 
     from pams_tf.training.settings import (
-        FINETUNE_PRESETS,
         DistillationSettings,
+        finetune_preset,
         paper_patch_size,
         run_name,
     )
 
-    if preset not in FINETUNE_PRESETS:
-        raise InputError(f"unknown preset {preset!r}; choose one of {', '.join(FINETUNE_PRESETS)}")
-    fields: dict[str, Any] = dict(FINETUNE_PRESETS[preset])
+    fields = finetune_preset(preset, recipe.bits)
     fields["patch_size"] = paper_patch_size(FLAGS.model, FLAGS.scale)
     fields |= options.given(
         FLAGS,

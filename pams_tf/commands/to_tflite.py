@@ -4,7 +4,7 @@ Example:
   pams-to-tflite --run runs/edsr_baseline_x4_pams8 --input_size 180x320 --out edsr_x4.tflite
 
 Every learned alpha becomes a scale of an int8 tensor, alpha / 127 at 8 bits, with zero point 0.
-The file takes and gives images as int8, byte p as the code p - 128, unless --edges says otherwise.
+The file takes and gives images as bytes (uint8), unless --edges says otherwise.
 The recipe is written beside it, as NAME.json. A student of scope "body" gets the ranges of head
 and tail from the images it was trained on, or from --calibration.
 """
@@ -46,16 +46,24 @@ flags.DEFINE_string(
     "Folder of images for the ranges of head and tail. Default: the run's training images.",
     flag_values=FLAGS,
 )
+flags.DEFINE_float(
+    "percentile",
+    100.0,
+    "Of each calibration image's values in head and tail, what its range shall hold; 100 trims "
+    "nothing. For students of scope body: scope all has learned these ranges, too.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "edges",
-    "int8",
-    "Images in and out as int8 (byte - 128, nothing but integers inside), uint8 or float32.",
+    "uint8",
+    "Images in and out as uint8 (bytes), int8 (byte - 128: spares two operators) or float32.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "weights",
     "int8",
-    "Kernels of 4 bits and less as int8 (fast on CPUs) or int4 (half the bytes).",
+    "Kernels of 4 bits and less as int8 (fast on CPUs, and all that Vela takes: the default for "
+    "every target) or int4 (half the bytes).",
     flag_values=FLAGS,
 )
 flags.DEFINE_enum(
@@ -89,7 +97,13 @@ def _to_tflite() -> list[dict[str, Any]]:
     for text, size in zip(FLAGS.input_size, sizes, strict=True):
         where = {"out": _out(text, len(sizes)), "calibration": FLAGS.calibration}
         exported = export_run(
-            run, size, edges=FLAGS.edges, weights=FLAGS.weights, target=FLAGS.target, **where
+            run,
+            size,
+            percentile=FLAGS.percentile,
+            edges=FLAGS.edges,
+            weights=FLAGS.weights,
+            target=FLAGS.target,
+            **where,
         )
         print(
             f"{exported.file}: {exported.bytes:,} bytes, fully integer, "

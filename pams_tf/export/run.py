@@ -47,7 +47,8 @@ def export_run(
     *,
     out: str | os.PathLike[str] | None = None,
     calibration: str | None = None,
-    edges: str = "int8",
+    percentile: float = 100.0,
+    edges: str = "uint8",
     weights: str = "int8",
     target: str = "cpu",
 ) -> ExportedFile:
@@ -55,7 +56,7 @@ def export_run(
 
     Args:
       run: a finished run of a student.
-      input_size, edges, weights, target: as `convert` takes them.
+      input_size, percentile, edges, weights, target: as `convert` takes them.
       out: the .tflite file to write; RUN/student_HxW.tflite by default.
       calibration: folder of images for head and tail, in the place of the run's own.
 
@@ -72,6 +73,7 @@ def export_run(
         student,
         input_size,
         batches,
+        percentile=percentile,
         edges=edges,
         weights=weights,
         target=target,

@@ -26,7 +26,8 @@ def convert(
     input_size: tuple[int, int] | None,
     calibration: Iterable[Any] | None = None,
     *,
-    edges: str = "int8",
+    percentile: float = 100.0,
+    edges: str = "uint8",
     weights: str = "int8",
     target: str = "cpu",
     run: str | None = None,
@@ -44,11 +45,13 @@ def convert(
       input_size: height and width of the LR image the file takes; None leaves both open.
       calibration: for a recipe of scope "body", LR images (N, H, W, 3) float32 in [0, 255] for
         the ranges of head and tail (see `whole_network`); not used for scope "all".
-      edges: what images are in the file's input and output. "int8": byte p is the code p - 128,
-        and nothing but integers in the file; "uint8": bytes as they are; "float32": [0, 255]. The
-        last two cost a QUANTIZE operator at each end.
-      weights: how kernels of 4 bits and less are stored. "int8": fast on every CPU; "int4": half
-        the bytes, for accelerators that take it.
+      percentile: of each calibration image's values at a site; 100 trims nothing and is best where
+        it was measured.
+      edges: what images are in the file's input and output. "uint8": bytes as they are; "int8":
+        byte p is the code p - 128; "float32": [0, 255]. The int8 in between costs "uint8" a
+        QUANTIZE at each end, "float32" a QUANTIZE and a DEQUANTIZE, "int8" nothing.
+      weights: how kernels of 4 bits and less are stored. "int8", for every target the default:
+        fast on every CPU, and all that Vela takes; "int4": half the bytes, for whoever takes it.
       target: what runs the file. "npu": the same codes without DEPTH_TO_SPACE, which several
         accelerators refuse; see `NpuSites`. "ethos-u85": the same codes again, in the form
         that is fastest there; see `EthosU85Sites`.
@@ -69,7 +72,7 @@ def convert(
         raise InputError(f"target={target!r} is not possible; choose one of {', '.join(TARGETS)}")
     if target != "cpu" and input_size is None:
         raise InputError("an NPU takes images of one size; give HEIGHTxWIDTH")
-    whole = whole_network(model, calibration)
+    whole = whole_network(model, calibration, percentile)
     sites = TARGETS[target](whole, weights)
     parts = architecture(whole.preset, whole.scale, whole.overrides)
 
@@ -92,15 +95,18 @@ def convert(
 
 
 def whole_network(
-    student: SuperResolution, calibration: Iterable[Any] | None = None
+    student: SuperResolution,
+    calibration: Iterable[Any] | None = None,
+    percentile: float = 100.0,
 ) -> SuperResolution:
     """The student with a quantizer at every site: what an integer file is a copy of.
 
     A student of scope "all" is returned as it is. For scope "body" the ranges of head and tail
-    are the largest values of its own activations there; the body's alphas stay as learned.
+    are the largest values of its own activations there, or the largest of the samples'
+    percentiles; the body's alphas stay as learned.
 
     Raises:
-      InputError: scope "body" without calibration images.
+      InputError: scope "body" without calibration images, or a percentile out of range.
     """
     assert student.recipe is not None
     if student.recipe.scope == "all":
@@ -112,7 +118,7 @@ def whole_network(
     whole = with_recipe(student, student.recipe.replace(scope="all"))
     learned = {q.name for q in quantizers(student)}
     missing = [q.name for q in quantizers(whole) if q.name not in learned]
-    calibrate(whole, student, calibration, only=missing)
+    calibrate(whole, student, calibration, only=missing, percentile=percentile)
     return whole
 
 

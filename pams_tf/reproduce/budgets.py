@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from pams_tf.reproduce import paper
-from pams_tf.training.settings import FINETUNE_PRESETS
+from pams_tf.training.settings import FEW_BITS, FINETUNE_PRESETS
 
 BUILT_IN = "sample"
 """Name of the built-in validation photographs as a benchmark."""
@@ -22,6 +22,7 @@ class Budget:
       scales: factors of enlargement that are trained.
       batch_norm: (preset, overrides) of Table 4 and Figure 2; `batch_norm` is added.
       student: fields of `DistillationSettings`.
+      few_bits: fields of `DistillationSettings` that replace these for 4 bits and less.
       teacher: fields of `TrainingSettings`, for float networks that must be trained.
       files: (preset, overrides) of each family's integer files in Table 3.
       ships: whether the float weights that ship may teach.
@@ -38,6 +39,7 @@ class Budget:
     student: dict[str, Any]
     teacher: dict[str, Any]
     files: dict[str, tuple[str, dict[str, Any]]]
+    few_bits: dict[str, Any] = dataclasses.field(default_factory=dict)
     ships: bool = True
     own_images: bool = False
     samples: int = 64
@@ -91,11 +93,12 @@ BUDGETS = {
     "cpu": Budget(
         name="cpu",
         about="what 2 cores can do in hours: EDSR x4 from the float weights that ship, 300 steps "
-        "at batch 8; batch normalization on networks of EDSR-mobile's size",
+        "at batch 8 and LR patch 32; batch normalization on networks of EDSR-mobile's size",
         families={"EDSR": ("edsr_baseline", {})},
         scales=(4,),
         batch_norm=("edsr_mobile", {}),
-        student={**FINETUNE_PRESETS["short"], "batch_size": 8, **_LOSS},
+        student={**FINETUNE_PRESETS["short"], "batch_size": 8, "patch_size": 32, **_LOSS},
+        few_bits=FEW_BITS,
         files=_FAMILIES,
         teacher={
             "steps": 3000,

@@ -125,7 +125,7 @@ class Reproduction:
             )
         measuring = self._unmeasured()
         if not todo and not measuring:
-            self.say("Nothing to train and nothing to measure; the reports are written anew")
+            self.say("Nothing to train and nothing to measure, only reports to write")
             return {"runs": runs, "measurements": 0, "seconds": 0.0, "bytes": needed}
         seconds = sum(map(self.speed.training_seconds, self.jobs)) + sum(
             self.speed.measuring_seconds(network, lr_pixels(self._pairs(network, name)))
@@ -190,7 +190,8 @@ class Reproduction:
                 for section in table.sections
                 for cell in section.cells
             }
-            files += write_table(folder, table, ours, self._context(table.networks))
+            context = self._context(table.networks, measured=table.number in tables.MEASURED)
+            files += write_table(folder, table, ours, context)
         for number, figure in self.figures.items():
             networks = [network for _, network in figure.networks(self.catalogue)]
             jobs = with_teachers(networks)
@@ -199,24 +200,25 @@ class Reproduction:
                 continue
             drawing = Drawing(self.catalogue, self.measurements, folder)
             pictures, notes = figure.draw(drawing)
-            context = self._context(networks)
+            context = self._context(networks, measured=False)
             page = write_figure(folder, number, figure.title, pictures, notes, context)
             files += [*pictures, page]
         return files
 
-    def _context(self, networks: Sequence[Network | None]) -> dict[str, Any]:
+    def _context(self, networks: Sequence[Network | None], *, measured: bool) -> dict[str, Any]:
         """What a report on these networks says of how it was made."""
         jobs = with_teachers(networks)
         teachers = [job.teacher for job in jobs]
         given = sorted({n.name for n in (*networks, *teachers) if isinstance(n, Given)})
         data = self.catalogue.data
+        benchmarks = self.measurements.benchmarks
         return {
             "command": self.command,
             "machine": machine(),
             "budget": self.catalogue.budget.to_dict(),
             "data": Path(data).name if data else "the built-in photographs",
-            "sets": list(self.measurements.benchmarks.names),
-            "missing_sets": list(self.measurements.benchmarks.missing),
+            "sets": list(benchmarks.names) if measured else [],
+            "missing_sets": list(benchmarks.missing) if measured else [],
             "failed": {j.name: self.failed[j.name] for j in jobs if j.name in self.failed},
             "given": given,
             "runs": [_outcome(job) for job in jobs],

@@ -167,13 +167,14 @@ class Catalogue:
             source: str | None = str(teacher.run.path)
         else:
             source = None if teacher.shipped else str(teacher.path)
+        fields = self.budget.student | (self.budget.few_bits if bits <= 4 else {})
         settings = DistillationSettings(
             model=preset,
             scale=scale,
             overrides=overrides,
             data=self.data,
             teacher=source,
-            **(self._with_patch(self.budget.student, preset, scale) | changes),
+            **(self._with_patch(fields, preset, scale) | changes),
         )
         return self._job(settings, QuantizationRecipe(method=method, bits=bits), teacher)
 

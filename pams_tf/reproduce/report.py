@@ -137,11 +137,13 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _section_markdown(section: Section, ours: dict[Cell, Values | None]) -> list[str]:
     by_place = {(cell.row, cell.column): cell for cell in section.cells}
+    compared = any(cell.paper is not None for cell in section.cells)
+    lines = _LINES if compared else ("ours",)
     rows = []
     for row in dict.fromkeys(cell.row for cell in section.cells):
         cells = [by_place.get((row, column)) for column in section.columns]
-        for line in _LINES:
-            labels = row if line == _LINES[0] else ("",) * len(row)
+        for line in lines:
+            labels = row if line == lines[0] else ("",) * len(row)
             texts = [_text(_values(cell, ours)[line], section, line) for cell in cells]
             rows.append([*labels, line, *texts])
     return grid([*section.rows, "", *section.columns], rows)
@@ -158,7 +160,9 @@ def _text(values: Values | None, section: Section, line: str) -> str:
     if values is None:
         return "–"  # noqa: RUF001 - an empty cell
     sign = "+" if line == "difference" else ""
-    return " / ".join(f"{v:{sign}.{d}f}" for v, d in zip(values, section.decimals, strict=False))
+    # Adding 0 makes a zero of -0.0.
+    rounded = [(round(v, d) + 0.0, d) for v, d in zip(values, section.decimals, strict=False)]
+    return " / ".join(f"{v:{sign}.{d}f}" for v, d in rounded)
 
 
 def _orders(section: Section, ours: dict[Cell, Values | None]) -> list[str]:

@@ -93,8 +93,8 @@ def table_3(catalogue: Catalogue, say: Callable[[str], None] = lambda line: None
             "The paper's storage counts the quantized body at 8 or 4 bits and head and tail in "
             "float. Our integer files hold every kernel in 8 bits, or 4 where it says int4, and "
             "biases in 32; 4-bit codes in int8 files take a byte each.",
-            f"Files take images of {height}x{width}. Their bytes do not depend on the training: "
-            "the ranges in them are those of calibration.",
+            f"Files take images of {height}x{width}. They were converted untrained, with the "
+            "ranges of calibration: training changes the values in a file, not how many there are.",
             "Files are of "
             + "; ".join(
                 f"{preset}{''.join(f', {key} {value}' for key, value in overrides.items())}"

@@ -158,7 +158,8 @@ def table_4(catalogue: Catalogue) -> Table:
         row = (f"{paper.METHODS[method]} {'with' if batch_norm else 'without'} BN",)
         teacher = catalogue.ablated_float(batch_norm)
         student = catalogue.ablated_student(batch_norm, method, 8)
-        for name, known in _by_set(catalogue, gaps):
+        sign = -1 if method == "pams" else 1  # see `paper.TABLE_4`
+        for name, known in _by_set(catalogue, tuple(sign * gap for gap in gaps)):
             cells.append(Cell(row, name, known, teacher, name, minus=student))
     for batch_norm in (True, False):
         row = (f"float {'with' if batch_norm else 'without'} BN, PSNR",)
@@ -169,6 +170,8 @@ def table_4(catalogue: Catalogue) -> Table:
         "PSNR lost to the float network at 8 bits, with and without batch normalization, x4",
         (Section("float less quantized (dB)", ("method",), PSNR, (3,), tuple(cells)),),
         (
+            "Every row is float less quantized. The paper prints that of PAMS with the opposite "
+            "sign: in its Table 1 PAMS is 0.029 dB above the float network on Set5.",
             f"Our network here is {_network(catalogue.budget.batch_norm)}; the paper's is EDSR.",
             SAME_LOSS,
             NO_SETTINGS,

@@ -19,6 +19,7 @@ def calibrate(
     batches: Iterable[Any],
     *,
     only: Iterable[str] | None = None,
+    percentile: float = 100.0,
 ) -> None:
     """Set the alphas of `student`, each by its own rule, one step a batch.
 
@@ -30,10 +31,13 @@ def calibrate(
       observed: float network, or one with fewer quantizers.
       batches: LR images (N, H, W, 3) float32 in [0, 255]; each a step.
       only: names of the quantizers to set; all by default.
+      percentile: of each sample's values, in the place of its extremes; see `sample_ranges`.
 
     Raises:
-      InputError: no batch, or the networks have different sites.
+      InputError: no batch, a percentile out of range, or the networks have different sites.
     """
+    if not 50 < percentile <= 100:
+        raise InputError(f"percentile={percentile!r} is not possible; give one above 50 up to 100")
     names = {q.name for q in quantizers(student)} if only is None else set(only)
     targets = [q for q in quantizers(student) if q.name in names]
     if not targets:
@@ -48,7 +52,7 @@ def calibrate(
         tensors = probe(lr, training=False)
         # Keras unpacks a list of one output.
         tensors = tensors if isinstance(tensors, list | tuple) else [tensors]
-        return [functional.sample_ranges(tf.cast(tensor, tf.float32)) for tensor in tensors]
+        return [functional.sample_ranges(tf.cast(x, tf.float32), percentile) for x in tensors]
 
     seen = False
     for lr in batches:

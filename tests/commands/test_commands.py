@@ -124,7 +124,9 @@ def test_the_demo(tmp_path, capsys):
     assert rows["integer TFLite"]["latency_ms"] < rows["float"]["latency_ms"]
     picture = read_image("demo/comparison.png")
     assert picture.shape[1] == 1600
-    assert {t.dtype for t in inspect("demo/edsr_baseline_x4.tflite").tensors} == {"int8", "int32"}
+    assert {t.dtype for t in inspect("demo/edsr_baseline_x4.tflite").tensors} == {
+        "uint8", "int8", "int32",
+    }  # fmt: skip
     assert "integer TFLite" in capsys.readouterr().out
 
 

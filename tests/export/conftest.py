@@ -67,7 +67,8 @@ def tensors_of():
         interpreter.allocate_tensors()
         (source,) = interpreter.get_input_details()
         (target,) = interpreter.get_output_details()
-        codes = (image[None].astype(np.int16) - 128).astype(np.int8)
+        zero = source["quantization"][1]
+        codes = (image[None].astype(np.int16) + zero).astype(source["dtype"])
         interpreter.set_tensor(source["index"], codes)
         interpreter.invoke()
         tensors = [
@@ -75,7 +76,7 @@ def tensors_of():
             for details in interpreter.get_tensor_details()
             if details["dtype"] == np.int8
         ]
-        output = interpreter.get_tensor(target["index"])[0].astype(int) + 128
+        output = interpreter.get_tensor(target["index"])[0].astype(int) - target["quantization"][1]
         return tensors, output
 
     return run

@@ -70,7 +70,7 @@ def proof(network, content, pairs, path):
 @pytest.mark.parametrize("recipe", METHODS, ids=named)
 def test_edsr_of_every_method_is_a_true_copy(student, pairs, tmp_path, recipe):
     network = restless(student(scope="all", headroom=0.6, **recipe))
-    content = convert(network, SIZE)
+    content = convert(network, SIZE, edges="int8")
     assert proof(network, content, pairs, tmp_path / "x.tflite") == []
     operators = Counter(inspect(content).operators)
     # No clip is an operator of its own; tensors of few bits may need a MUL before an addition.
@@ -141,7 +141,7 @@ def test_rdns_concatenations_are_on_the_grid_behind_them(student, pairs, tmp_pat
 )
 def test_batch_normalization_is_folded_and_leaves_the_codes(student, pairs, tmp_path, recipe):
     network = restless(student(scope="all", overrides={"batch_norm": True}, **recipe))
-    content = convert(network, SIZE)
+    content = convert(network, SIZE, edges="int8")
     assert proof(network, content, pairs, tmp_path / "x.tflite") == []
     assert set(inspect(content).operators) <= {"CONV_2D", "ADD", "MUL", "DEPTH_TO_SPACE"}
     layer, norm = (network.get_layer(f"block_0_conv_0{end}") for end in ("", "_bn"))

@@ -117,6 +117,7 @@ def test_fewer_bits_stay_on_their_own_grid(student, tensors_of, bits):
     network = student(bits=bits, scope="all", headroom=0.5, overrides={"blocks": 3})
     content = convert(network, PICTURE)
     operators = Counter(inspect(content).operators)
+    assert operators.pop("QUANTIZE") == 2  # uint8 at both ends
     # What is left: one MUL at most for each tensor of few bits that an addition reads.
     assert operators.pop("MUL", 0) <= 2 * 3
     assert operators == {"CONV_2D": 3 + 2 * 3 + 3, "ADD": 3 + 1, "DEPTH_TO_SPACE": 1}
@@ -147,7 +148,7 @@ def test_fused_clips_leave_the_codes_of_separate_ones(student, tensors_of, name,
     # RDN's concatenations keep theirs: no operator that makes one could clip.
     assert operators["MINIMUM"] == operators["MAXIMUM"] == operators["CONCATENATION"]
 
-    def separate(self, x, name, *, edge=False, after_relu=False):
+    def separate(self, x, name, **settings):
         grid = self._grids[name]
         if x.ref() in self._origins:
             x = self._origins[x.ref()].make(1.0, False)
@@ -168,7 +169,7 @@ def test_fused_clips_leave_the_codes_of_separate_ones(student, tensors_of, name,
 
 def test_eight_bit_edsr_is_nothing_but_its_convolutions(student, images):
     network = student(scope="body", overrides={"blocks": 3})
-    info = inspect(convert(network, PICTURE, [images]))
+    info = inspect(convert(network, PICTURE, [images], edges="int8"))
     # The mean, head (for blocks and for the long shortcut), two a block, body, upsampling, tail.
     assert Counter(info.operators) == {
         "CONV_2D": 3 + 2 * 3 + 3,
@@ -344,3 +345,17 @@ def test_impossible_options(student, options, message):
 def test_impossible_sizes(student, size):
     with pytest.raises(InputError, match="input size .* is not possible"):
         convert(student(scope="all"), size)
+
+
+def test_percentiles_trim_the_ranges_of_head_and_tail(student, images):
+    network = student(scope="body")
+    largest, trimmed = (
+        {q.name: float(q.alpha) for q in quantizers(whole_network(network, [images], percentile))}
+        for percentile in (100.0, 95.0)
+    )
+    learned = {q.name for q in quantizers(network)}
+    assert all(trimmed[name] == largest[name] for name in learned)
+    assert all(trimmed[name] < largest[name] for name in largest.keys() - learned)
+    for percentile in (50.0, 100.1, -1.0):
+        with pytest.raises(InputError, match=rf"percentile={percentile} .* above 50 up to 100"):
+            convert(network, PICTURE, [images], percentile=percentile)

@@ -222,3 +222,15 @@ def test_bits_out_of_range(bits):
 def test_a_grid_is_unsigned_or_has_the_code_below(quantize):
     with pytest.raises(ValueError, match="unsigned=True and full_range=True exclude each other"):
         quantize(np.zeros(3, np.float32), 1.0, 8, unsigned=True, full_range=True)
+
+
+@pytest.mark.parametrize("percentile", [50.5, 90.0, 99.9, 100.0])
+def test_sample_percentiles_are_the_nearest_values(percentile):
+    x = np.random.default_rng(31).normal(0, 3, (3, 5, 4, 6)).astype(np.float32)
+    minima, maxima = functional.sample_ranges(x, percentile)
+    flat = x.reshape(3, -1)
+    low, high = np.percentile(flat, (100 - percentile, percentile), axis=1, method="nearest")
+    np.testing.assert_array_equal(minima, low)
+    np.testing.assert_array_equal(maxima, high)
+    with pytest.raises(ValueError, match="percentile=50 "):
+        functional.sample_ranges(x, 50)

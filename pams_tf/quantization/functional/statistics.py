@@ -7,17 +7,29 @@ import tensorflow as tf
 Tensor = Any
 
 
-def sample_ranges(x: Tensor) -> tuple[Tensor, Tensor]:
+def sample_ranges(x: Tensor, percentile: float = 100.0) -> tuple[Tensor, Tensor]:
     """The smallest and the largest value of each sample: what calibration observes.
 
     Args:
       x: float, first axis the samples; NHWC activations.
+      percentile: below 100, what this share of the sample's values does not exceed, and what it
+        does not fall below; the nearest value there is.
 
     Returns:
       Minima (N,) and maxima (N,), of x's type.
+
+    Raises:
+      ValueError: a percentile that is not above 50 and at most 100.
     """
-    axes = list(range(1, len(x.shape)))
-    return tf.reduce_min(x, axis=axes), tf.reduce_max(x, axis=axes)
+    if not 50 < percentile <= 100:
+        raise ValueError(f"percentile={percentile!r} is not possible; give one above 50 up to 100")
+    values = tf.reshape(x, (tf.shape(x)[0], -1))
+    if percentile == 100:
+        return tf.reduce_min(values, axis=1), tf.reduce_max(values, axis=1)
+    values = tf.sort(values, axis=1)
+    last = tf.shape(values)[1] - 1
+    highest = tf.cast(tf.round(tf.cast(last, tf.float64) * (percentile / 100)), tf.int32)
+    return tf.gather(values, last - highest, axis=1), tf.gather(values, highest, axis=1)
 
 
 def sample_maxima(x: Tensor) -> Tensor:
