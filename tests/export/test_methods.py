@@ -284,3 +284,27 @@ def test_units_leave_asymmetric_codes_alone(student):
         grid = network.get_layer(name).grid
         np.testing.assert_allclose(site["scale"], site["unit"] * grid.scale, rtol=1e-6)
     assert any(site["unit"] != 1 for site in fields.values())
+
+
+@pytest.mark.parametrize("target", ["npu", "ethos-u85"])
+@pytest.mark.parametrize(
+    "recipe",
+    [{"method": "tflite", "bits": 8}, {"method": "tflite", "bits": 4}, {"unsigned": True}],
+    ids=named,
+)
+def test_an_npus_file_has_the_same_codes(student, tensors_of, recipe, target):
+    network = restless(student(scope="all", headroom=0.6, **recipe))
+    picture = np.random.default_rng(1).integers(0, 256, (*SIZE, 3), np.uint8)
+    expected, found = (
+        tensors_of(convert(network, SIZE, target=name), picture)[1] for name in ("cpu", target)
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_file_from_before_unsigned_ranges_is_still_read(student):
+    network = student(scope="all")
+    fields = read(convert(network, SIZE))
+    del fields["recipe"]["unsigned"]
+    assert simulation(network, fields) is network
+    with pytest.raises(InputError, match="its recipe is"):
+        simulation(student(scope="all", unsigned=True), fields)
