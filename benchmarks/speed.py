@@ -8,12 +8,14 @@ from absl import flags
 
 from pams_tf.commands import cli, options
 
-DESCRIPTION = """Two ratios, each measured alternately in one process.
+DESCRIPTION = """Three ratios, each measured alternately in one process.
 
 1. One fine-tuning step with quantizers against the same distillation step without them
    (goal: at most 1.3 times).
 2. Latency of the int8 TFLite file against the float32 file of the same network
    (goal: at least 3.5 times faster on a CPU with VNNI).
+3. Latency of the file of 4 bits, stored as int8, against the one of 8 bits
+   (goal: at most 1.1 times).
 """
 
 FLAGS = cli.command_flags()
@@ -57,7 +59,16 @@ def _bench() -> dict[str, Any]:
             ("int8", f"{latency['int8_ms']:.0f}", f"{latency['speedup']:.2f} times"),
         ],
     )
-    return {"training_step": step, "inference": latency}
+    few = few_bits(input_size, FLAGS.rounds)
+    print_table(
+        f"TFLite, EDSR-baseline x4, {FLAGS.input_size}, {FLAGS.threads} threads",
+        ("", "milliseconds (median)", "ratio"),
+        [
+            ("8 bits", f"{few['8_bits_ms']:.0f}", ""),
+            ("4 bits, kernels as int8", f"{few['4_bits_ms']:.0f}", f"{few['ratio']:.2f} times"),
+        ],
+    )
+    return {"training_step": step, "inference": latency, "few_bits": few}
 
 
 def training_step(batch_size: int, rounds: int) -> dict[str, float]:
@@ -108,22 +119,13 @@ def training_step(batch_size: int, rounds: int) -> dict[str, float]:
 
 def inference(input_size: tuple[int, int], rounds: int) -> dict[str, float]:
     """Milliseconds of the int8 and the float32 file, in turn; median ratio of pairs."""
-    import numpy as np
-
     from pams_tf.evaluation.latency import paired_latency
-    from pams_tf.export import convert, convert_float
-    from pams_tf.recipe import QuantizationRecipe
-    from pams_tf.training.calibration import calibrate
-    from pams_tf.training.checkpoints import with_recipe
+    from pams_tf.export import convert_float
     from pams_tf.training.teachers import load_teacher
 
-    teacher = load_teacher(None, "edsr_baseline", 4)
-    student = with_recipe(teacher, QuantizationRecipe(bits=FLAGS.bits, scope="all"))
-    lr = np.random.default_rng(0).uniform(0, 255, (4, 48, 48, 3)).astype(np.float32)
-    calibrate(student, teacher, [lr])
     times = paired_latency(
-        convert(student, input_size),
-        convert_float(teacher, input_size),
+        _integer_file(FLAGS.bits, input_size),
+        convert_float(load_teacher(None, "edsr_baseline", 4), input_size),
         rounds,
         num_threads=FLAGS.threads,
     )
@@ -132,6 +134,35 @@ def inference(input_size: tuple[int, int], rounds: int) -> dict[str, float]:
         "float_ms": times.b.median_ms,
         "speedup": times.ratio,
     }
+
+
+def few_bits(input_size: tuple[int, int], rounds: int) -> dict[str, float]:
+    """Milliseconds of the files of 8 and of 4 bits, in turn; median ratio of pairs."""
+    from pams_tf.evaluation.latency import paired_latency
+
+    files = (_integer_file(bits, input_size) for bits in (8, 4))
+    times = paired_latency(*files, rounds, num_threads=FLAGS.threads)
+    return {
+        "8_bits_ms": times.a.median_ms,
+        "4_bits_ms": times.b.median_ms,
+        "ratio": times.ratio,
+    }
+
+
+def _integer_file(bits: int, input_size: tuple[int, int]) -> bytes:
+    import numpy as np
+
+    from pams_tf.export import convert
+    from pams_tf.recipe import QuantizationRecipe
+    from pams_tf.training.calibration import calibrate
+    from pams_tf.training.checkpoints import with_recipe
+    from pams_tf.training.teachers import load_teacher
+
+    teacher = load_teacher(None, "edsr_baseline", 4)
+    student = with_recipe(teacher, QuantizationRecipe(bits=bits, scope="all"))
+    lr = np.random.default_rng(0).uniform(0, 255, (4, 48, 48, 3)).astype(np.float32)
+    calibrate(student, teacher, [lr])
+    return convert(student, input_size)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,29 @@ def test_from_float_training_to_an_evaluated_integer_file(photos, tmp_path, caps
     assert "fully integer" in capsys.readouterr().out
 
 
+def test_a_rival_and_an_ablation_by_their_flags(photos, tmp_path, capsys):
+    """Run folders are named by them, and the student exports."""
+    teacher = Path("teacher.keras")
+    models.save(models.build("edsr_mobile", 2, blocks=1, features=4), teacher)
+    common = (*NETWORK, *SHORT, f"--data={photos}", f"--valid_data={photos}",
+              f"--teacher={teacher}", "--calibration_steps=1")  # fmt: skip
+    network = "runs/edsr_mobile_x2_blocks1_features4"
+    for flags, name in (
+        (("--method=tflite", "--bits=4", "--scope=all"), "tflite4_all"),
+        (("--unsigned", "--skt_weight=0", "--initial_range=random"), "pams8_unsigned_skt0_random"),
+    ):
+        assert command("finetune", *common, *flags) == 0
+        assert Path(f"{network}_{name}/student.keras").is_file()
+    assert QuantizationRecipe.load(f"{network}_pams8_unsigned_skt0_random/recipe.json").unsigned
+    run = f"--run={network}_tflite4_all"
+    assert command("to_tflite", run, "--input_size=16x20", "--out=x2.tflite") == 0
+    assert command("inspect_tflite", "--tflite=x2.tflite") == 0
+    assert command("finetune", *common, "--method=dorefa", "--bits=8", "--name=wide") == 0
+    capsys.readouterr()
+    assert command("to_tflite", "--run=runs/wide", "--input_size=16x20") == 1
+    assert "need 9 bits: int8 holds those of at most 7 bits" in capsys.readouterr().err
+
+
 def test_import_weights(golden, tmp_path, capsys):
     data = golden("edsr_pams_official_bits8")
     released = {k.removeprefix("weights/"): v for k, v in data.items() if k.startswith("weights/")}
@@ -158,6 +181,8 @@ def test_every_tool_is_a_console_command():
         (("finetune", "--model=edsr_huge"), 1, "unknown network 'edsr_huge'"),
         (("finetune", "--method=magic"), 1, "method='magic'"),
         (("finetune", "--scope=head"), 1, "scope='head'"),
+        (("finetune", "--unsigned", "--method=tflite"), 1, "unsigned=True is for method='pams'"),
+        (("finetune", "--initial_range=zero"), 1, "initial_range='zero' is not possible"),
         (("finetune", "--preset=long"), 1, "unknown preset 'long'; choose one of demo, short"),
         (("finetune", "--recipe=none.json"), 1, "none.json: no such recipe file"),
         (("finetune", "--recipe=r.json", "--bits=8"), 1, "both say how to quantize"),

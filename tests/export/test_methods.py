@@ -70,7 +70,7 @@ def proof(network, content, pairs, path):
 @pytest.mark.parametrize("recipe", METHODS, ids=named)
 def test_edsr_of_every_method_is_a_true_copy(student, pairs, tmp_path, recipe):
     network = restless(student(scope="all", headroom=0.6, **recipe))
-    content = convert(network, SIZE)
+    content = convert(network, SIZE, edges="int8")
     assert proof(network, content, pairs, tmp_path / "x.tflite") == []
     operators = Counter(inspect(content).operators)
     # No clip is an operator of its own; tensors of few bits may need a MUL before an addition.
@@ -141,7 +141,7 @@ def test_rdns_concatenations_are_on_the_grid_behind_them(student, pairs, tmp_pat
 )
 def test_batch_normalization_is_folded_and_leaves_the_codes(student, pairs, tmp_path, recipe):
     network = restless(student(scope="all", overrides={"batch_norm": True}, **recipe))
-    content = convert(network, SIZE)
+    content = convert(network, SIZE, edges="int8")
     assert proof(network, content, pairs, tmp_path / "x.tflite") == []
     assert set(inspect(content).operators) <= {"CONV_2D", "ADD", "MUL", "DEPTH_TO_SPACE"}
     layer, norm = (network.get_layer(f"block_0_conv_0{end}") for end in ("", "_bn"))
@@ -284,3 +284,27 @@ def test_units_leave_asymmetric_codes_alone(student):
         grid = network.get_layer(name).grid
         np.testing.assert_allclose(site["scale"], site["unit"] * grid.scale, rtol=1e-6)
     assert any(site["unit"] != 1 for site in fields.values())
+
+
+@pytest.mark.parametrize("target", ["npu", "ethos-u85"])
+@pytest.mark.parametrize(
+    "recipe",
+    [{"method": "tflite", "bits": 8}, {"method": "tflite", "bits": 4}, {"unsigned": True}],
+    ids=named,
+)
+def test_an_npus_file_has_the_same_codes(student, tensors_of, recipe, target):
+    network = restless(student(scope="all", headroom=0.6, **recipe))
+    picture = np.random.default_rng(1).integers(0, 256, (*SIZE, 3), np.uint8)
+    expected, found = (
+        tensors_of(convert(network, SIZE, target=name), picture)[1] for name in ("cpu", target)
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_file_from_before_unsigned_ranges_is_still_read(student):
+    network = student(scope="all")
+    fields = read(convert(network, SIZE))
+    del fields["recipe"]["unsigned"]
+    assert simulation(network, fields) is network
+    with pytest.raises(InputError, match="its recipe is"):
+        simulation(student(scope="all", unsigned=True), fields)
