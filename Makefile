@@ -19,7 +19,7 @@ help:
 	@echo "make arm-test   the files under XNNPACK's Arm kernels, emulated (root on Debian; 5 minutes)"
 	@echo "make lint       ruff and mypy"
 	@echo "make bench      training step and inference: quantized against float"
-	@echo "make tfmot-check  TensorFlow's own QAT beside ours, 300 steps each (hours); TFMOT_FLAGS=..."
+	@echo "make tfmot-check  TensorFlow's own QAT beside ours, 300 steps each; TFMOT_FLAGS=..."
 	@echo "make web        the benchmark page for phones, with the exported files, in $(WEB)/dist"
 	@echo "make web-serve  serve that page on localhost:8000"
 	@echo "make web-test   test it: unit tests, and the page in headless Chromium"
