@@ -10,7 +10,7 @@ MODELS := mobile/build/models/index.json
 MODEL_SOURCES := mobile/build_models.py $(wildcard pams_tf/export/*.py pams_tf/models/*.py \
   pams_tf/quantization/*.py pams_tf/weights/*)
 
-.PHONY: demo test test-slow arm-test lint bench web web-serve web-test clean help
+.PHONY: demo test test-slow arm-test lint bench tfmot-check web web-serve web-test clean help
 
 help:
 	@echo "make demo       fine-tune, export, run and compare: the whole road in 5 minutes"
@@ -19,6 +19,7 @@ help:
 	@echo "make arm-test   the files under XNNPACK's Arm kernels, emulated (root on Debian; 5 minutes)"
 	@echo "make lint       ruff and mypy"
 	@echo "make bench      training step and inference: quantized against float"
+	@echo "make tfmot-check  TensorFlow's own QAT beside ours, 300 steps each (hours); TFMOT_FLAGS=..."
 	@echo "make web        the benchmark page for phones, with the exported files, in $(WEB)/dist"
 	@echo "make web-serve  serve that page on localhost:8000"
 	@echo "make web-test   test it: unit tests, and the page in headless Chromium"
@@ -52,6 +53,15 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/speed.py
+
+# In a virtual environment of its own: tensorflow-model-optimization wants an absl-py of before 2.0.
+build/tfmot/.installed: setup.cfg
+	$(PYTHON) -m venv build/tfmot
+	build/tfmot/bin/python -m pip install --quiet --editable ".[tfmot]"
+	@touch $@
+
+tfmot-check: build/tfmot/.installed
+	build/tfmot/bin/python benchmarks/tfmot_qat.py $(TFMOT_FLAGS)
 
 $(MODELS): $(MODEL_SOURCES) | $(INSTALLED)
 	$(BIN)/python mobile/build_models.py --out $(dir $@)

@@ -96,9 +96,10 @@ def photograph() -> np.ndarray:
 
 def float_network(network: str, steps: int) -> tuple[Any, str]:
     """The float network, and where its weights come from."""
-    from pams_tf.training.teachers import SHIPPED, load_teacher
+    from pams_tf import zoo
+    from pams_tf.training.teachers import load_teacher
 
-    if (SHIPPED / f"{network}_x{SCALE}.keras").is_file():
+    if f"{network}_x{SCALE}" in zoo.names():
         return load_teacher(None, network, SCALE), "float weights that ship with the project"
     return train(network, steps), (
         f"float weights trained for only {steps} steps on the built-in photographs, "

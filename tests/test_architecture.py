@@ -6,7 +6,7 @@ from pathlib import Path
 import pams_tf
 
 ORDER = [
-    ("errors", "files", "recipe", "runs"),
+    ("errors", "files", "recipe", "runs", "zoo"),
     ("quantization",),
     ("models",),
     ("data",),

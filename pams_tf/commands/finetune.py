@@ -64,7 +64,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "teacher",
     None,
-    "The float network: a .keras file or a float run. Default: the one that ships.",
+    "The float network: a .keras file, a float run, or a name in the zoo (see zoo.py). Default: "
+    "the zoo's network of this size.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(

@@ -102,7 +102,7 @@ def _reproduce() -> dict[str, Any]:
         print(line, flush=True)
 
     if benchmarks.missing:
-        say(f"Not there, their cells stay empty: {', '.join(benchmarks.missing)}")
+        say(f"Not measured, their cells stay empty: {', '.join(benchmarks.missing)}")
     work = Reproduction(
         catalogue,
         Measurements(runs / "measured", benchmarks),
@@ -111,15 +111,11 @@ def _reproduce() -> dict[str, Any]:
         command=_command(),
         say=say,
     )
-    result: dict[str, Any] = {"budget": budget.name, "plan": work.plan(), "files": []}
     if FLAGS.plan:
-        return result
-    work.train(progress=True)
-    work.measure(progress=True)
-    files = work.write(Path(FLAGS.out) / budget.name)
-    for file in files:
-        say(str(file))
-    result |= {"files": [str(file) for file in files], "failed": work.failed}
+        return {"budget": budget.name, "plan": work.plan()}
+    result = {"budget": budget.name, **work.make(Path(FLAGS.out) / budget.name, progress=True)}
+    for file in result["files"]:
+        say(file)
     if work.failed:
         raise cli.Incomplete(
             f"{len(work.failed)} of {len(work.jobs)} runs have failed: "

@@ -89,9 +89,16 @@ def _to_tflite() -> list[dict[str, Any]]:
         raise InputError("--variants need a size; give --input_size HEIGHTxWIDTH")
 
     cli.load_tensorflow()
-    from pams_tf.export.run import export_run, export_variant
+    from pams_tf.export.receptive_field import receptive_field_radius
+    from pams_tf.export.run import VARIANTS, export_run, export_variant
+    from pams_tf.export.runtime import LEAST_INNER
     from pams_tf.runs import RunFolder
 
+    for variant in FLAGS.variants:
+        if variant not in VARIANTS:
+            raise InputError(
+                f"--variants: {variant!r} is not possible; choose {', '.join(VARIANTS)}"
+            )
     run = RunFolder(FLAGS.run)
     results = []
     for text, size in zip(FLAGS.input_size, sizes, strict=True):
@@ -109,6 +116,12 @@ def _to_tflite() -> list[dict[str, Any]]:
             f"{exported.file}: {exported.bytes:,} bytes, fully integer, "
             f"{len(exported.alphas)} ranges; recipe in {exported.recipe}"
         )
+        least = 2 * receptive_field_radius(exported.file) + LEAST_INNER
+        if size is not None and min(size) < least:
+            print(
+                f"{exported.file}: takes images up to {text}; to cut larger ones into tiles "
+                f"without a seam it would have to take {least}x{least} or more"
+            )
         results.append(exported.as_json())
         for variant in FLAGS.variants:
             assert size is not None  # refused above

@@ -67,7 +67,7 @@ class IntegerSites(Sites):
 
     def image(self, x: Any) -> Any:
         """Image bytes: scale 1, and 0 at code -128."""
-        return tf.quantization.fake_quant_with_min_max_args(x, 0.0, 255.0)
+        return tf.quantization.fake_quant_with_min_max_args(self._in_unit(x, 1.0), 0.0, 255.0)
 
     def activation(self, x: Any, name: str, *, edge: bool = False, after_relu: bool = False) -> Any:
         grid, zero = self._grids[name], self.zero_points[name]
@@ -89,8 +89,10 @@ class IntegerSites(Sites):
             if clips and not _falls_on(origin.bound, unit * alpha, n):
                 return None
             # A second range for a convolution's result is a second convolution, as exact as the
-            # first; requantizing the first would round twice.
-            return self._hold(origin.make(unit, clips), name, unit, again)
+            # first; requantizing the first would round twice. Tensors are named after their site.
+            with tf.name_scope(name):
+                y = origin.make(unit, clips)
+            return self._hold(y, name, unit, again)
 
         y = again(origin.unit)
         return again(origin.bound / alpha) if y is None else y
@@ -127,29 +129,23 @@ class IntegerSites(Sites):
                 return tf.nn.relu6(y) if clipped else tf.nn.relu(y)
             return tf.clip_by_value(y, -1.0, 1.0) if clipped else y
 
-        y = convolve(limit, 1.0, False)
-        unused = [y]
-
         def make(unit: float, clipped: bool) -> Any:
             nonlocal limit
-            if unused and unit == 1.0 and not clipped:
-                return unused.pop()
-            # One float32 step wider: the same codes, but the converter does not merge the two.
+            y = convolve(limit, unit, clipped)
+            # One float32 step wider the next time: the same codes, but the converter does not
+            # merge the two.
             limit = np.nextafter(limit, np.float32(np.inf))
-            return convolve(limit, unit, clipped)
+            return y
 
-        self._origins[y.ref()] = _Origin(make, bound=6.0 if relu else 1.0)
-        return y
+        return self._handle(convolve(limit, 1.0, False), _Origin(make, 6.0 if relu else 1.0))
 
     def add(self, tensors: Sequence[Any], name: str) -> Any:
         def make(unit: float, clipped: bool) -> Any:
             first, second = (self._in_unit(x, unit) for x in tensors)
             return tf.clip_by_value(first + second, -1.0, 1.0) if clipped else first + second
 
-        # A handle, which nothing reads: whoever wants the sum has it made, in the unit it wants.
-        y = tensors[0] + tensors[1]
-        self._origins[y.ref()] = _Origin(make, bound=1.0, unit=self._unit(tensors[0]))
-        return y
+        unit = self._unit(tensors[0])
+        return self._handle(tensors[0] + tensors[1], _Origin(make, bound=1.0, unit=unit))
 
     def concatenate(self, tensors: Sequence[Any], name: str) -> Any:
         return tf.concat([self._in_unit(x, 1.0) for x in tensors], axis=-1)
@@ -164,6 +160,11 @@ class IntegerSites(Sites):
         kernel = _weights(np.eye(3).reshape(1, 1, 3, 3), np.ones(()), bits=8)
         x = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), tf.constant(shift, tf.float32))
         return tf.quantization.fake_quant_with_min_max_args(x, *self._ranges[name])
+
+    def _handle(self, x: Any, origin: "_Origin") -> Any:
+        """Of a result that no grid holds yet: nothing reads `x`, all have it made by its origin."""
+        self._origins[x.ref()] = origin
+        return x
 
     def _hold(self, x: Any, name: str, unit: float, again: Any = None) -> Any:
         """The tensor of a site, on its grid; `x` is in `unit`."""

@@ -120,7 +120,7 @@ def operator_name(code: Any) -> str:
     return _OPERATORS[builtin]
 
 
-def check_integer(content: bytes, edges: str = "int8", weights: str = "int8") -> None:
+def check_integer(content: bytes, edges: str = "uint8", weights: str = "int8") -> None:
     """Assert that a file computes in integers alone.
 
     Args:
@@ -197,6 +197,9 @@ def _file(model: Any) -> FileInfo:
         (entry.name or b"").decode(errors="replace"): _data(model.buffers[entry.buffer])
         for entry in model.metadata or ()
     }
+    for operator in graph:
+        if not operator.outputs or max(*operator.inputs, *operator.outputs) >= len(tensors):
+            raise IndexError(f"{operator.name} has no output, or tensors that are not there")
     names = tuple(operator.name for operator in graph)
     return FileInfo(tuple(tensors), names, tuple(graph), inputs, outputs, metadata)
 

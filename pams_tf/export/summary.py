@@ -115,6 +115,8 @@ def _operator(operator: OperatorInfo, info: FileInfo, sites: Mapping[str, Any]) 
         if output.zero_points == (site.get("zero_point", 0),)
         and math.isclose(site["scale"], scale or 0.0, rel_tol=1e-7)
     )
+    # Scales of fewer than 8 bits are alike; the export also names tensors after their site.
+    names = tuple(name for name in names if f"{name}/" in output.name) or names
     return OperatorSummary(
         name=operator.name,
         inputs=tuple(tensor.shape for tensor in tensors if not tensor.data),

@@ -102,9 +102,9 @@ class Speed:
         except (OSError, ValueError):
             self._known = {}
 
-    def known(self, job: Job) -> bool:
-        """Whether an estimate needs no timing."""
-        return _kind(job) in self._known
+    def untimed(self, jobs: list[Job]) -> int:
+        """How many kinds of run must be timed before an estimate."""
+        return len({_kind(job) for job in jobs} - set(self._known))
 
     def of(self, job: Job) -> dict[str, float]:
         """Seconds of a `step` and a `validation`; timed in a few steps if they are not known."""
@@ -134,7 +134,7 @@ class Speed:
 
     def measuring_seconds(self, network: Network, pixels: int) -> float:
         """An estimate for a set of so many LR pixels; 0 where nothing is known of the network."""
-        if not isinstance(network, Job) or not self.known(network):
+        if not isinstance(network, Job) or _kind(network) not in self._known:
             return 0.0
         validated = lr_pixels(_validation_pairs(network.scale))
         return self.of(network)["validation"] * pixels / validated

@@ -50,6 +50,9 @@ class Reproduction:
       wanted_tables, wanted_figures: their numbers.
       command: as typed, for the reports.
       say: told what happens.
+
+    Raises:
+      InputError: there are runs to train, and no images for the budget.
     """
 
     def __init__(
@@ -78,11 +81,39 @@ class Reproduction:
         drawn = [n for figure in self.figures.values() for _, n in figure.networks(catalogue)]
         self.jobs = with_teachers([*(network for network, _ in self.wanted), *drawn])
         self.speed = Speed(catalogue.runs / "speed.json")
+        if self.unfinished and not (catalogue.data or catalogue.budget.own_images):
+            raise InputError(
+                f"the {catalogue.budget.name} budget trains {len(self.unfinished)} runs and needs "
+                "--data, a folder of training images; only smoke has images built in"
+            )
 
     @property
     def unfinished(self) -> list[Job]:
         """Runs still to be made, teachers first."""
         return [job for job in self.jobs if not job.done]
+
+    def make(self, folder: Path, *, progress: bool = False) -> dict[str, Any]:
+        """Plan, train, measure and write.
+
+        Args:
+          folder: for the reports.
+          progress: show bars.
+
+        Returns:
+          `plan`, `files`, and `failed`: run -> why.
+
+        Raises:
+          InputError: as `plan`; another process is training in the folder of runs; or a report
+            cannot be written.
+        """
+        check_writable(folder)
+        # What is done can be read while another process trains the rest of it.
+        with _alone(self.catalogue.runs) if self.unfinished else contextlib.nullcontext():
+            plan = self.plan()
+            self.train(progress=progress)
+        self.measure(progress=progress)
+        files = self.write(folder)
+        return {"plan": plan, "files": [str(file) for file in files], "failed": self.failed}
 
     def plan(self) -> dict[str, Any]:
         """Say what will be done and how long it will take, and check that the disk has room.
@@ -94,15 +125,9 @@ class Reproduction:
           InputError: too little disk space, or unusable images.
         """
         todo = self.unfinished
-        if self.jobs and todo and not self._has_data():
-            raise InputError(
-                f"the {self.catalogue.budget.name} budget trains {len(todo)} runs and needs "
-                "--data, a folder of training images; only smoke has images built in"
-            )
         needed = check_disk(todo, self.catalogue.runs)
-        untimed = [job for job in todo if not self.speed.known(job)]
-        if untimed:
-            self.say(f"Timing a few steps of each kind of run, for the estimate ({len(untimed)})")
+        if untimed := self.speed.untimed(todo):
+            self.say(f"Timing a few steps of {untimed} kinds of run, for the estimate")
         runs = []
         for index, job in enumerate(self.jobs, 1):
             seconds = self.speed.training_seconds(job)
@@ -133,7 +158,7 @@ class Reproduction:
         )
         self.say(
             f"{len(todo)} of {len(self.jobs)} runs to train and {len(measuring)} measurements to "
-            f"make: about {duration(seconds)}, an estimate from a few steps on this machine; "
+            f"make: about {duration(seconds)}, an estimate from steps timed on this machine; "
             f"{gigabytes(sum(needed.values()))} of disk at most"
         )
         return {"runs": runs, "measurements": len(measuring), "seconds": seconds, "bytes": needed}
@@ -142,26 +167,20 @@ class Reproduction:
         """Make the runs that are missing, and finish those that were cut off.
 
         A run that fails does not stop the others; see `failed`.
-
-        Raises:
-          InputError: another process is at work in the folder of runs.
         """
-        if not self.unfinished:
-            return
-        with _alone(self.catalogue.runs):
-            for index, job in enumerate(self.jobs, 1):
-                if job.done:
-                    continue
-                left = sum(self.speed.training_seconds(j) for j in self.unfinished)
-                self.say(
-                    f"[{index}/{len(self.jobs)}] {job.name}, from step {steps_done(job)} of "
-                    f"{job.settings.steps}; about {duration(left)} of training left"
-                )
-                try:
-                    self._train(job, progress)
-                except InputError as error:
-                    self.failed[job.name] = str(error)
-                    self.say(f"{job.name} has failed: {error}")
+        for index, job in enumerate(self.jobs, 1):
+            if job.done:
+                continue
+            left = sum(self.speed.training_seconds(j) for j in self.unfinished)
+            self.say(
+                f"[{index}/{len(self.jobs)}] {job.name}, from step {steps_done(job)} of "
+                f"{job.settings.steps}; about {duration(left)} of training left"
+            )
+            try:
+                self._train(job, progress)
+            except InputError as error:
+                self.failed[job.name] = str(error)
+                self.say(f"{job.name} has failed: {error}")
 
     def measure(self, *, progress: bool = False) -> None:
         """Measure the finished networks on the sets that are there."""
@@ -181,7 +200,6 @@ class Reproduction:
         Raises:
           InputError: the folder cannot be written.
         """
-        check_writable(folder)
         files = []
         all_tables = [*self.tables, *([table_3(self.catalogue, self.say)] if self.storage else [])]
         for table in sorted(all_tables, key=lambda table: table.number):
@@ -273,9 +291,6 @@ class Reproduction:
 
     def _pairs(self, network: Network, name: str) -> Any:
         return self.measurements.benchmarks.pairs(name, network.scale)
-
-    def _has_data(self) -> bool:
-        return self.catalogue.data is not None or self.catalogue.budget.own_images
 
 
 def _outcome(job: Job) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pams_tf import zoo
 from pams_tf.data import datasets
 from pams_tf.errors import InputError
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.reproduce.budgets import Budget
 from pams_tf.runs import RunFolder
 from pams_tf.training.settings import DistillationSettings, TrainingSettings, paper_patch_size
-from pams_tf.training.teachers import SHIPPED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Given:
 
     @property
     def shipped(self) -> bool:
-        return self.path.parent == SHIPPED
+        return self.path.parent == zoo.FOLDER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Catalogue:
     def _teacher(self, preset: str, overrides: dict[str, Any], scale: int) -> Given | Job:
         file = f"{preset}_x{scale}.keras"
         folders = [self.teachers] if self.teachers else []
-        folders += [SHIPPED] if self.budget.ships else []
+        folders += [zoo.FOLDER] if self.budget.ships else []
         if not overrides:
             for folder in folders:
                 if (folder / file).is_file():

@@ -118,6 +118,8 @@ def made_with(context: dict[str, Any]) -> list[str]:
         lines.append(f"- Float networks that were trained: {_settings(budget['teacher'])}")
     if any(run["recipe"] for run in context["runs"]):
         lines.append(f"- Students, scope body: {_settings(budget['student'])}")
+        if budget["few_bits"]:
+            lines.append(f"- Students of 4 bits and less: {_settings(budget['few_bits'])}")
     if context["runs"]:
         lines.append(f"- Training images: {context['data']}")
     if context["runs"]:
@@ -208,7 +210,7 @@ def _section_json(section: Section, ours: dict[Cell, Values | None]) -> dict[str
 def _omissions(context: dict[str, Any]) -> list[str]:
     lines = []
     if context["missing_sets"]:
-        lines.append(f"Not there, so empty: {', '.join(context['missing_sets'])}.")
+        lines.append(f"Not measured, so empty: {', '.join(context['missing_sets'])}.")
     lines += [f"{name} has failed: {why}" for name, why in context["failed"].items()]
     return lines
 

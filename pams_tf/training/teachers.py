@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from pams_tf import models
+from pams_tf import models, zoo
 from pams_tf.errors import InputError
 from pams_tf.models import SuperResolution
 from pams_tf.runs import RunFolder
-
-SHIPPED = Path(models.__file__).parent.parent / "weights"
 
 
 def load_teacher(
@@ -17,21 +15,23 @@ def load_teacher(
     """Load a float network.
 
     Args:
-      source: a `.keras` file, the folder of a float run, or None for the weights that ship.
-      model, scale, overrides: the network wanted; they choose among the weights that ship.
+      source: a `.keras` file, the folder of a float run, a name in the zoo, or None for the zoo's
+        network of this size.
+      model, scale, overrides: the network wanted; they choose from the zoo.
 
     Raises:
       InputError: none ships for this network, or the file holds no float network.
     """
     if source is None:
-        path = SHIPPED / f"{model}_x{scale}.keras"
-        if overrides or not path.is_file():
-            shipped = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.keras")))
+        if overrides or f"{model}_x{scale}" not in zoo.names():
             raise InputError(
                 f"no float weights ship for {model} x{scale} {overrides or ''} (there are: "
-                f"{shipped}); train some with train.py or convert released ones with "
-                "import_weights.py, and give them as --teacher"
+                f"{', '.join(zoo.names())}); train some with train.py or convert released ones "
+                "with import_weights.py, and give them as --teacher"
             )
+        path = zoo.weights(f"{model}_x{scale}")
+    elif source in zoo.names() and not Path(source).exists():
+        path = zoo.weights(source)
     else:
         path = Path(source)
         path = RunFolder(path).network() if path.is_dir() else path

@@ -104,7 +104,7 @@ def files(emulated, tmp_path_factory):
         for bits in BITS:
             student = baseline(bits) if "baseline" in name else mobile(scale, bits, runs)
             path = folder / f"{name}_{bits}.tflite"
-            path.write_bytes(convert(student, SIZE))
+            path.write_bytes(convert(student, SIZE, edges="int8"))
             np.save(path.with_suffix(".npy"), crops(scale))
     return folder
 

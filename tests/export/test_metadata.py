@@ -32,7 +32,7 @@ def test_a_converted_file_says_what_it_is(network, content):
     assert fields["package"] == f"pams_tf {__version__}"
     assert fields["input"]["shape"] == [1, 8, 12, 3]
     assert fields["output"]["shape"] == [1, 16, 24, 3]
-    assert (fields["input"]["scale"], fields["input"]["zero_point"]) == (1.0, -128)
+    assert (fields["input"]["scale"], fields["input"]["zero_point"]) == (1.0, 0)
     alphas = {name: np.float32(site["alpha"]) for name, site in fields["sites"].items()}
     assert alphas == {q.name: np.float32(q.alpha) for q in quantizers(network)}
 

@@ -1,0 +1,250 @@
+"""tensorflow-model-optimization's quantization-aware training beside our own; see --help."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from pams_tf.commands import cli
+from pams_tf.errors import InputError
+
+DESCRIPTION = """An outside check of method "tflite": the quantization-aware training of
+tensorflow-model-optimization (TensorFlow Lite's own), on a tf_keras twin of the same EDSR.
+
+Example: python benchmarks/tfmot_qat.py --data BSDS400 --benchmark Set5,B100 --benchmark_dir DIR
+
+All three begin with the same float weights and the same initial ranges (those of Eq. 4), see the
+same batches (a batch is a function of seed and step), and train on L1 alone with the same Adam; of
+each the best checkpoint on the validation images is measured, simulated and, where there is an
+integer file, through LiteRT. 8 bits in every tensor and weights per channel, which is what
+tensorflow-model-optimization does. Our own runs are kept in --runs and continued there.
+
+Needs pip install 'pams_tf[tfmot]'.
+"""
+
+FLAGS = cli.command_flags()
+flags.DEFINE_string(
+    "model", "edsr_baseline", "An EDSR preset whose weights ship.", flag_values=FLAGS
+)
+flags.DEFINE_integer("scale", 4, "Factor of enlargement of --model.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "teacher",
+    None,
+    "Another float network, in the place of --model and --scale: a .keras file or a float run.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "data", None, "Folder of training images. Default: the built-in ones.", flag_values=FLAGS
+)
+flags.DEFINE_integer("steps", 300, "Training steps.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("batch_size", 16, "Patches a step.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("patch_size", 48, "LR patch.", lower_bound=8, flag_values=FLAGS)
+flags.DEFINE_float("learning_rate", 1e-5, "At the start.", flag_values=FLAGS)
+flags.DEFINE_integer("halve_every", 100, "Steps until the rate halves.", flag_values=FLAGS)
+flags.DEFINE_integer("checkpoint_every", 50, "Steps between validations.", flag_values=FLAGS)
+flags.DEFINE_integer("calibration_steps", 16, "Batches for the first ranges.", flag_values=FLAGS)
+flags.DEFINE_integer("seed", 1, "Of the data's order.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_boolean(
+    "own_ranges",
+    False,
+    "Let tensorflow-model-optimization begin with its own ranges, -6 to 6 everywhere.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_list("methods", ["tflite", "pams"], "Our methods to compare.", flag_values=FLAGS)
+flags.DEFINE_list("benchmark", ["sample"], "Benchmarks, with commas.", flag_values=FLAGS)
+flags.DEFINE_string("benchmark_dir", None, "The folder that holds them.", flag_values=FLAGS)
+flags.DEFINE_string("runs", "runs/tfmot_check", "Folder for our runs.", flag_values=FLAGS)
+
+SETTINGS = (
+    "teacher", "data", "steps", "batch_size", "patch_size", "learning_rate", "halve_every",
+    "checkpoint_every", "calibration_steps", "seed",
+)  # fmt: skip
+KINDS = ("simulated", "file")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the comparison; `argv` includes the program's name. Returns the exit status."""
+    return cli.run(_compare, FLAGS, DESCRIPTION, argv)
+
+
+def _compare() -> dict[str, Any]:
+    _load()
+    from pams_tf.data import datasets
+    from pams_tf.evaluation.benchmark import print_table
+    from pams_tf.recipe import METHODS
+    from pams_tf.training.settings import DistillationSettings
+    from pams_tf.training.teachers import load_teacher
+
+    for method in FLAGS.methods:
+        if method not in METHODS:
+            raise InputError(f"--methods: {method!r} is not one; choose {', '.join(METHODS)}")
+    if FLAGS.benchmark != ["sample"] and not FLAGS.benchmark_dir:
+        raise InputError(f"--benchmark={','.join(FLAGS.benchmark)} needs --benchmark_dir")
+    teacher = load_teacher(FLAGS.teacher, FLAGS.model, FLAGS.scale)
+    settings = DistillationSettings(
+        model=teacher.preset,
+        scale=teacher.scale,
+        overrides=teacher.overrides,
+        skt_weight=0.0,
+        **{name: FLAGS[name].value for name in SETTINGS},
+    )
+    sets = [
+        datasets.sample(settings.scale, "valid")
+        if name == "sample"
+        else datasets.benchmark(FLAGS.benchmark_dir, name, settings.scale)
+        for name in FLAGS.benchmark
+    ]
+    rows = {"float": _measured(teacher, None, sets)}
+    rows["tfmot"] = _tfmot(teacher, settings, sets)
+    for method in FLAGS.methods:
+        rows[method] = _ours(method, settings, sets)
+    print_table(
+        f"{settings.model} x{settings.scale}, 8 bits, {settings.steps} steps: PSNR (Y), dB",
+        ("", *(f"{pairs.name}, {kind}" for pairs in sets for kind in ("simulated", "file"))),
+        [
+            (name, *(_shown(row["psnr"][pairs.name][kind]) for pairs in sets for kind in KINDS))
+            for name, row in rows.items()
+        ],
+    )
+    for name, row in rows.items():
+        if row.get("no_file"):
+            print(f"{name}: no file, {row['no_file']}")
+    return {"settings": settings.to_dict(), "own_ranges": FLAGS.own_ranges, "results": rows}
+
+
+def _load() -> None:
+    """TensorFlow with tf_keras beside Keras 3, which the package needs and we do not see."""
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    cli.load_tensorflow()
+    try:
+        import tensorflow_model_optimization  # noqa: F401
+        import tf_keras  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"{error.name or error} is not installed; pip install 'pams_tf[tfmot]'"
+        ) from None
+
+
+def _tfmot(teacher: Any, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
+    import tfmot_twin
+
+    from pams_tf.data.pipeline import training_dataset
+    from pams_tf.export.inspection import check_integer
+    from pams_tf.training.jobs import training_images, validation
+
+    student = tfmot_twin.quantized(tfmot_twin.float_twin(teacher))
+    packed = training_images(settings)
+    if not FLAGS.own_ranges:
+        tfmot_twin.begin(student, _first_ranges(teacher, packed, settings))
+    batches = training_dataset(
+        packed,
+        seed=settings.seed,
+        start_step=0,
+        batch_size=settings.batch_size,
+        patch_size=settings.patch_size,
+    )
+    step, psnr = tfmot_twin.train(
+        student,
+        settings,
+        batches,
+        validation(student, settings),
+        lambda step, psnr: print(f"tfmot: step {step}, validation {psnr:.3f} dB", flush=True),
+    )
+    content = tfmot_twin.to_int8(student)
+    check_integer(content)
+    return {
+        "best_step": step,
+        "valid_psnr": psnr,
+        "bytes": len(content),
+        **_measured(student, content, sets),
+    }
+
+
+def _first_ranges(teacher: Any, packed: Any, settings: Any) -> dict[str, tuple[float, float]]:
+    """The ranges that our "tflite" begins with, by the twin's layers."""
+    from itertools import islice
+
+    from pams_tf.training.calibration import calibrate
+    from pams_tf.training.checkpoints import with_recipe
+    from pams_tf.training.distillation import quantizers
+    from pams_tf.training.jobs import calibration_batches
+
+    student = with_recipe(teacher, _recipe("tflite"))
+    first = islice(calibration_batches(packed, settings), settings.calibration_steps)
+    calibrate(student, teacher, first)
+    ends = {q.name: (float(q.minimum.value), float(q.maximum.value)) for q in quantizers(student)}
+    shifted = student.get_layer("image")
+    ranges = {
+        "lr": (0.0, 255.0),
+        "tail": (0.0, 255.0),
+        "image": (shifted.minimum, shifted.maximum),
+        "head": ends["head_output"],
+        "body": ends["body_output"],
+        "body_add": ends["feature"],
+    }
+    for name, end in ends.items():
+        # The site behind a convolution is named after what it is, in the twin after what makes it.
+        if name.endswith("_relu"):
+            ranges[name.replace("_relu", "_conv_0")] = end
+        elif name.endswith("_residual"):
+            ranges[name.replace("_residual", "_conv_1")] = end
+        elif name.startswith("upsample"):
+            ranges[name.removesuffix("_output")] = end
+        elif name.startswith("block_") and name.endswith("_input") and name != "block_0_input":
+            ranges[f"block_{int(name.split('_')[1]) - 1}_add"] = end
+    blocks = sum(name.endswith("_conv_0") for name in ranges)
+    return {**ranges, f"block_{blocks - 1}_add": ends["body_input"]}
+
+
+def _ours(method: str, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
+    from pams_tf import models
+    from pams_tf.export import convert
+    from pams_tf.runs import RunFolder
+    from pams_tf.training.jobs import finetune
+    from pams_tf.training.settings import run_name
+
+    recipe = _recipe(method)
+    run = RunFolder(Path(FLAGS.runs) / run_name(settings, recipe))
+    result = finetune(settings, recipe, run, progress=True)
+    student = models.load(run.student)
+    row = {"run": str(run.path), "best_step": result.best_step, "valid_psnr": result.best_psnr}
+    try:
+        content = convert(student, None, edges="int8")
+    except InputError as error:
+        return {**row, "no_file": str(error), **_measured(student, None, sets)}
+    return {**row, "bytes": len(content), **_measured(student, content, sets)}
+
+
+def _recipe(method: str) -> Any:
+    from pams_tf.recipe import QuantizationRecipe
+
+    return QuantizationRecipe(method=method, bits=8, scope="all", per_channel=True)
+
+
+def _measured(network: Any, content: bytes | None, sets: Sequence[Any]) -> dict[str, Any]:
+    """PSNR-Y on each set, of the network as Keras computes it and of its file."""
+    from pams_tf.evaluation.benchmark import evaluate
+    from pams_tf.evaluation.upscalers import keras_upscaler, tflite_upscaler
+
+    ways: dict[str, Any] = {"simulated": keras_upscaler(network)}
+    if content is not None:
+        ways["file"] = tflite_upscaler(content)
+    return {
+        "psnr": {
+            pairs.name: {
+                kind: evaluate(ways[kind], pairs).psnr if kind in ways else None for kind in KINDS
+            }
+            for pairs in sets
+        }
+    }
+
+
+def _shown(psnr: float | None) -> str:
+    return "" if psnr is None else f"{psnr:.3f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

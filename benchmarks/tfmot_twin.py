@@ -1,0 +1,193 @@
+"""An EDSR once more, in tf_keras, for tensorflow-model-optimization, which refuses Keras 3.
+
+Import it with TF_USE_LEGACY_KERAS=1 in the environment. Source of the method: Jacob et al. 2018, as
+tensorflow-model-optimization implements it by default: 8 bits, weights per channel, asymmetric
+activations whose ends follow each batch's by a moving average of decay 0.999.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras
+
+from pams_tf.errors import InputError
+from pams_tf.models import SuperResolution
+from pams_tf.models.blocks import RGB_MEAN
+from pams_tf.models.edsr import EDSRConfig
+from pams_tf.models.registry import architecture
+from pams_tf.models.upsampling import STEPS
+
+layers = tf_keras.layers
+quantization = tfmot.quantization.keras
+
+
+class DepthToSpace(layers.Layer):
+    """(N, H, W, s*s*C) -> (N, s*H, s*W, C)."""
+
+    def __init__(self, scale: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, x: Any) -> Any:
+        return tf.nn.depth_to_space(x, self.scale)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale}
+
+
+class MovesValues(quantization.QuantizeConfig):
+    """Of a layer that only moves values: they are on their grid already."""
+
+    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def set_quantize_weights(self, layer: Any, quantize_weights: Any) -> None:
+        pass
+
+    def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
+        pass
+
+    def get_output_quantizers(self, layer: Any) -> list[Any]:
+        return []
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+OWN = {"DepthToSpace": DepthToSpace, "MovesValues": MovesValues}
+
+
+def float_twin(network: SuperResolution) -> Any:
+    """The float network as a tf_keras model, the same function: images (N, H, W, 3) in [0, 255].
+
+    Raises:
+      InputError: no EDSR, one with batch normalization, or with scaled residuals.
+    """
+    config = architecture(network.preset, network.scale, network.overrides).config
+    if not isinstance(config, EDSRConfig) or config.batch_norm or config.res_scale != 1.0:
+        raise InputError(
+            f"there is no tf_keras twin of {network.preset} {network.overrides or ''}; give an "
+            "EDSR without batch normalization and with res_scale 1, such as edsr_baseline"
+        )
+
+    def convolution(x: Any, name: str, relu: bool = False, bias: Any = 0.0) -> Any:
+        kernel, own_bias = network.get_layer(name).get_weights()
+        layer = layers.Conv2D(
+            kernel.shape[-1],
+            kernel.shape[0],
+            padding="same",
+            activation="relu" if relu else None,
+            name=name,
+        )
+        y = layer(x)
+        layer.set_weights([kernel, own_bias + bias])
+        return y
+
+    def enlarged(x: Any, step: int, name: str) -> Any:
+        return quantization.quantize_annotate_layer(DepthToSpace(step, name=name), MovesValues())(x)
+
+    image = layers.Input((None, None, 3), name="lr")
+    # As in our integer files, an identity convolution takes off the mean.
+    shift = layers.Conv2D(3, 1, name="image", trainable=False)
+    x = shift(image)
+    shift.set_weights([np.eye(3, dtype=np.float32)[None, None], -np.float32(RGB_MEAN)])
+    x = head = convolution(x, "head")
+    for i in range(config.blocks):
+        y = convolution(x, f"block_{i}_conv_0", relu=True)
+        y = convolution(y, f"block_{i}_conv_1")
+        x = layers.Add(name=f"block_{i}_add")([x, y])
+    x = layers.Add(name="body_add")([convolution(x, "body"), head])
+    if config.direct:
+        mean = np.tile(RGB_MEAN, network.scale**2)
+        x = enlarged(convolution(x, "tail", bias=mean), network.scale, "tail_shuffle")
+    else:
+        for i, step in enumerate(STEPS[network.scale]):
+            x = enlarged(convolution(x, f"upsample_{i}"), step, f"upsample_{i}_shuffle")
+        x = convolution(x, "tail", bias=np.float32(RGB_MEAN))
+    return tf_keras.Model(image, x, name=network.name)
+
+
+def quantized(twin: Any) -> Any:
+    """The twin under quantization-aware training, with the package's defaults."""
+    with quantization.quantize_scope(OWN):
+        return quantization.quantize_apply(quantization.quantize_annotate_model(twin))
+
+
+def begin(student: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Set every range before the first step; left alone, activations begin at [-6, 6].
+
+    Args:
+      student: from `quantized`; its weights' ranges become those of its weights.
+      ranges: name of a layer of the float twin -> smallest and largest value behind it; "lr" for
+        the image.
+    """
+    student(np.zeros((1, 8, 8, 3), np.float32), training=True)  # reads the weights' ranges
+    for layer in student.layers:
+        ends = {v.name.rsplit("_", 1)[-1][:3]: v for v in layer.variables if _is_end(v.name)}
+        name = layer.name.removeprefix("quant_")
+        name = "lr" if name.startswith("quantize_layer") else name
+        if ends:
+            for end, value in zip(("min", "max"), ranges[name], strict=True):
+                ends[end].assign(value)
+
+
+def train(
+    student: Any,
+    settings: Any,
+    batches: Any,
+    validate: Callable[[], float],
+    report: Callable[[int, float], None],
+) -> tuple[int, float]:
+    """L1 with Adam, by the settings; the weights of the best checkpoint are kept, as in our runs.
+
+    Args:
+      settings: `TrainingSettings` of schedule "halving".
+      batches: tf.data.Dataset of (LR, HR), from step 0 on.
+      validate: PSNR (dB) of the student as it is.
+      report: called with step and PSNR at each checkpoint.
+
+    Returns:
+      The best checkpoint's step and PSNR.
+    """
+    rate = tf_keras.optimizers.schedules.ExponentialDecay(
+        settings.learning_rate, settings.halve_every, 0.5, staircase=True
+    )
+    student.compile(tf_keras.optimizers.Adam(rate, epsilon=1e-8), loss="mean_absolute_error")
+    step, best, weights = 0, (0, validate()), student.get_weights()
+    report(*best)
+    while step < settings.steps:
+        length = min(settings.checkpoint_every, settings.steps - step)
+        student.fit(batches.skip(step).take(length), shuffle=False, verbose=0)
+        step += length
+        psnr = validate()
+        report(step, psnr)
+        if psnr > best[1]:
+            best, weights = (step, psnr), student.get_weights()
+    student.set_weights(weights)
+    return best
+
+
+def to_int8(student: Any, input_size: tuple[int, int] | None = None) -> bytes:
+    """The student as an int8 file by the package's own road, no representative dataset needed."""
+
+    @tf.function(input_signature=[tf.TensorSpec((1, *(input_size or (None, None)), 3))])
+    def graph(image: Any) -> Any:
+        return student(image, training=False)
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [graph.get_concrete_function()], student
+    )
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+def _is_end(name: str) -> bool:
+    """Whether a variable is an end of an activation's range."""
+    return name.endswith(("_min:0", "_max:0")) and "kernel" not in name

@@ -1,0 +1,65 @@
+"""What ships is what its card says."""
+
+import numpy as np
+import pytest
+
+from pams_tf import InputError, models, zoo
+from pams_tf.evaluation.upscalers import keras_upscaler, tflite_upscaler
+from pams_tf.export import inspect, metadata
+from pams_tf.training.teachers import load_teacher
+
+CARDS = [zoo.card(name) for name in zoo.names()]
+FILES = [(card, entry) for card in CARDS for entry in card["entries"] if "bits" in entry]
+
+
+def test_every_network_has_a_card():
+    assert "edsr_baseline_x4" in zoo.names()
+    for name, card in zip(zoo.names(), CARDS, strict=True):
+        assert (card["name"], f"{card['preset']}_x{card['scale']}") == (name, name)
+        for entry in card["entries"]:
+            assert (zoo.FOLDER / entry["file"]).stat().st_size == entry["bytes"]
+            for result in entry["benchmarks"].values():
+                assert 20 < result["psnr"] < 45
+                assert 0.5 < result["ssim"] < 1
+    listed = {entry["file"] for card in CARDS for entry in card["entries"]}
+    there = {path.name for path in zoo.FOLDER.iterdir() if path.suffix in (".keras", ".tflite")}
+    assert there == listed
+
+
+def test_the_zoo_stays_small():
+    assert sum(entry["bytes"] for _, entry in FILES) < 4e6
+    for card in CARDS:
+        if card["name"] != "edsr_baseline_x4":
+            assert zoo.weights(card["name"]).stat().st_size < 1e6
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_float_weights_are_a_teacher_by_name(name):
+    card = zoo.card(name)
+    teacher = load_teacher(name, card["preset"], card["scale"])
+    assert (teacher.preset, teacher.scale, teacher.recipe) == (card["preset"], card["scale"], None)
+    assert teacher.count_params() == card["parameters"]
+    models.load(zoo.weights(name))
+
+
+@pytest.mark.parametrize(("card", "entry"), FILES, ids=lambda value: value.get("file", ""))
+def test_integer_files_are_the_float_network_quantized(card, entry):
+    path = zoo.integer_file(card["name"], entry["bits"])
+    about = metadata.read(path.read_bytes())
+    assert (about["preset"], about["scale"]) == (card["preset"], card["scale"])
+    assert (about["recipe"]["bits"], about["recipe"]["scope"]) == (entry["bits"], "all")
+    assert {t.dtype for t in inspect(path).tensors} == {
+        "uint8", "int8", "int32", *(("int4",) if entry["weights"] == "int4" else ()),
+    }  # fmt: skip
+    coarse = np.random.default_rng(5).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    image = np.repeat(np.repeat(coarse, 4, axis=0), 4, axis=1)
+    teacher = keras_upscaler(models.load(zoo.weights(card["name"])))(image).astype(int)
+    difference = np.abs(tflite_upscaler(path)(image) - teacher).mean()
+    assert difference < {8: 3, 4: 12}[entry["bits"]]
+
+
+def test_what_is_not_there_is_named():
+    with pytest.raises(InputError, match="no network 'edsr_x9' in the zoo; there are .*edsr_base"):
+        zoo.weights("edsr_x9")
+    with pytest.raises(InputError, match="edsr_baseline_x4 has no 3-bit file in the zoo"):
+        zoo.integer_file("edsr_baseline_x4", 3)
