@@ -154,7 +154,7 @@ def _tfmot(teacher: Any, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
         lambda step, psnr: print(f"tfmot: step {step}, validation {psnr:.3f} dB", flush=True),
     )
     content = tfmot_twin.to_int8(student)
-    check_integer(content)
+    check_integer(content, edges="int8")
     return {
         "best_step": step,
         "valid_psnr": psnr,
