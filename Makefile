@@ -8,7 +8,7 @@ WEB := mobile/web
 MODELS := mobile/build/models/index.json
 # What the exported files are made of; the page's own sources are bundled anew each time.
 MODEL_SOURCES := mobile/build_models.py $(wildcard pams_tf/export/*.py pams_tf/models/*.py \
-  pams_tf/quantization/*.py pams_tf/weights/*)
+  pams_tf/quantization/*.py pams_tf/quantization/functional/*.py pams_tf/weights/*)
 
 .PHONY: demo test test-slow arm-test lint bench tfmot-check web web-serve web-test clean help
 

@@ -1,7 +1,6 @@
 """Make the package's zoo from finished runs: float weights, integer files, cards; see --help."""
 
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,9 +25,15 @@ NAME_4bit.tflite and the card NAME.json into the package's folder of weights.
 
 FLAGS = cli.command_flags()
 flags.DEFINE_string("runs", "runs", "Folder of the run folders.", flag_values=FLAGS)
-flags.DEFINE_list("names", None, "Networks, such as edsr_mobile_x2.", True, flag_values=FLAGS)
+flags.DEFINE_list(
+    "names", None, "Networks, such as edsr_mobile_x2.", required=True, flag_values=FLAGS
+)
 flags.DEFINE_string(
-    "benchmark_dir", None, "Folder that holds Set5/HR and B100/HR.", True, flag_values=FLAGS
+    "benchmark_dir",
+    None,
+    "Folder that holds Set5/HR and B100/HR.",
+    required=True,
+    flag_values=FLAGS,
 )
 flags.DEFINE_list(
     "int4", [], "Networks whose 4-bit kernels are stored as int4: half the bytes.",
@@ -64,7 +69,7 @@ def _card(name: str) -> dict[str, Any]:
     float_run = RunFolder(Path(FLAGS.runs) / name)
     path = zoo.FOLDER / f"{name}.keras"
     if float_run.path.is_dir():
-        shutil.copyfile(float_run.network(), path)
+        models.save(models.load(float_run.network()), path)  # without the optimizer's state
     network = models.load(path)
     entries = [_measured("float", path, network.scale)]
     settings = float_run.read_settings() if float_run.path.is_dir() else None
@@ -103,7 +108,7 @@ def _integer(name: str, bits: int, run: RunFolder, scale: int) -> dict[str, Any]
     export = (
         f"python tools/to_tflite.py --run runs/{run.path.name} --input_size {SIZE[0]}x{SIZE[1]}"
     )
-    return _measured(f"{bits} bits, integer", path, scale) | {
+    return _measured(f"{bits} bits", path, scale) | {
         "bits": bits,
         "weights": storage,
         "steps": settings["steps"],
@@ -159,8 +164,14 @@ def _command(tool: str, settings: dict[str, Any], defaults: dict[str, Any], name
     if settings["overrides"]:
         raise InputError(f"{name} has overrides, which a card's command cannot tell")
     words = []
+    unused = ("halve_every",) if settings["schedule"] == "cosine" else ()
     for field, value in settings.items():
-        if field in ("recipe", *NO_FLAG) or value == defaults.get(field) or value is None:
+        if (
+            field in unused
+            or field in ("recipe", *NO_FLAG)
+            or value == defaults.get(field)
+            or value is None
+        ):
             continue
         text = f"{value:g}" if isinstance(value, float) else str(value)
         if field in ("data", "teacher"):  # where they lie is the user's business
