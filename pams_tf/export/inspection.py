@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +170,45 @@ def check_alphas(
                 f"the file has no tensor with the scale {scale!r} and the zero point {zero_point} "
                 f"of {name}"
             )
+
+
+def check_kernels(content: bytes, largest: Mapping[str, int]) -> int:
+    """Assert that a kernel between two tensors of few bits holds codes of as few.
+
+    Args:
+      content: of the file.
+      largest: site -> largest code of the kernels between sites of its width; tensors are known
+        by their site's name.
+
+    Returns:
+      How many kernels lie between such sites.
+
+    Raises:
+      InputError: naming the kernel's site and its code.
+    """
+    info = inspect(content)
+    checked = 0
+    for operator in info.graph:
+        source, target = (
+            site_of(info.tensors[index].name, largest)
+            for index in (operator.inputs[0], operator.outputs[0])
+        )
+        if operator.name != "CONV_2D" or source is None or target is None:
+            continue
+        codes = info.tensors[operator.inputs[1]].codes().astype(int)
+        most = int(np.abs(codes).max())
+        if most > min(largest[source], largest[target]):
+            raise InputError(
+                f"the kernel before {target} has a code of {most}, beyond +-{largest[target]}"
+            )
+        checked += 1
+    return checked
+
+
+def site_of(name: str, sites: Iterable[str]) -> str | None:
+    """The site that the export named a tensor after, "SITE/operator;SITE/...", if one of these."""
+    parts = {part.partition("/")[0] for part in name.split(";") if "/" in part}
+    return next((site for site in sites if site in parts), None)
 
 
 def _file(model: Any) -> FileInfo:

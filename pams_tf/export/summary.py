@@ -13,8 +13,11 @@ from pams_tf.export.inspection import (
     TensorInfo,
     check_alphas,
     check_integer,
+    check_kernels,
     inspect,
+    site_of,
 )
+from pams_tf.quantization.functional import levels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +102,7 @@ def summarize(content: bytes) -> Summary:
         macs=sum(operator.macs or 0 for operator in operators) if fixed else None,
         activation_bytes=_activation_bytes(info) if fixed else None,
         operators=operators,
-        checks=_checks(content, info, sites),
+        checks=(*_checks(content, info, sites), *_kernel_checks(content, about)),
         about=about,
     )
 
@@ -116,7 +119,8 @@ def _operator(operator: OperatorInfo, info: FileInfo, sites: Mapping[str, Any]) 
         and math.isclose(site["scale"], scale or 0.0, rel_tol=1e-7)
     )
     # Scales of fewer than 8 bits are alike; the export also names tensors after their site.
-    names = tuple(name for name in names if f"{name}/" in output.name) or names
+    named = site_of(output.name, names)
+    names = names if named is None else (named,)
     return OperatorSummary(
         name=operator.name,
         inputs=tuple(tensor.shape for tensor in tensors if not tensor.data),
@@ -186,7 +190,7 @@ def _checks(content: bytes, info: FileInfo, sites: Mapping[str, Any]) -> tuple[C
     promise = "integers and built-in operators alone"
     promise += ", but for the images' float32" if edge == "float32" else ""
     promises = [_check(promise, check_integer, content, edge, kernels)]
-    promise = "every alpha is a scale, bit for bit"
+    promise = "every alpha is a scale, in its tensor's unit, bit for bit"
     if sites:
         scales = {name: site["scale"] for name, site in sites.items()}
         zeros = {name: site.get("zero_point", 0) for name, site in sites.items()}
@@ -194,6 +198,24 @@ def _checks(content: bytes, info: FileInfo, sites: Mapping[str, Any]) -> tuple[C
     else:
         promises.append(Check(promise, None, "the file has no metadata that tell its alphas"))
     return tuple(promises)
+
+
+def _kernel_checks(content: bytes, about: Mapping[str, Any] | None) -> tuple[Check, ...]:
+    """For a body of fewer than 8 bits, whose kernels int8 could hold more codes than trained."""
+    recipe = (about or {}).get("recipe") or {}
+    bits = recipe.get("bits", 8)
+    if bits >= 8:
+        return ()
+    assert about is not None
+    # DoReFa's codes are odd, and twice as large.
+    most = 2**bits - 1 if recipe.get("method") == "dorefa" else levels(bits)
+    largest = {name: most for name, site in about["sites"].items() if site["bits"] == bits}
+    promise = f"kernels of {bits} bits hold codes of +-{most} at most"
+    try:
+        checked = check_kernels(content, largest)
+    except InputError as error:
+        return (Check(promise, False, str(error)),)
+    return (Check(promise, True if checked else None, f"{checked} kernels"),)
 
 
 def _check(promise: str, check: Any, *arguments: Any) -> Check:

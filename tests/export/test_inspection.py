@@ -6,8 +6,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from pams_tf import InputError
-from pams_tf.export import convert, convert_float, inspect
-from pams_tf.export.inspection import check_alphas, check_integer
+from pams_tf.export import convert, convert_float, inspect, metadata
+from pams_tf.export.inspection import check_alphas, check_integer, check_kernels
+from pams_tf.export.summary import summarize
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +75,24 @@ def test_broken_files(content, tmp_path):
         inspect(tmp_path / "cut.tflite")
     (tmp_path / "whole.tflite").write_bytes(content)
     assert inspect(tmp_path / "whole.tflite") == inspect(content)
+
+
+def test_a_kernel_beyond_its_bits_is_named(student):
+    content = convert(student(bits=4, scope="all"), (8, 8))
+    largest = {name: 7 for name in metadata.read(content)["sites"] if name.startswith("block")}
+    assert check_kernels(content, largest) == 4  # two blocks of two
+    kept = summarize(content).checks[-1]
+    assert (kept.kept, kept.detail) == (True, "4 kernels")
+    info = inspect(content)
+    (target,) = (op for op in info.graph if "block_1_relu/" in info.tensors[op.outputs[0]].name)
+
+    def widen(model):
+        tensor = model.subgraphs[0].tensors[target.inputs[1]]
+        data = bytearray(bytes(model.buffers[tensor.buffer].data))
+        data[0] = 256 - 9
+        model.buffers[tensor.buffer].data = list(data)
+
+    broken = repacked(content, widen)
+    with pytest.raises(InputError, match=r"before block_1_relu has a code of 9, beyond \+-7"):
+        check_kernels(broken, largest)
+    assert summarize(broken).checks[-1].kept is False
