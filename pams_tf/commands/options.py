@@ -15,7 +15,8 @@ def define_network(values: flags.FlagValues) -> None:
         "model",
         "edsr_baseline",
         "The network: edsr_baseline (16 blocks, 64 features), edsr (32, 256), "
-        "edsr_mobile (5, 32), edsr_nano (3, 32, direct), rdn (D16 C8 G64) or rdn_a (D20 C6 G32).",
+        "edsr_mobile (5, 32), edsr_small (5, 48, direct), edsr_nano (3, 32, direct), "
+        "rdn (D16 C8 G64) or rdn_a (D20 C6 G32).",
         flag_values=values,
     )
     flags.DEFINE_integer("scale", 4, "Factor of enlargement: 2, 3 or 4.", flag_values=values)

@@ -13,6 +13,7 @@ PRESETS: dict[str, EDSRConfig | RDNConfig] = {
     "edsr_baseline": EDSRConfig(blocks=16, features=64),
     "edsr": EDSRConfig(blocks=32, features=256, res_scale=0.1),
     "edsr_mobile": EDSRConfig(blocks=5, features=32),  # the size MLPerf Mobile uses
+    "edsr_small": EDSRConfig(blocks=5, features=48, direct=True),
     "edsr_nano": EDSRConfig(blocks=3, features=32, direct=True),
     "rdn": RDNConfig(blocks=16, layers=8, growth=64, features=64),
     "rdn_a": RDNConfig(blocks=20, layers=6, growth=32, features=64),

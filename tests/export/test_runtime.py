@@ -244,6 +244,7 @@ def test_radii_of_the_presets():
         "edsr_baseline": 36,
         "edsr": 68,
         "edsr_mobile": 14,
+        "edsr_small": 13,
         "edsr_nano": 9,
         "rdn": 133,
         "rdn_a": 125,

@@ -131,6 +131,7 @@ def test_presets_are_built_as_described(name):
         "edsr_baseline": (16, 64, None, None),
         "edsr": (32, 256, None, None),
         "edsr_mobile": (5, 32, None, None),
+        "edsr_small": (5, 48, None, None),
         "edsr_nano": (3, 32, None, None),
         "rdn": (16, 64, 8, 64),
         "rdn_a": (20, 64, 6, 32),
