@@ -76,7 +76,8 @@ def tiny(recipe: QuantizationRecipe, photograph: np.ndarray) -> bytes:
     teacher = models.build("edsr_mobile", SCALE, blocks=2, features=8)
     student = with_recipe(teacher, recipe)
     calibrate(student, teacher, [photograph[None, :96, 160:256].astype(np.float32)])
-    return export.convert(student, (TILE, TILE))
+    edges = "int8" if recipe.bits == 8 else "uint8"  # the page takes both
+    return export.convert(student, (TILE, TILE), edges=edges)
 
 
 def tampered(card: dict) -> dict:
