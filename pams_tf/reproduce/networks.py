@@ -108,38 +108,52 @@ class Catalogue:
         return self._teacher(*self.budget.families[family], scale)
 
     def student(
-        self, family: str, method: str, bits: int, scale: int = 4, **changes: Any
+        self,
+        family: str,
+        method: str,
+        bits: int,
+        scale: int = 4,
+        unsigned: bool = False,
+        **changes: Any,
     ) -> Job | None:
         """A family's quantized network; None if it is not part of the budget.
 
         Args:
+          method, bits, unsigned: of the recipe.
           changes: fields of `DistillationSettings` in the place of the budget's.
         """
         teacher = self.float_network(family, scale)
         if teacher is None:
             return None
         preset, overrides = self.budget.families[family]
-        return self._student(teacher, preset, overrides, scale, method, bits, changes)
+        recipe = QuantizationRecipe(method=method, bits=bits, unsigned=unsigned)
+        return self._student(teacher, preset, overrides, scale, recipe, changes)
 
     def ablated_float(self, batch_norm: bool) -> Given | Job:
-        """The float x4 EDSR of Table 4 and Figure 2, with or without batch normalization."""
+        """The float x4 EDSR of Table 4 and Figure 2, with or without batch normalization.
+
+        Trained alike for both: never one that ships, which had another training.
+        """
         preset, overrides = self._ablated(batch_norm)
-        return self._teacher(preset, overrides, 4)
+        return self._teacher(preset, overrides, 4, shipped=False)
 
     def ablated_student(self, batch_norm: bool, method: str, bits: int) -> Job:
         """The student of `ablated_float`."""
         preset, overrides = self._ablated(batch_norm)
         teacher = self.ablated_float(batch_norm)
-        return self._student(teacher, preset, overrides, 4, method, bits, {})
+        recipe = QuantizationRecipe(method=method, bits=bits)
+        return self._student(teacher, preset, overrides, 4, recipe, {})
 
     def _ablated(self, batch_norm: bool) -> tuple[str, dict[str, Any]]:
         preset, overrides = self.budget.batch_norm
         return preset, {**overrides, **({"batch_norm": True} if batch_norm else {})}
 
-    def _teacher(self, preset: str, overrides: dict[str, Any], scale: int) -> Given | Job:
+    def _teacher(
+        self, preset: str, overrides: dict[str, Any], scale: int, shipped: bool = True
+    ) -> Given | Job:
         file = f"{preset}_x{scale}.keras"
         folders = [self.teachers] if self.teachers else []
-        folders += [zoo.FOLDER] if self.budget.ships else []
+        folders += [zoo.FOLDER] if self.budget.ships and shipped else []
         if not overrides:
             for folder in folders:
                 if (folder / file).is_file():
@@ -159,15 +173,14 @@ class Catalogue:
         preset: str,
         overrides: dict[str, Any],
         scale: int,
-        method: str,
-        bits: int,
+        recipe: QuantizationRecipe,
         changes: dict[str, Any],
     ) -> Job:
         if isinstance(teacher, Job):
             source: str | None = str(teacher.run.path)
         else:
             source = None if teacher.shipped else str(teacher.path)
-        fields = self.budget.student | (self.budget.few_bits if bits <= 4 else {})
+        fields = self.budget.student | (self.budget.few_bits if recipe.bits <= 4 else {})
         settings = DistillationSettings(
             model=preset,
             scale=scale,
@@ -176,7 +189,7 @@ class Catalogue:
             teacher=source,
             **(self._with_patch(fields, preset, scale) | changes),
         )
-        return self._job(settings, QuantizationRecipe(method=method, bits=bits), teacher)
+        return self._job(settings, recipe, teacher)
 
     def _with_patch(self, fields: dict[str, Any], preset: str, scale: int) -> dict[str, Any]:
         return {"patch_size": paper_patch_size(preset, scale)} | fields

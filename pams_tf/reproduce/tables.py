@@ -9,6 +9,7 @@ from pams_tf.reproduce.networks import Catalogue, Network
 
 PSNR_SSIM = ("PSNR", "SSIM")
 PSNR = ("PSNR",)
+UNSIGNED = "PAMS, unsigned"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -127,6 +128,8 @@ def table_2(catalogue: Catalogue) -> Table:
             gap = (known[0] - floats["EDSR"][0],) if known else None
             cells.append(Cell(row, column, known, student, name))
             gaps.append(Cell(row, column, gap, student, name, minus=teacher))
+        ours = catalogue.student("EDSR", "pams", bits, unsigned=True)
+        cells.append(Cell(row, UNSIGNED, None, ours, name))
     return Table(
         2,
         "Methods of quantization, EDSR x4",
@@ -144,6 +147,8 @@ def table_2(catalogue: Catalogue) -> Table:
         (
             SAME_LOSS,
             "The paper's bicubic and float columns are those of its Table 1.",
+            "PAMS, unsigned is an addition of ours: behind a ReLU all codes lie in [0, alpha], as "
+            "they do in our DoReFa, PACT and TF Lite; the paper's grid leaves half of them unused.",
             "The float network sets the level: the second part compares methods between teachers "
             "of different strength.",
             NO_SETTINGS,

@@ -26,8 +26,9 @@ def jobs(number, budget="cpu", **fields):
 
 def test_table_2_is_four_methods_on_one_teacher_with_equal_settings():
     runs = jobs(2).values()
-    assert sorted((job.recipe.method, job.recipe.bits) for job in runs) == sorted(
-        (method, bits) for method in ("dorefa", "tflite", "pact", "pams") for bits in (8, 4)
+    methods = [(name, False) for name in ("dorefa", "tflite", "pact", "pams")] + [("pams", True)]
+    assert sorted((j.recipe.method, j.recipe.unsigned, j.recipe.bits) for j in runs) == sorted(
+        (*method, bits) for method in methods for bits in (8, 4)
     )
     assert {job.recipe.scope for job in runs} == {"body"}
     assert {type(job.teacher) for job in runs} == {Given}
