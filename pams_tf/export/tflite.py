@@ -106,10 +106,15 @@ def whole_network(
     percentiles; the body's alphas stay as learned.
 
     Raises:
-      InputError: scope "body" without calibration images, or a percentile out of range.
+      InputError: scope "body" without calibration images; a percentile out of range, or of scope "all".
     """
     assert student.recipe is not None
     if student.recipe.scope == "all":
+        if percentile != 100:
+            raise InputError(
+                f"percentile={percentile!r} is not possible for a student of scope 'all': it has "
+                "learned every range; leave it out"
+            )
         return student
     if calibration is None:
         raise InputError(

@@ -34,6 +34,11 @@ def load_teacher(
         path = zoo.weights(source)
     else:
         path = Path(source)
+        if not path.exists():
+            raise InputError(
+                f"{source}: no such file or run folder, and no network in the zoo (there are: "
+                f"{', '.join(zoo.names())})"
+            )
         path = RunFolder(path).network() if path.is_dir() else path
     teacher = models.load(path)
     if teacher.recipe is not None:

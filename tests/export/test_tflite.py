@@ -359,3 +359,5 @@ def test_percentiles_trim_the_ranges_of_head_and_tail(student, images):
     for percentile in (50.0, 100.1, -1.0):
         with pytest.raises(InputError, match=rf"percentile={percentile} .* above 50 up to 100"):
             convert(network, PICTURE, [images], percentile=percentile)
+    with pytest.raises(InputError, match=r"percentile=99.0 .* scope 'all'"):
+        convert(student(scope="all"), PICTURE, percentile=99.0)
