@@ -106,7 +106,8 @@ def whole_network(
     percentiles; the body's alphas stay as learned.
 
     Raises:
-      InputError: scope "body" without calibration images; a percentile out of range, or of scope "all".
+      InputError: scope "body" without calibration images, a percentile out of range, or one
+        below 100 for scope "all".
     """
     assert student.recipe is not None
     if student.recipe.scope == "all":

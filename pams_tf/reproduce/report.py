@@ -11,6 +11,8 @@ from pams_tf.reproduce.tables import Cell, Section, Table
 Values = tuple[float, ...]
 _LINES = ("paper", "ours", "difference")
 
+EMPTY = "–"  # noqa: RUF001 - a cell without a figure
+
 
 def filled(cell: Cell, figures: Callable[[Any, str], dict[str, Any] | None]) -> Values | None:
     """Our values of a cell; None where there are none.
@@ -160,7 +162,7 @@ def _values(cell: Cell | None, ours: dict[Cell, Values | None]) -> dict[str, Val
 
 def _text(values: Values | None, section: Section, line: str) -> str:
     if values is None:
-        return "–"  # noqa: RUF001 - an empty cell
+        return EMPTY
     sign = "+" if line == "difference" else ""
     # Adding 0 makes a zero of -0.0.
     rounded = [(round(v, d) + 0.0, d) for v, d in zip(values, section.decimals, strict=False)]
@@ -176,10 +178,10 @@ def _orders(section: Section, ours: dict[Cell, Values | None]) -> list[str]:
         for values in ({c: c.paper for c in cells}, {c: ours[c] for c in cells}):
             known = [(v[0], c.column) for c, v in values.items() if v is not None]
             best = [column for _, column in sorted(known, key=lambda pair: -pair[0])]
-            orders.append(" > ".join(best) if len(best) == len(cells) else "–")  # noqa: RUF001
-        if orders[1] != "–":  # noqa: RUF001
+            orders.append(" > ".join(best) if len(best) == len(cells) else EMPTY)
+        if orders[1] != EMPTY:
             same = "yes" if orders[0] == orders[1] else "no"
-            rows.append([*row, *orders, "–" if orders[0] == "–" else same])  # noqa: RUF001
+            rows.append([*row, *orders, EMPTY if orders[0] == EMPTY else same])
     if not rows:
         return []
     header = [*section.rows, "the paper's order", "our order", "the same"]
@@ -220,4 +222,4 @@ def _settings(fields: dict[str, Any]) -> str:
 
 
 def _shown(value: Any, form: str = "") -> str:
-    return "–" if value is None else format(value, form)  # noqa: RUF001
+    return EMPTY if value is None else format(value, form)
