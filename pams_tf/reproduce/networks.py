@@ -114,19 +114,21 @@ class Catalogue:
         bits: int,
         scale: int = 4,
         unsigned: bool = False,
+        alpha_gradient: str = "rounding",
         **changes: Any,
     ) -> Job | None:
         """A family's quantized network; None if it is not part of the budget.
 
         Args:
-          method, bits, unsigned: of the recipe.
+          method, bits, unsigned, alpha_gradient: of the recipe. The gradient is of PAMS alone, by
+            default the released code's, which made the paper's numbers.
           changes: fields of `DistillationSettings` in the place of the budget's.
         """
         teacher = self.float_network(family, scale)
         if teacher is None:
             return None
         preset, overrides = self.budget.families[family]
-        recipe = QuantizationRecipe(method=method, bits=bits, unsigned=unsigned)
+        recipe = _recipe(method, bits, unsigned, alpha_gradient)
         return self._student(teacher, preset, overrides, scale, recipe, changes)
 
     def ablated_float(self, batch_norm: bool) -> Given | Job:
@@ -141,8 +143,7 @@ class Catalogue:
         """The student of `ablated_float`."""
         preset, overrides = self._ablated(batch_norm)
         teacher = self.ablated_float(batch_norm)
-        recipe = QuantizationRecipe(method=method, bits=bits)
-        return self._student(teacher, preset, overrides, 4, recipe, {})
+        return self._student(teacher, preset, overrides, 4, _recipe(method, bits), {})
 
     def _ablated(self, batch_norm: bool) -> tuple[str, dict[str, Any]]:
         preset, overrides = self.budget.batch_norm
@@ -181,6 +182,8 @@ class Catalogue:
         else:
             source = None if teacher.shipped else str(teacher.path)
         fields = self.budget.student | (self.budget.few_bits if recipe.bits <= 4 else {})
+        if recipe.method in ("pams", "pact"):
+            fields |= self.budget.learned_ranges
         settings = DistillationSettings(
             model=preset,
             scale=scale,
@@ -296,3 +299,10 @@ def file_digest(path: Path) -> str:
 @functools.lru_cache
 def _digest(path: Path, size: int, changed: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _recipe(
+    method: str, bits: int, unsigned: bool = False, alpha_gradient: str = "rounding"
+) -> QuantizationRecipe:
+    recipe = QuantizationRecipe(method=method, bits=bits, unsigned=unsigned)
+    return recipe.replace(alpha_gradient=alpha_gradient) if method == "pams" else recipe

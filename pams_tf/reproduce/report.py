@@ -122,6 +122,8 @@ def made_with(context: dict[str, Any]) -> list[str]:
         lines.append(f"- Students, scope body: {_settings(budget['student'])}")
         if budget["few_bits"]:
             lines.append(f"- Students of 4 bits and less: {_settings(budget['few_bits'])}")
+        if budget["learned_ranges"]:
+            lines.append(f"- PAMS and PACT: {_settings(budget['learned_ranges'])}")
     if context["runs"]:
         lines.append(f"- Training images: {context['data']}")
     if context["runs"]:

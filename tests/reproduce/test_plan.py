@@ -26,14 +26,23 @@ def jobs(number, budget="cpu", **fields):
 
 def test_table_2_is_four_methods_on_one_teacher_with_equal_settings():
     runs = jobs(2).values()
-    methods = [(name, False) for name in ("dorefa", "tflite", "pact", "pams")] + [("pams", True)]
-    assert sorted((j.recipe.method, j.recipe.unsigned, j.recipe.bits) for j in runs) == sorted(
-        (*method, bits) for method in methods for bits in (8, 4)
-    )
+    methods = [(name, False, "eq3") for name in ("dorefa", "tflite", "pact", "pams")]
+    methods += [("pams", False, "rounding"), ("pams", True, "rounding")]
+    assert sorted(
+        (j.recipe.method, j.recipe.unsigned, j.recipe.alpha_gradient, j.recipe.bits) for j in runs
+    ) == sorted((*method, bits) for method in methods for bits in (8, 4))
     assert {job.recipe.scope for job in runs} == {"body"}
     assert {type(job.teacher) for job in runs} == {Given}
     for bits, rate in ((8, 1e-5), (4, FEW_BITS["learning_rate"])):
-        (text,) = {json.dumps(j.settings.to_dict()) for j in runs if j.recipe.bits == bits}
+        texts = set()
+        for job in runs:
+            if job.recipe.bits == bits:
+                fields = job.settings.to_dict()
+                learned = job.recipe.method in ("pams", "pact")
+                # What moves no range of the others.
+                assert fields.pop("alpha_learning_rate") == (0.3 if learned else 1e-2)
+                texts.add(json.dumps(fields))
+        (text,) = texts
         settings = json.loads(text)
         assert (settings["steps"], settings["batch_size"]) == (300, 8)
         assert (settings["learning_rate"], settings["skt_weight"]) == (rate, 1000.0)
