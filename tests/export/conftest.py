@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from pams_tf import QuantizationRecipe, models
+from pams_tf.data import datasets
+from pams_tf.data.images import write_image
 from pams_tf.training.calibration import calibrate
 from pams_tf.training.checkpoints import transfer_weights
 from pams_tf.training.distillation import quantizers
@@ -80,3 +82,14 @@ def tensors_of():
         return tensors, output
 
     return run
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory):
+    """Two pictures of other sizes, with their halves as LR images."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(6)
+    for name, shape in {"a": (10, 14), "b": (12, 9)}.items():
+        coarse = rng.integers(0, 256, (*shape, 3), np.uint8)
+        write_image(folder / f"{name}.png", coarse.repeat(4, 0).repeat(4, 1))
+    return datasets.folder(folder, 2)

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 
 from pams_tf import InputError, QuantizationRecipe, models
-from pams_tf.data import datasets
-from pams_tf.data.images import write_image
 from pams_tf.export import convert, inspect
 from pams_tf.export.folding import batch_normalization
 from pams_tf.export.graph import IntegerSites
@@ -48,16 +46,6 @@ def restless(network):
             layer.moving_mean.assign(rng.normal(0, 5, shape))
             layer.moving_variance.assign(rng.uniform(0.5, 30, shape))
     return network
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(6)
-    for name, shape in {"a": (10, 14), "b": (12, 9)}.items():
-        coarse = rng.integers(0, 256, (*shape, 3), np.uint8)
-        write_image(folder / f"{name}.png", coarse.repeat(4, 0).repeat(4, 1))
-    return datasets.folder(folder, 2)
 
 
 def proof(network, content, pairs, path):

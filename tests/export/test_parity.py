@@ -6,7 +6,6 @@ import pytest
 
 from pams_tf import InputError
 from pams_tf.data import datasets
-from pams_tf.data.images import write_image
 from pams_tf.evaluation.upscalers import keras_upscaler
 from pams_tf.export import convert, convert_float, inspect, whole_network
 from pams_tf.export.layers import BYTES, IMAGE, OUTPUT, layers
@@ -27,16 +26,6 @@ def biased(network):
         if isinstance(layer, QuantConv2D):
             layer.bias.assign(rng.normal(0, 3, layer.bias.shape))
     return network
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(6)
-    for name, shape in {"a": (10, 14), "b": (12, 9)}.items():
-        coarse = rng.integers(0, 256, (*shape, 3), np.uint8)
-        write_image(folder / f"{name}.png", coarse.repeat(4, 0).repeat(4, 1))
-    return datasets.folder(folder, 2)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ import pytest
 from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.data.images import write_image
 from pams_tf.runs import RunFolder
-from pams_tf.training import checkpoints
 from pams_tf.training.jobs import finetune, train
 from pams_tf.training.settings import DistillationSettings, TrainingSettings
 
@@ -95,22 +94,12 @@ def test_a_finished_run_has_everything(settings, tmp_path):
     assert result.best_psnr >= best - 1e-3
 
 
-def test_resuming_is_not_starting_again(settings, tmp_path):
+def test_resuming_is_not_starting_again(settings, tmp_path, full_disk):
     """Stopped at step 4 of 6 by the file system, continued by the same command."""
     whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
     finetune(settings, QuantizationRecipe(bits=4), whole)
-    save, saved = checkpoints.Checkpoints.save, []
-
-    def failing(self, path, state):
-        if state["step"] == 6:
-            raise InputError("disk full")
-        saved.append(state["step"])
-        save(self, path, state)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoints.Checkpoints, "save", failing)
-        with pytest.raises(InputError, match="disk full"):
-            finetune(settings, QuantizationRecipe(bits=4), parts)
+    with full_disk(6) as saved:
+        finetune(settings, QuantizationRecipe(bits=4), parts)
     assert 4 in saved
     assert not parts.student.exists()
     finetune(settings, QuantizationRecipe(bits=4), parts)
@@ -159,22 +148,13 @@ def step_of(run):
     return max((int(row["step"]) for row in rows(run.log)), default=0) if run.log.exists() else 0
 
 
-def test_float_training_resumes_too(photos, tmp_path):
+def test_float_training_resumes_too(photos, tmp_path, full_disk):
     settings = TrainingSettings(**COMMON, data=photos, valid_data=photos, schedule="cosine")
     whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
     result = train(settings, whole)
     assert result.best_psnr > 5
-    save = checkpoints.Checkpoints.save
-
-    def failing(self, path, state):
-        if state["step"] == 4:
-            raise InputError("disk full")
-        save(self, path, state)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoints.Checkpoints, "save", failing)
-        with pytest.raises(InputError, match="disk full"):
-            train(settings, parts)
+    with full_disk(4):
+        train(settings, parts)
     train(settings, parts)
     for name, value in weights(whole.model).items():
         np.testing.assert_array_equal(weights(parts.model)[name], value, err_msg=name)

@@ -11,7 +11,6 @@ from pams_tf.data.images import write_image
 from pams_tf.quantization import MinMaxQuantizer, QuantConv2D
 from pams_tf.recipe import METHODS
 from pams_tf.runs import RunFolder
-from pams_tf.training import checkpoints
 from pams_tf.training.calibration import calibrate, random_ranges
 from pams_tf.training.checkpoints import transfer_weights
 from pams_tf.training.distillation import Distiller, quantizers
@@ -166,7 +165,7 @@ def test_random_ranges_are_drawn_from_the_seed(method):
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=NAMES)
-def test_a_run_of_every_method_resumes(recipe, photos, tmp_path):
+def test_a_run_of_every_method_resumes(recipe, photos, tmp_path, full_disk):
     teacher = tmp_path / "teacher.keras"
     models.save(models.build("edsr_mobile", 2, **SIZE), teacher)
     settings = DistillationSettings(
@@ -183,17 +182,8 @@ def test_a_run_of_every_method_resumes(recipe, photos, tmp_path):
         values = {row[quantizer.name] for row in rows}
         assert float(rows[0][quantizer.name]) > 0
         assert len(values) == 1 if recipe.method == "dorefa" else len(values) > 1
-    save = checkpoints.Checkpoints.save
-
-    def failing(self, path, state):
-        if state["step"] == 4:
-            raise InputError("disk full")
-        save(self, path, state)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoints.Checkpoints, "save", failing)
-        with pytest.raises(InputError, match="disk full"):
-            finetune(settings, recipe, parts)
+    with full_disk(4):
+        finetune(settings, recipe, parts)
     finetune(settings, recipe, parts)
     expected = {v.path: np.asarray(v.value) for v in student.variables}
     for variable in models.load(parts.student).variables:
