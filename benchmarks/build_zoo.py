@@ -11,6 +11,7 @@ from absl import flags
 from pams_tf import zoo
 from pams_tf.commands import cli
 from pams_tf.errors import InputError
+from pams_tf.files import write_text
 from pams_tf.runs import RunFolder
 
 DESCRIPTION = """Make the zoo from finished runs, and measure what it holds.
@@ -42,8 +43,6 @@ flags.DEFINE_list(
 
 SETS = ("Set5", "B100")
 SIZE = (180, 320)
-# Fields whose flag is not called like them, or that no command takes.
-NO_FLAG = ("overrides", "initial_range")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +56,7 @@ def _build() -> list[dict[str, Any]]:
     for name in FLAGS.names:
         cards.append(_card(name))
         path = zoo.FOLDER / f"{name}.json"
-        path.write_text(json.dumps(cards[-1], indent=1) + "\n")
+        write_text(path, json.dumps(cards[-1], indent=1) + "\n")
         print(f"{path}: {len(cards[-1]['entries'])} entries")
     return cards
 
@@ -156,22 +155,21 @@ def _finetune_command(settings: dict[str, Any], name: str) -> str:
 
     recipe = settings["recipe"]
     defaults = DistillationSettings(**finetune_preset("short", recipe["bits"])).to_dict()
-    text = _command("finetune", settings, defaults, name)
-    return text.replace("finetune.py", f"finetune.py --bits {recipe['bits']} --scope all", 1)
+    width = (f"--bits {recipe['bits']}", "--scope all")
+    return _command("finetune", settings, defaults, name, *width)
 
 
-def _command(tool: str, settings: dict[str, Any], defaults: dict[str, Any], name: str) -> str:
+def _command(
+    tool: str, settings: dict[str, Any], defaults: dict[str, Any], name: str, *first: str
+) -> str:
     if settings["overrides"]:
         raise InputError(f"{name} has overrides, which a card's command cannot tell")
-    words = []
-    unused = ("halve_every",) if settings["schedule"] == "cosine" else ()
+    words = list(first)
+    untold = ["recipe", "overrides"]
+    if settings["schedule"] == "cosine":
+        untold.append("halve_every")
     for field, value in settings.items():
-        if (
-            field in unused
-            or field in ("recipe", *NO_FLAG)
-            or value == defaults.get(field)
-            or value is None
-        ):
+        if field in untold or value is None or value == defaults.get(field):
             continue
         text = f"{value:g}" if isinstance(value, float) else str(value)
         if field in ("data", "teacher"):  # where they lie is the user's business

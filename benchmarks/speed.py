@@ -1,5 +1,6 @@
 """How much quantizers cost in training, and what integers gain at inference; see --help."""
 
+import functools
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -149,6 +150,7 @@ def few_bits(input_size: tuple[int, int], rounds: int) -> dict[str, float]:
     }
 
 
+@functools.cache
 def _integer_file(bits: int, input_size: tuple[int, int]) -> bytes:
     import numpy as np
 

@@ -81,7 +81,7 @@ class IntegerSites(Sites):
             if clips:
                 # On its grid before the clip too, or the converter puts the concatenation on that
                 # of its first tensor, whose range the others would be clipped to.
-                x = tf.quantization.fake_quant_with_min_max_args(x, *int8_range(grid.scale, zero))
+                x = self._on_grid(x, grid.scale, zero, 1.0)
                 x = tf.clip_by_value(x, grid.lowest * grid.scale, grid.highest * grid.scale)
             return self._hold(x, name, 1.0)
 

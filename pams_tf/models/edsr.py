@@ -5,7 +5,7 @@ from typing import Any
 
 from pams_tf.models.blocks import RGB_MEAN
 from pams_tf.models.sites import Sites
-from pams_tf.models.upsampling import direct_upsampler, upsampler
+from pams_tf.models.upsampling import direct_upsampler, upsampler, upsampler_radius
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,10 +27,10 @@ class EDSRConfig:
     batch_norm: bool = False
     direct: bool = False
 
-    @property
-    def feature_radius(self) -> int:
-        """Pixels on each side that the feature depends on: one a 3x3 convolution."""
-        return 1 + 2 * self.blocks + 1
+    def radius(self, scale: int) -> int:
+        """LR pixels on each side that the result depends on: one a 3x3 convolution."""
+        upsampling = 1 if self.direct else upsampler_radius(scale)
+        return 1 + 2 * self.blocks + 1 + upsampling
 
 
 def edsr(image: Any, config: EDSRConfig, scale: int, sites: Sites) -> tuple[Any, Any]:

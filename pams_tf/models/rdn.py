@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from pams_tf.models.sites import Sites
-from pams_tf.models.upsampling import upsampler
+from pams_tf.models.upsampling import upsampler, upsampler_radius
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +23,9 @@ class RDNConfig:
     growth: int = 64
     features: int = 64
 
-    @property
-    def feature_radius(self) -> int:
-        """Pixels on each side that the feature depends on: one a 3x3 convolution."""
-        return 2 + self.blocks * self.layers + 1
+    def radius(self, scale: int) -> int:
+        """LR pixels on each side that the result depends on: one a 3x3 convolution."""
+        return 2 + self.blocks * self.layers + 1 + upsampler_radius(scale)
 
 
 def rdn(image: Any, config: RDNConfig, scale: int, sites: Sites) -> tuple[Any, Any]:

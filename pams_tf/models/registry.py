@@ -7,7 +7,7 @@ from typing import Any
 from pams_tf.errors import InputError
 from pams_tf.models.edsr import EDSRConfig, edsr
 from pams_tf.models.rdn import RDNConfig, rdn
-from pams_tf.models.upsampling import STEPS, upsampler_radius
+from pams_tf.models.upsampling import STEPS
 
 PRESETS: dict[str, EDSRConfig | RDNConfig] = {
     "edsr_baseline": EDSRConfig(blocks=16, features=64),
@@ -64,5 +64,4 @@ def receptive_field_radius(preset: str, scale: int, **overrides: Any) -> int:
     Raises:
       InputError: as `architecture`.
     """
-    config = architecture(preset, scale, overrides).config
-    return config.feature_radius + upsampler_radius(scale, getattr(config, "direct", False))
+    return architecture(preset, scale, overrides).config.radius(scale)

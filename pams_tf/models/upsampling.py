@@ -30,10 +30,8 @@ def direct_upsampler(x: Any, sites: Sites, scale: int, shift: Sequence[float]) -
     return sites.depth_to_space(sites.image(x), scale, "tail_shuffle")
 
 
-def upsampler_radius(scale: int, direct: bool = False) -> int:
+def upsampler_radius(scale: int) -> int:
     """LR pixels on each side that one enlarged LR pixel takes from the upsampler's input."""
-    if direct:
-        return 1
     radius = 1  # the last convolution, in pixels of the result
     for step in reversed(STEPS[scale]):
         radius = -(-radius // step) + 1  # part of a pixel before the shuffle is all of it

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from pams_tf import models
-from pams_tf.data.datasets import ImagePairs, find, sample
+from pams_tf.data.datasets import ImagePairs, sample
 from pams_tf.data.images import picture_size
 from pams_tf.data.packed import cache_folder, missing_bytes
 from pams_tf.errors import InputError
@@ -22,7 +22,7 @@ from pams_tf.reproduce.machine import machine
 from pams_tf.reproduce.networks import Job, Network
 from pams_tf.training.checkpoints import saved_state
 from pams_tf.training.distillation import Distiller
-from pams_tf.training.jobs import validation
+from pams_tf.training.jobs import training_pairs, validation
 from pams_tf.training.schedules import adam
 from pams_tf.training.settings import DistillationSettings
 
@@ -70,7 +70,7 @@ def check_disk(jobs: list[Job], runs: Path) -> dict[str, int]:
     """
     needed = {"runs": sum(map(run_bytes, jobs)), "images": 0}
     for data, scale in sorted({(j.settings.data or "", j.settings.scale) for j in jobs}):
-        needed["images"] += missing_bytes(_training_pairs(data, scale))
+        needed["images"] += missing_bytes(training_pairs(data, scale))
     places = {"runs": _existing(runs), "images": _existing(cache_folder())}
     disks: dict[int, list[str]] = {}
     for what, place in places.items():
@@ -229,10 +229,6 @@ def _kind(job: Job) -> str:
         "skt": bool(getattr(settings, "skt_weight", 0)),
     }
     return json.dumps(what, sort_keys=True)
-
-
-def _training_pairs(data: str, scale: int) -> ImagePairs:
-    return find(data, scale) if data else sample(scale, "train")
 
 
 @functools.lru_cache

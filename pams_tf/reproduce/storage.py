@@ -18,7 +18,7 @@ from pams_tf.reproduce import paper
 from pams_tf.reproduce.networks import Catalogue
 from pams_tf.reproduce.tables import Cell, Section, Table
 from pams_tf.training.calibration import calibrate
-from pams_tf.training.checkpoints import transfer_weights
+from pams_tf.training.checkpoints import with_recipe
 
 PRESETS = {"EDSR": "edsr_baseline", "RDN": "rdn"}
 SCALE = 4
@@ -124,8 +124,7 @@ def _file(
     if bits == 32:
         content = convert_float(network, size)
     else:
-        student = models.build(preset, SCALE, QuantizationRecipe(bits=bits), **overrides)
-        transfer_weights(network, student)
+        student = with_recipe(network, QuantizationRecipe(bits=bits))
         batches = [_images()]
         calibrate(student, network, batches)
         content = convert(student, size, batches, weights=weights)

@@ -1,8 +1,9 @@
 """Checkpoints, one file each, written atomically; weights from other networks and files."""
 
+import contextlib
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,9 @@ class Checkpoints:
         Raises:
           InputError: the file cannot be read, or belongs to another network; nothing is changed.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file.files}
+        with _readable(path) as file:
+            arrays = {key: file[key] for key in file.files}
             state = json.loads(str(arrays.pop("state")))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: not a readable checkpoint ({error})") from error
         differing = sorted(set(arrays) ^ set(self._variables)) or sorted(
             key for key, v in self._variables.items() if arrays[key].shape != tuple(v.shape)
         )
@@ -85,9 +83,15 @@ def saved_state(path: Path) -> dict[str, Any]:
     Raises:
       InputError: the file cannot be read.
     """
+    with _readable(path) as file:
+        return json.loads(str(file["state"]))
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[Any]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return json.loads(str(file["state"]))
+            yield file
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a readable checkpoint ({error})") from error
 

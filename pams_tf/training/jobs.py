@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from pams_tf import models
 from pams_tf.data import datasets
+from pams_tf.data.datasets import ImagePairs
 from pams_tf.data.packed import PackedPairs, pack
 from pams_tf.data.pipeline import training_batch, training_dataset
 from pams_tf.evaluation.benchmark import evaluate
@@ -122,14 +123,14 @@ def finetune(
 
 def training_images(settings: TrainingSettings) -> PackedPairs:
     """The settings' training images, packed; the built-in photographs without `data`."""
-    pairs = (
-        datasets.find(settings.data, settings.scale)
-        if settings.data
-        else datasets.sample(settings.scale, "train")
-    )
-    packed = pack(pairs)
+    packed = pack(training_pairs(settings.data, settings.scale))
     packed.check_patch(settings.patch_size)
     return packed
+
+
+def training_pairs(data: str | None, scale: int) -> ImagePairs:
+    """The training images of a folder, or the built-in photographs without one."""
+    return datasets.find(data, scale) if data else datasets.sample(scale, "train")
 
 
 def validation(network: SuperResolution, settings: TrainingSettings) -> Callable[[], float]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pams_tf.quantization.functional.grids import clip_and_round, clipped, code_range, steps
+from pams_tf.quantization.functional.grids import clip_and_round, code_range, steps
 
 Tensor = Any
 
@@ -36,17 +36,7 @@ def dorefa_activations(
     Raises:
       ValueError: bits out of range, or unsigned and full_range both.
     """
-    codes = code_range(bits, unsigned, full_range)
-
-    @tf.custom_gradient
-    def quantize(x: Tensor, alpha: Tensor) -> Any:
-        def gradient(upstream: Tensor) -> tuple[Tensor, None]:
-            above, below = clipped(x, alpha, codes)
-            return tf.where(above | below, tf.zeros_like(upstream), upstream), None
-
-        return clip_and_round(x, alpha, codes), gradient
-
-    return quantize(tf.convert_to_tensor(x), tf.convert_to_tensor(alpha))
+    return clip_and_round(x, alpha, code_range(bits, unsigned, full_range), to_alpha=None)
 
 
 def min_max(x: Tensor, minimum: Tensor, maximum: Tensor, bits: int) -> Tensor:

@@ -43,17 +43,49 @@ def code_range(bits: int, unsigned: bool = False, full_range: bool = False) -> t
     return -levels(bits) - full_range, levels(bits)
 
 
-def clip_and_round(x: Tensor, alpha: Tensor, codes: tuple[int, int]) -> Tensor:
+def clip_and_round(
+    x: Tensor,
+    alpha: Tensor,
+    codes: tuple[int, int],
+    to_alpha: tuple[float, float] | None,
+    rounding: bool = False,
+) -> Tensor:
     """s * round(clip(x, lowest * s, alpha) / s), s = alpha / largest; half to even.
 
-    Without a gradient of its own: quantizers say what theirs is.
+    Gradient to x: straight through inside the range, 0 at its ends and outside.
+
+    Args:
+      x: float32, any shape.
+      alpha: float32 scalar, positive.
+      codes: lowest and largest, see `code_range`.
+      to_alpha: what each value clipped at the lower and at the upper end gives alpha of its
+        gradient; None for no gradient to alpha at all.
+      rounding: inside the range alpha also receives (x_q - x) / alpha.
+
+    Returns:
+      float32 of x's shape.
     """
     lowest, largest = codes
-    scale = alpha / largest
-    return tf.round(tf.clip_by_value(x, lowest / largest * alpha, alpha) / scale) * scale
 
+    @tf.custom_gradient
+    def quantize(x: Tensor, alpha: Tensor) -> Any:
+        scale = alpha / largest
+        lower = lowest / largest * alpha
+        y = tf.round(tf.clip_by_value(x, lower, alpha) / scale) * scale
 
-def clipped(x: Tensor, alpha: Tensor, codes: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Where x lies at or above the upper end of the range, and where at or below the lower one."""
-    lowest, largest = codes
-    return x >= alpha, x <= lowest / largest * alpha
+        def gradient(upstream: Tensor) -> tuple[Tensor, Tensor | None]:
+            above, below = x >= alpha, x <= lower
+            dx = tf.where(above | below, tf.zeros_like(upstream), upstream)
+            if to_alpha is None:
+                return dx, None
+            at_lower, at_upper = to_alpha
+            dalpha = at_upper * tf.reduce_sum(tf.where(above, upstream, 0.0))
+            if at_lower:
+                dalpha += at_lower * tf.reduce_sum(tf.where(below, upstream, 0.0))
+            if rounding:
+                dalpha += tf.reduce_sum(dx * (y - x)) / alpha
+            return dx, tf.reshape(dalpha, tf.shape(alpha))
+
+        return y, gradient
+
+    return quantize(tf.convert_to_tensor(x), tf.convert_to_tensor(alpha))

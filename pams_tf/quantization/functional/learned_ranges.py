@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import tensorflow as tf
-
-from pams_tf.quantization.functional.grids import clip_and_round, clipped, code_range
+from pams_tf.quantization.functional.grids import clip_and_round, code_range
 from pams_tf.recipe import ALPHA_GRADIENTS
 
 Tensor = Any
@@ -49,25 +47,8 @@ def pams(
             f"choose one of {', '.join(map(repr, ALPHA_GRADIENTS))}"
         )
     codes = code_range(bits, unsigned, full_range)
-    lowest = codes[0] / codes[1]  # the lower bound, in units of alpha
-
-    @tf.custom_gradient
-    def quantize(x: Tensor, alpha: Tensor) -> Any:
-        y = clip_and_round(x, alpha, codes)
-
-        def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
-            above, below = clipped(x, alpha, codes)
-            dx = tf.where(above | below, tf.zeros_like(upstream), upstream)
-            dalpha = tf.reduce_sum(tf.where(above, upstream, 0.0))
-            if lowest:
-                dalpha += lowest * tf.reduce_sum(tf.where(below, upstream, 0.0))
-            if alpha_gradient == "rounding":
-                dalpha += tf.reduce_sum(dx * (y - x)) / alpha
-            return dx, tf.reshape(dalpha, tf.shape(alpha))
-
-        return y, gradient
-
-    return quantize(tf.convert_to_tensor(x), tf.convert_to_tensor(alpha))
+    lower_bound = codes[0] / codes[1]  # in units of alpha, and so its gradient
+    return clip_and_round(x, alpha, codes, (lower_bound, 1.0), alpha_gradient == "rounding")
 
 
 def pact(
@@ -96,16 +77,4 @@ def pact(
     Raises:
       ValueError: bits out of range, or unsigned and full_range both.
     """
-    codes = code_range(bits, unsigned, full_range)
-
-    @tf.custom_gradient
-    def quantize(x: Tensor, alpha: Tensor) -> Any:
-        def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
-            above, below = clipped(x, alpha, codes)
-            dx = tf.where(above | below, tf.zeros_like(upstream), upstream)
-            dalpha = tf.reduce_sum(tf.where(above, upstream, 0.0))
-            return dx, tf.reshape(dalpha, tf.shape(alpha))
-
-        return clip_and_round(x, alpha, codes), gradient
-
-    return quantize(tf.convert_to_tensor(x), tf.convert_to_tensor(alpha))
+    return clip_and_round(x, alpha, code_range(bits, unsigned, full_range), (0.0, 1.0))
