@@ -147,7 +147,10 @@ def _measured(label: str, path: Path, scale: int) -> dict[str, Any]:
 def _train_command(settings: dict[str, Any], name: str) -> str:
     from pams_tf.training.settings import TrainingSettings
 
-    return _command("train", settings, TrainingSettings(schedule="cosine").to_dict(), name)
+    usual = TrainingSettings(schedule="cosine", start="interpolation")
+    # A run begun by an older version does not name what was added since.
+    settings = TrainingSettings().to_dict() | settings
+    return _command("train", settings, usual.to_dict(), name)
 
 
 def _finetune_command(settings: dict[str, Any], name: str) -> str:

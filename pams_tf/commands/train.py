@@ -26,6 +26,13 @@ flags.DEFINE_string(
     "float32, or mixed_bfloat16: about twice as fast where the processor has bfloat16.",
     flag_values=FLAGS,
 )
+flags.DEFINE_string(
+    "start",
+    "interpolation",
+    "First weights: random, or interpolation: random but for a path that interpolates the picture, "
+    "which learns the rest in far fewer steps.",
+    flag_values=FLAGS,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +47,8 @@ def _train() -> dict[str, Any]:
     fields |= options.given(
         FLAGS,
         "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
-        "learning_rate", "schedule", "checkpoint_every", "log_every", "precision", "seed",
+        "learning_rate", "schedule", "checkpoint_every", "log_every", "precision", "start",
+        "seed",
     )  # fmt: skip
     # EDSR's own training halves every 200 of 300 epochs; a fifth of the run is close at any length.
     fields["halve_every"] = FLAGS.halve_every or max(1, fields["steps"] // 5)

@@ -8,11 +8,20 @@ from typing import Any
 import keras
 
 from pams_tf.errors import InputError
+from pams_tf.models.interpolation import start_as_interpolation
 from pams_tf.models.network import SuperResolution
 from pams_tf.models.registry import PRESETS, receptive_field_radius
 from pams_tf.recipe import QuantizationRecipe
 
-__all__ = ["PRESETS", "SuperResolution", "build", "load", "receptive_field_radius", "save"]
+__all__ = [
+    "PRESETS",
+    "SuperResolution",
+    "build",
+    "load",
+    "receptive_field_radius",
+    "save",
+    "start_as_interpolation",
+]
 
 
 def build(

@@ -42,6 +42,8 @@ def train(settings: TrainingSettings, run: RunFolder, *, progress: bool = False)
         network = models.build(settings.model, settings.scale, **settings.overrides)
     finally:
         keras.config.set_dtype_policy("float32")
+    if settings.start == "interpolation":
+        models.start_as_interpolation(network)
     packed = training_images(settings)
     with run.lock():
         run.claim(settings.to_dict(), None, TrainingSettings().to_dict())

@@ -8,6 +8,7 @@ from pams_tf.recipe import QuantizationRecipe
 
 SCHEDULES = ("halving", "cosine")
 PRECISIONS = ("float32", "mixed_bfloat16")
+STARTS = ("random", "interpolation")
 INITIAL_RANGES = ("ema", "random")
 
 
@@ -25,6 +26,8 @@ class TrainingSettings:
       checkpoint_every: steps between checkpoints, each with a validation.
       log_every: steps between lines in the logs.
       precision: "float32" or "mixed_bfloat16" (convolutions in bfloat16, variables in float32).
+      start: what a float network's first weights are: "random", or "interpolation", random but
+        for a path through which the picture is interpolated. A student starts from its teacher.
       seed: of the weights and of the data order.
     """
 
@@ -42,6 +45,7 @@ class TrainingSettings:
     checkpoint_every: int = 100
     log_every: int = 10
     precision: str = "float32"
+    start: str = "random"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -57,6 +61,7 @@ class TrainingSettings:
         self._require("learning_rate", self.learning_rate > 0, "give a number above 0")
         self._require("seed", self.seed >= 0, "give a whole number from 0 up")
         self._require("schedule", self.schedule in SCHEDULES, f"choose {' or '.join(SCHEDULES)}")
+        self._require("start", self.start in STARTS, f"choose {' or '.join(STARTS)}")
         self._require(
             "precision", self.precision in PRECISIONS, f"choose {' or '.join(PRECISIONS)}"
         )

@@ -167,6 +167,16 @@ def test_training_lowers_the_loss(photos, tmp_path):
     assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
 
 
+def test_a_start_as_interpolation_is_validated_before_the_first_step(photos, tmp_path):
+    at_first = {}
+    for start in ("random", "interpolation"):
+        settings = TrainingSettings(**COMMON, data=photos, valid_data=photos, start=start)
+        train(settings, RunFolder(tmp_path / start))
+        validated = [row for row in rows(tmp_path / start / "log.csv") if row["valid_psnr"]]
+        at_first[start] = float(validated[0]["valid_psnr"])
+    assert at_first["interpolation"] > at_first["random"] + 3
+
+
 def test_mixed_precision_trains_float32_variables(photos, tmp_path):
     settings = TrainingSettings(
         **COMMON, data=photos, valid_data=photos, precision="mixed_bfloat16"
@@ -283,6 +293,7 @@ def test_a_quantized_teacher_is_refused(settings, tmp_path):
         ({"learning_rate": 0}, "learning_rate=0"),
         ({"schedule": "step"}, "schedule='step' .*halving or cosine"),
         ({"precision": "float16"}, "precision='float16'"),
+        ({"start": "bicubic"}, "start='bicubic'"),
         ({"skt_weight": -1.0}, r"skt_weight=-1\.0"),
         ({"alpha_learning_rate": 0.0}, r"alpha_learning_rate=0\.0"),
         ({"calibration_steps": 0}, "calibration_steps=0"),
