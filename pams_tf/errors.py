@@ -1,4 +1,4 @@
-"""The one error that commands show as a single line."""
+"""The errors that commands show as a single line."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message is one line: the value or file received, what is wrong with it, and what would be
     right. Commands print it without a traceback; any other exception is a bug and keeps its own.
     """
+
+
+class BusyError(InputError):
+    """Another process holds the run folder that was asked for."""

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pams_tf.errors import InputError
+from pams_tf.errors import BusyError, InputError
 from pams_tf.files import write_text
 from pams_tf.recipe import QuantizationRecipe
 
@@ -117,7 +117,8 @@ class RunFolder:
         """Hold the folder against a second process; the system lets go if this one dies.
 
         Raises:
-          InputError: another process is training here, or the folder cannot be written.
+          BusyError: another process is training here.
+          InputError: the folder cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -135,7 +136,7 @@ class RunFolder:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise InputError(
+                raise BusyError(
                     f"{self.path}: another process is working in this run folder; "
                     "wait for it or choose another --name"
                 ) from None

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from pams_tf.errors import InputError
+from pams_tf.errors import BusyError, InputError
 from pams_tf.files import check_writable
 from pams_tf.reproduce import tables
 from pams_tf.reproduce.costs import (
@@ -315,9 +315,7 @@ def _alone(runs: Path) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(RunFolder(runs).lock())
-        except InputError as error:
-            if "another process" not in str(error):
-                raise
+        except BusyError:
             raise InputError(
                 f"{runs}: another process is training there; wait for it, it keeps what it has "
                 "done, or choose other --runs"
