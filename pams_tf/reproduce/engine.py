@@ -24,7 +24,7 @@ from pams_tf.reproduce.figures import FIGURES, Drawing, picture_set
 from pams_tf.reproduce.machine import machine
 from pams_tf.reproduce.measure import Measurements
 from pams_tf.reproduce.networks import Catalogue, Given, Job, Network, with_teachers
-from pams_tf.reproduce.report import filled, write_figure, write_table
+from pams_tf.reproduce.report import fill, write_figure, write_table
 from pams_tf.reproduce.storage import table_3
 from pams_tf.runs import RunFolder
 from pams_tf.training.checkpoints import saved_state
@@ -203,11 +203,7 @@ class Reproduction:
         files = []
         all_tables = [*self.tables, *([table_3(self.catalogue, self.say)] if self.storage else [])]
         for table in sorted(all_tables, key=lambda table: table.number):
-            ours = {
-                cell: filled(cell, self._figures)
-                for section in table.sections
-                for cell in section.cells
-            }
+            ours = fill(table, self._figures)
             context = self._context(table.networks, measured=table.number in tables.MEASURED)
             files += write_table(folder, table, ours, context)
         for number, figure in self.figures.items():

@@ -14,23 +14,20 @@ _LINES = ("paper", "ours", "difference")
 EMPTY = "–"  # noqa: RUF001 - a cell without a figure
 
 
-def filled(cell: Cell, figures: Callable[[Any, str], dict[str, Any] | None]) -> Values | None:
-    """Our values of a cell; None where there are none.
+def fill(
+    table: Table, figures: Callable[[Any, str], dict[str, Any] | None]
+) -> dict[Cell, Values | None]:
+    """Our values of each cell, as many as its section names; None where there are none.
 
     Args:
+      table: the table, all of whose cells are filled.
       figures: (network, set) -> a result with `psnr` and `ssim`, or None.
     """
-    if cell.value is not None or cell.of is None or cell.benchmark is None:
-        return cell.value
-    result = figures(cell.of, cell.benchmark)
-    if result is None or result["psnr"] is None:
-        return None
-    if cell.minus is None:
-        return result["psnr"], result["ssim"]
-    other = figures(cell.minus, cell.benchmark)
-    if other is None or other["psnr"] is None:
-        return None
-    return (result["psnr"] - other["psnr"],)
+    return {
+        cell: _filled(cell, len(section.values), figures)
+        for section in table.sections
+        for cell in section.cells
+    }
 
 
 def write_table(
@@ -141,6 +138,22 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
 
 
+def _filled(
+    cell: Cell, count: int, figures: Callable[[Any, str], dict[str, Any] | None]
+) -> Values | None:
+    if cell.value is not None or cell.of is None or cell.benchmark is None:
+        return cell.value
+    result = figures(cell.of, cell.benchmark)
+    if result is None or result["psnr"] is None:
+        return None
+    if cell.minus is None:
+        return (result["psnr"], result["ssim"])[:count]
+    other = figures(cell.minus, cell.benchmark)
+    if other is None or other["psnr"] is None:
+        return None
+    return (result["psnr"] - other["psnr"],)
+
+
 def _section_markdown(section: Section, ours: dict[Cell, Values | None]) -> list[str]:
     by_place = {(cell.row, cell.column): cell for cell in section.cells}
     compared = any(cell.paper is not None for cell in section.cells)
@@ -192,7 +205,7 @@ def _orders(section: Section, ours: dict[Cell, Values | None]) -> list[str]:
 
 def _section_json(section: Section, ours: dict[Cell, Values | None]) -> dict[str, Any]:
     def named(values: Values | None) -> dict[str, float] | None:
-        return dict(zip(section.values, values, strict=False)) if values is not None else None
+        return dict(zip(section.values, values, strict=True)) if values is not None else None
 
     return {
         "title": section.title,

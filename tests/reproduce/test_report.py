@@ -54,15 +54,21 @@ def catalogue(tmp_path):
     return Catalogue(BUDGETS["cpu"], tmp_path)
 
 
-def fill(table):
-    return {
-        cell: report.filled(cell, figures) for section in table.sections for cell in section.cells
-    }
+def test_a_table_of_psnr_alone_shows_psnr_alone(catalogue, tmp_path):
+    table = tables.table_5(catalogue)
+    text, machine = report.write_table(tmp_path, table, report.fill(table, figures), CONTEXT)
+    row = next(line for line in text.read_text().splitlines() if line.startswith("| 8 | EMA"))
+    assert row.startswith("| 8 | EMA (Eq. 4) | paper | 32.002 |")
+    cell = json.loads(machine.read_text())["sections"][0]["cells"][0]
+    assert cell["ours"] == {"PSNR": 31.0}
+    assert cell["difference"] == {"PSNR": pytest.approx(31.0 - 31.782)}
 
 
 def test_ours_stand_beneath_the_papers_with_the_difference(catalogue, tmp_path):
     table = tables.table_2(catalogue)
-    text, machine = report.write_table(tmp_path / "reports", table, fill(table), CONTEXT)
+    text, machine = report.write_table(
+        tmp_path / "reports", table, report.fill(table, figures), CONTEXT
+    )
     lines = text.read_text().splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("| Set5 | 8 | paper"))
     assert lines[start].endswith(
@@ -85,7 +91,7 @@ def test_ours_stand_beneath_the_papers_with_the_difference(catalogue, tmp_path):
 
 def test_orders_are_named_and_compared(catalogue):
     table = tables.table_2(catalogue)
-    text = report.markdown(table, fill(table), CONTEXT)
+    text = report.markdown(table, report.fill(table, figures), CONTEXT)
     paper_8 = "PAMS > TF Lite > PACT > DoReFa"
     assert f"| Set5 | 8 | {paper_8} | PAMS > PACT > TF Lite > DoReFa | no |" in text
     paper_4 = "PAMS > PACT > TF Lite > DoReFa"
