@@ -2,9 +2,8 @@
 
 Example: python mobile/build_models.py --out mobile/build/models
 
-EDSR-baseline x4 comes from the float weights that ship. Where none ship for the small, fast
-EDSR-mobile, it is trained here for half a minute, for its speed rather than for its pictures, and
-its card says so. Integer files are calibrated on the built-in photographs and not fine-tuned.
+All come from the float weights that ship. Integer files are calibrated on the built-in photographs
+and not fine-tuned.
 Everything is seeded, and nothing is downloaded.
 """
 
@@ -24,6 +23,7 @@ from pams_tf.recipe import QuantizationRecipe
 SCALE = 4
 TILE = 128  # LR pixels a side
 NETWORKS = {"edsr_mobile": "EDSR-mobile", "edsr_baseline": "EDSR-baseline"}
+ORIGIN = "float weights that ship with the project"
 KINDS = {
     "8bit": QuantizationRecipe(bits=8, scope="all"),
     "4bit": QuantizationRecipe(bits=4, scope="all"),
@@ -50,32 +50,30 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", default="mobile/build/models", help="folder for the files")
-    parser.add_argument("--steps", type=int, default=200, help="of training the small network")
     arguments = parser.parse_args()
-    if arguments.steps < 1:
-        parser.error(f"--steps={arguments.steps} is not possible; give 1 or more")
     load_tensorflow()
     try:
-        build(Path(arguments.out), arguments.steps)
+        build(Path(arguments.out))
     except InputError as error:
         print(f"build_models.py: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def build(out: Path, steps: int) -> None:
+def build(out: Path) -> None:
     """Write every file with its card, `index.json` with the cards less their references (a list
     that a page can read at once), and the built-in picture.
     """
     from pams_tf.data.images import write_image
+    from pams_tf.training.teachers import load_teacher
 
     picture = photograph()
     index = []
     for network in NETWORKS:
-        model, origin = float_network(network, steps)
+        model = load_teacher(None, network, SCALE)
         for kind, recipe in KINDS.items():
             name = f"{network}_x{SCALE}_{kind}"
-            content, made = convert(model, recipe, origin)
+            content, made = convert(model, recipe)
             card = card_of(content, f"{name}.tflite", network, recipe, made, picture)
             with atomic_write(out / f"{name}.tflite") as file:
                 file.write(content)
@@ -94,99 +92,18 @@ def photograph() -> np.ndarray:
     return downscale(datasets.sample(SCALE, "valid").load(0)[1], 2)
 
 
-def float_network(network: str, steps: int) -> tuple[Any, str]:
-    """The float network, and where its weights come from."""
-    from pams_tf import zoo
-    from pams_tf.training.teachers import load_teacher
-
-    if f"{network}_x{SCALE}" in zoo.names():
-        return load_teacher(None, network, SCALE), "float weights that ship with the project"
-    return train(network, steps), (
-        f"float weights trained for only {steps} steps on the built-in photographs, "
-        "so judge its speed and not its pictures"
-    )
-
-
-def train(network: str, steps: int) -> Any:
-    """A network that starts as bilinear enlargement and learns the rest in a few steps."""
-    import keras
-
-    from pams_tf import models
-    from pams_tf.data.pipeline import training_dataset
-    from pams_tf.training.jobs import training_images
-    from pams_tf.training.schedules import adam
-    from pams_tf.training.settings import TrainingSettings
-
-    settings = TrainingSettings(
-        model=network,
-        scale=SCALE,
-        steps=steps,
-        patch_size=24,
-        learning_rate=1e-3,
-        schedule="cosine",
-    )
-    keras.utils.set_random_seed(settings.seed)
-    model = models.build(network, SCALE)
-    start_as_bilinear(model)
-    model.compile(adam(settings, settings.learning_rate), loss="mean_absolute_error")
-    batches = training_dataset(
-        training_images(settings),
-        seed=settings.seed,
-        start_step=0,
-        batch_size=settings.batch_size,
-        patch_size=settings.patch_size,
-    )
-    model.fit(batches.take(steps), steps_per_epoch=steps, shuffle=False, verbose=0)
-    return model
-
-
-def start_as_bilinear(model: Any) -> None:
-    """Set an EDSR x4 so that three of its channels carry the picture through, enlarged bilinearly.
-
-    The others keep their random weights and are faded in by training. From random weights alone
-    it takes ten times the steps to do better than bicubic.
-    """
-    features = model.get_layer("head").kernel.shape[-1]
-    rgb, middle = range(3), (1, 1)
-
-    head = _kernel(model, "head")
-    head[..., :3] = 0
-    for c in rgb:
-        head[*middle, c, c] = 1
-    _set_kernel(model, "head", head)
-
-    _set_kernel(model, "body", 0.1 * _kernel(model, "body"))
-
-    before, after = np.array([0.25, 0.75, 0.0]), np.array([0.0, 0.75, 0.25])
-    for name in ("upsample_0", "upsample_1"):
-        kernel = _kernel(model, name)
-        for position, (down, right) in enumerate(
-            (down, right) for down in (before, after) for right in (before, after)
-        ):
-            for c in rgb:
-                kernel[..., position * features + c] = 0
-                kernel[:, :, c, position * features + c] = np.outer(down, right)
-        _set_kernel(model, name, kernel)
-
-    tail = 0.1 * _kernel(model, "tail")
-    tail[:, :, :3, :] = 0
-    for c in rgb:
-        tail[*middle, c, c] = 1
-    _set_kernel(model, "tail", tail)
-
-
-def convert(model: Any, recipe: QuantizationRecipe | None, origin: str) -> tuple[bytes, str]:
+def convert(model: Any, recipe: QuantizationRecipe | None) -> tuple[bytes, str]:
     """The file's content, and how it was made."""
     from pams_tf import export
     from pams_tf.training.calibration import calibrate
     from pams_tf.training.checkpoints import with_recipe
 
     if recipe is None:
-        return export.convert_float(model, (TILE, TILE)), f"{origin}."
+        return export.convert_float(model, (TILE, TILE)), f"{ORIGIN}."
     student = with_recipe(model, recipe)
     calibrate(student, model, calibration_images())
     content = export.convert(student, (TILE, TILE), edges="int8")
-    return content, f"{origin}; ranges calibrated on the built-in photographs, no fine-tuning."
+    return content, f"{ORIGIN}; ranges calibrated on the built-in photographs, no fine-tuning."
 
 
 def calibration_images() -> list[np.ndarray]:
@@ -229,14 +146,6 @@ def card_of(
     )
     left = (picture.shape[1] - TILE) // 2  # the face, and edges of every direction
     return model_card(content, file, about, picture[:TILE, left : left + TILE])
-
-
-def _kernel(model: Any, layer: str) -> np.ndarray:
-    return np.asarray(model.get_layer(layer).kernel.value).copy()
-
-
-def _set_kernel(model: Any, layer: str, kernel: np.ndarray) -> None:
-    model.get_layer(layer).kernel.assign(kernel)
 
 
 if __name__ == "__main__":

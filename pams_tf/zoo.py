@@ -3,7 +3,7 @@
 NAME is a network and its scale, such as edsr_mobile_x2. In the package's `weights` folder:
 
   NAME.keras          float weights, which `--teacher NAME` takes
-  NAME_8bit.tflite    fully integer, 180x320 in; NAME_4bit.tflite likewise
+  NAME_8bit.tflite    fully integer, 180x320 in (x3: 360x640); NAME_4bit.tflite likewise
   NAME.json           the card: data, steps, PSNR and SSIM, bytes, latency, the commands
 """
 
@@ -14,6 +14,19 @@ from typing import Any
 from pams_tf.errors import InputError
 
 FOLDER = Path(__file__).parent / "weights"
+
+RIVALS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "ABPN",
+        "scale": 3,
+        "about": "int8 QAT file of NJU-Jet/SR_Mobile_Quantization, their entry of MAI 2021, on the "
+        "same images and 2 threads of the same kind of machine",
+        "parameters": 43_000,
+        "benchmarks": {"Set5": {"psnr": 33.475}, "B100": {"psnr": 28.681}},
+        "latency": {"median_ms": 75.0, "input_size": "360x640", "threads": 2},
+    },
+)
+"""Integer files of others, to compare with; "about" says whose and how they were measured."""
 
 
 def names() -> list[str]:
@@ -31,7 +44,7 @@ def weights(name: str) -> Path:
 
 
 def integer_file(name: str, bits: int) -> Path:
-    """The fully integer `.tflite` file of a network, 180x320 pixels in.
+    """The fully integer `.tflite` file of a network.
 
     Raises:
       InputError: there is no network of this name, or it has no file of this width.
@@ -44,7 +57,8 @@ def card(name: str) -> dict[str, Any]:
 
     Keys: "name", "parameters", "data", "machine", and "entries", one for the float network and
     one for each integer file, with "label", "file", "bytes", "steps", "commands", "benchmarks" (set
-    -> "psnr" in dB and "ssim", on Y) and, of integer files, "weights" and "latency".
+    -> "psnr" in dB and "ssim", on Y) and, of integer files, "bits", "edges", "weights", "latency"
+    and "shipped": whether the package holds the file, or it was only measured.
 
     Raises:
       InputError: there is no network of this name, or it has no card.
@@ -57,5 +71,5 @@ def _file(name: str, file: str, what: str) -> Path:
         raise InputError(f"no network {name!r} in the zoo; there are {', '.join(names())}")
     path = FOLDER / file
     if not path.is_file():
-        raise InputError(f"{name} has no {what} in the zoo")
+        raise InputError(f"{name} has no {what} in the zoo; its card says what there is")
     return path

@@ -2,15 +2,18 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pams_tf import InputError, models, zoo
+from pams_tf.commands import zoo as command
 from pams_tf.data import datasets
 from pams_tf.evaluation.upscalers import keras_upscaler, tflite_upscaler
 from pams_tf.export import inspect, metadata
 from pams_tf.training.teachers import load_teacher
 
 CARDS = [zoo.card(name) for name in zoo.names()]
-FILES = [(card, entry) for card in CARDS for entry in card["entries"] if "bits" in entry]
+INTEGER = [(card, entry) for card in CARDS for entry in card["entries"] if "bits" in entry]
+FILES = [(card, entry) for card, entry in INTEGER if entry["shipped"]]
 
 
 def test_every_network_has_a_card():
@@ -18,11 +21,12 @@ def test_every_network_has_a_card():
     for name, card in zip(zoo.names(), CARDS, strict=True):
         assert (card["name"], f"{card['preset']}_x{card['scale']}") == (name, name)
         for entry in card["entries"]:
-            assert (zoo.FOLDER / entry["file"]).stat().st_size == entry["bytes"]
+            if entry.get("shipped", True):
+                assert (zoo.FOLDER / entry["file"]).stat().st_size == entry["bytes"]
             for result in entry["benchmarks"].values():
                 assert 20 < result["psnr"] < 45
                 assert 0.5 < result["ssim"] < 1
-    listed = {entry["file"] for card in CARDS for entry in card["entries"]}
+    listed = {e["file"] for card in CARDS for e in card["entries"] if e.get("shipped", True)}
     there = {path.name for path in zoo.FOLDER.iterdir() if path.suffix in (".keras", ".tflite")}
     assert there == listed
 
@@ -50,7 +54,7 @@ def test_integer_files_are_the_float_network_quantized(card, entry):
     assert (about["preset"], about["scale"]) == (card["preset"], card["scale"])
     assert (about["recipe"]["bits"], about["recipe"]["scope"]) == (entry["bits"], "all")
     assert {t.dtype for t in inspect(path).tensors} == {
-        "uint8", "int8", "int32", *(("int4",) if entry["weights"] == "int4" else ()),
+        "int8", "int32", *({"uint8"} & {entry["edges"]}), *({"int4"} & {entry["weights"]})
     }  # fmt: skip
     image = datasets.sample(card["scale"], "valid").load(0)[0][20:60, 20:70]
     teacher = keras_upscaler(models.load(zoo.weights(card["name"])))(image).astype(int)
@@ -58,8 +62,45 @@ def test_integer_files_are_the_float_network_quantized(card, entry):
     assert 0 < difference < {8: 1.5, 4: 5.0}[entry["bits"]]
 
 
+def test_the_command_lists_the_zoo_and_draws_its_curves(tmp_path, capsys):
+    assert command.main(["zoo", f"--curve={tmp_path / 'zoo.png'}"]) == 0
+    shown = capsys.readouterr().out
+    assert "…" not in shown  # nothing is cut off at 80 columns
+    for card, entry in INTEGER:
+        assert f"{entry['benchmarks']['Set5']['psnr']:.3f}" in shown
+        picture = tmp_path / f"zoo.x{card['scale']}.png"
+        assert np.asarray(Image.open(picture)).std() > 5
+
+
+def test_one_network_comes_with_its_commands_and_nobody_elses_curve(tmp_path, capsys):
+    where = tmp_path / "one.png"
+    assert command.main(["zoo", "--name=edsr_mobile_x2", f"--curve={where}"]) == 0
+    shown = capsys.readouterr().out
+    assert "python tools/finetune.py --bits 4 --scope all --model edsr_mobile" in shown
+    assert [path.name for path in tmp_path.iterdir()] == ["one.x2.png"]
+
+
+def test_files_of_one_scale_were_timed_at_one_size():
+    sizes = {(c["scale"], entry["latency"]["input_size"]) for c, entry in INTEGER}
+    sizes |= {(rival["scale"], rival["latency"]["input_size"]) for rival in zoo.RIVALS}
+    assert len(sizes) == len({scale for scale, _ in sizes})
+
+
+@pytest.mark.parametrize("rival", zoo.RIVALS, ids=lambda rival: rival["name"])
+def test_one_of_our_files_is_better_than_a_rivals_and_no_slower(rival):
+    assert any(
+        all(
+            entry["benchmarks"][name]["psnr"] > theirs["psnr"]
+            for name, theirs in rival["benchmarks"].items()
+        )
+        and entry["latency"]["median_ms"] <= rival["latency"]["median_ms"]
+        for card, entry in FILES
+        if card["scale"] == rival["scale"]
+    )
+
+
 def test_what_is_not_there_is_named():
     with pytest.raises(InputError, match="no network 'edsr_x9' in the zoo; there are .*edsr_base"):
         zoo.weights("edsr_x9")
-    with pytest.raises(InputError, match="edsr_baseline_x4 has no 3-bit file in the zoo"):
+    with pytest.raises(InputError, match="edsr_baseline_x4 has no 3-bit file in the zoo; its card"):
         zoo.integer_file("edsr_baseline_x4", 3)

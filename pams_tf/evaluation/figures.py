@@ -8,6 +8,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ _DPI = 100
 _WIDTH = 1600
 _GREY = "#666666"
 # Okabe and Ito's colours, which people with any colour vision tell apart.
+_SERIES = ("#0072B2", "#D55E00", "#202020", "#009E73", "#CC79A7")
 _FRAMES = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#D55E00")
 # Dark to bright, without viridis' pale yellow end, which white paper swallows.
 _DEPTH_COLORS = ListedColormap(colormaps["viridis"](np.linspace(0.0, 0.92, 256)))
@@ -41,6 +43,18 @@ class Crop(NamedTuple):
     left: int
     height: int
     width: int
+
+
+class Tradeoff(NamedTuple):
+    """What a network gives and what it costs: `psnr` is set -> dB on Y, `ms` a median latency.
+
+    Those of one `series`, such as "8 bits", are joined by a line.
+    """
+
+    label: str
+    series: str
+    ms: float
+    psnr: Mapping[str, float]
 
 
 def busiest_crops(hr: npt.ArrayLike, size: int, count: int) -> list[Crop]:
@@ -246,6 +260,46 @@ def activation_ranges(
         _set_log_scale(grid[0])
     grid[0].set_ylabel(f"largest activation{' (log scale)' if logarithmic else ''}", size=13)
     grid[0].legend(fontsize=11, frameon=False)
+    _save(figure, path)
+
+
+def tradeoffs(
+    path: str | os.PathLike[str], networks: Sequence[Tradeoff], title: str | None = None
+) -> None:
+    """Save PSNR against latency, one panel a benchmark set, as a PNG: up and to the left is better.
+
+    Args:
+      path: the PNG, 1600 pixels wide.
+      networks: all of them with the same sets.
+      title: a line above everything.
+
+    Raises:
+      InputError: nothing to draw, networks with different sets, or a path that cannot be written.
+    """
+    sets = list(networks[0].psnr) if networks else []
+    if not sets or any(list(network.psnr) != sets for network in networks):
+        raise InputError("no trade-off to draw; give networks that were measured on the same sets")
+    figure = Figure(figsize=(_WIDTH / _DPI, 6.0), dpi=_DPI, facecolor="white", layout="constrained")
+    if title:
+        figure.suptitle(title, size=15, x=0.01, ha="left")
+    series = list(dict.fromkeys(network.series for network in networks))
+    for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
+        for color, marker, one in zip(cycle(_SERIES), cycle("os^Dv"), series, strict=False):
+            points = sorted((n.ms, n.psnr[name], n.label) for n in networks if n.series == one)
+            x, y, labels = zip(*points, strict=True)
+            axes.plot(x, y, marker=marker, color=color, markersize=9, linewidth=1.4, label=one)
+            for rank, (at, label) in enumerate(zip(zip(x, y, strict=True), labels, strict=True)):
+                # Neighbours have their names on different sides, where these do not meet.
+                offset, side = ((-8, 7), "right") if rank % 2 else ((8, -15), "left")
+                axes.annotate(
+                    label, at, offset, textcoords="offset points", ha=side, size=11, color=color
+                )
+        _style(axes)
+        axes.margins(x=0.16, y=0.12)
+        axes.set_title(name, size=14, loc="left")
+        axes.set_xlabel("latency, ms", size=13)
+        axes.set_ylabel("PSNR (Y), dB", size=13)
+        axes.legend(fontsize=12, frameon=False, loc="lower right")
     _save(figure, path)
 
 

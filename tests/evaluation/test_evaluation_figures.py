@@ -5,7 +5,14 @@ import pytest
 from PIL import Image
 
 from pams_tf.errors import InputError
-from pams_tf.evaluation.figures import Crop, alpha_curves, busiest_crops, comparison
+from pams_tf.evaluation.figures import (
+    Crop,
+    Tradeoff,
+    alpha_curves,
+    busiest_crops,
+    comparison,
+    tradeoffs,
+)
 
 
 def _read(path) -> np.ndarray:
@@ -154,6 +161,29 @@ def test_what_alpha_curves_refuse(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             alpha_curves(path, steps, curves)
+    assert not path.exists()
+
+
+def test_what_is_better_and_faster_stands_above_and_to_the_left(tmp_path):
+    path = tmp_path / "tradeoff.png"
+    good = [Tradeoff(f"good {ms}", "8 bits", ms, {"Set5": 33 + ms / 100}) for ms in (10, 20)]
+    bad = [Tradeoff(f"bad {ms}", "4 bits", ms, {"Set5": 32 + ms / 100}) for ms in (30, 40)]
+    tradeoffs(path, [*bad, *good], "two series")  # the first series has the first colour
+    picture = _read(path).astype(int)
+    middle = {}
+    for name, color in (("bad", (0x00, 0x72, 0xB2)), ("good", (0xD5, 0x5E, 0x00))):
+        marks = np.argwhere(np.abs(picture - color).max(axis=-1) < 8)
+        middle[name] = np.median(marks, axis=0)
+    assert picture.shape == (600, 1600, 3)
+    assert (middle["good"] < middle["bad"]).all()
+
+
+def test_what_a_tradeoff_refuses(tmp_path):
+    path = tmp_path / "no.png"
+    one, other = ({"Set5": 33.0}, {"B100": 28.0})
+    for networks in ([], [Tradeoff("a", "8", 1.0, one), Tradeoff("b", "8", 2.0, other)]):
+        with pytest.raises(InputError, match="measured on the same sets"):
+            tradeoffs(path, networks)
     assert not path.exists()
 
 
