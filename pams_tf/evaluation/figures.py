@@ -284,18 +284,22 @@ def tradeoffs(
         figure.suptitle(title, size=15, x=0.01, ha="left")
     series = list(dict.fromkeys(network.series for network in networks))
     for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
+        sides = cycle(
+            (((9, 5), "left", "bottom"), ((9, -5), "left", "top"), ((-9, -5), "right", "top"))
+        )
         for color, marker, one in zip(cycle(_SERIES), cycle("os^Dv"), series, strict=False):
             points = sorted((n.ms, n.psnr[name], n.label) for n in networks if n.series == one)
             x, y, labels = zip(*points, strict=True)
             axes.plot(x, y, marker=marker, color=color, markersize=9, linewidth=1.4, label=one)
-            for rank, (at, label) in enumerate(zip(zip(x, y, strict=True), labels, strict=True)):
-                # Neighbours have their names on different sides, where these do not meet.
-                offset, side = ((-8, 7), "right") if rank % 2 else ((8, -15), "left")
+            # Each series has its names on a side of its own, where they meet the fewest others.
+            offset, where, height = next(sides)
+            for at, label in zip(zip(x, y, strict=True), labels, strict=True):
                 axes.annotate(
-                    label, at, offset, textcoords="offset points", ha=side, size=11, color=color
-                )
+                    label, at, offset, textcoords="offset points",
+                    ha=where, va=height, size=11, color=color,
+                )  # fmt: skip
         _style(axes)
-        axes.margins(x=0.16, y=0.12)
+        axes.margins(x=0.2, y=0.12)
         axes.set_title(name, size=14, loc="left")
         axes.set_xlabel("latency, ms", size=13)
         axes.set_ylabel("PSNR (Y), dB", size=13)
