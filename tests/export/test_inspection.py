@@ -1,6 +1,5 @@
 """The checks on a finished file name the offender; broken files are told apart."""
 
-import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -16,21 +15,12 @@ def content(student):
     return convert(student(scope="all"), (8, 8))
 
 
-def repacked(content, change):
-    """The file after `change(model)`, so that each promise can be broken alone."""
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    change(model)
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def test_a_good_file_passes(content):
+def test_a_good_file_passes(content, repacked):
     check_integer(content)
     check_integer(repacked(content, lambda model: None))
 
 
-def test_a_float_tensor_is_named(content, student):
+def test_a_float_tensor_is_named(content, student, repacked):
     def loosen(model):
         model.subgraphs[0].tensors[3].type = schema.TensorType.FLOAT32
         model.subgraphs[0].tensors[3].name = b"offender"
@@ -41,7 +31,7 @@ def test_a_float_tensor_is_named(content, student):
         check_integer(convert_float(student(), (8, 8)))
 
 
-def test_a_custom_operator_is_named(content):
+def test_a_custom_operator_is_named(content, repacked):
     def customize(model):
         code = model.operatorCodes[model.subgraphs[0].operators[0].opcodeIndex]
         code.builtinCode = schema.BuiltinOperator.CUSTOM
@@ -77,7 +67,7 @@ def test_broken_files(content, tmp_path):
     assert inspect(tmp_path / "whole.tflite") == inspect(content)
 
 
-def test_a_kernel_beyond_its_bits_is_named(student):
+def test_a_kernel_beyond_its_bits_is_named(student, repacked):
     content = convert(student(bits=4, scope="all"), (8, 8))
     largest = {name: 7 for name in metadata.read(content)["sites"] if name.startswith("block")}
     assert check_kernels(content, largest) == 4  # two blocks of two

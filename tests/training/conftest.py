@@ -1,11 +1,28 @@
-"""A disk that fills up in the middle of a run."""
+"""Photographs, a cache of their own, and a disk that fills up in the middle of a run."""
 
 import contextlib
 
+import numpy as np
 import pytest
 
 from pams_tf import InputError
+from pams_tf.data.images import write_image
 from pams_tf.training import checkpoints
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAMS_TF_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of four pictures, 32x32."""
+    rng = np.random.default_rng(3)
+    for index in range(4):
+        coarse = rng.integers(0, 256, (8, 8, 3), np.uint8)
+        write_image(tmp_path / "photos" / f"{index}.png", coarse.repeat(4, 0).repeat(4, 1))
+    return str(tmp_path / "photos")
 
 
 @pytest.fixture

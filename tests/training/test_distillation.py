@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from students import batch, pair
 
 from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.training.calibration import calibrate
@@ -11,22 +12,6 @@ from pams_tf.training.checkpoints import transfer_weights
 from pams_tf.training.distillation import Distiller, quantizers, skt_loss
 
 SIZE = {"blocks": 2, "features": 8}
-
-
-def pair(bits=8, **recipe):
-    keras.utils.set_random_seed(11)
-    teacher = models.build("edsr_mobile", 2, **SIZE)
-    student = models.build("edsr_mobile", 2, QuantizationRecipe(bits=bits, **recipe), **SIZE)
-    transfer_weights(teacher, student)
-    return teacher, student
-
-
-def batch(seed=0):
-    rng = np.random.default_rng(seed)
-    return (
-        rng.uniform(0, 255, (4, 12, 12, 3)).astype(np.float32),
-        rng.uniform(0, 255, (4, 24, 24, 3)).astype(np.float32),
-    )
 
 
 def test_skt_loss_reproduces_released_code(golden):
@@ -48,7 +33,7 @@ def test_skt_loss_ignores_a_factor():
 
 
 def test_train_step_is_l1_plus_skt_with_two_adams():
-    teacher, student = pair()
+    teacher, student = pair(QuantizationRecipe(), SIZE)
     lr, hr = batch()
     calibrate(student, teacher, [lr])
     before = {v.path: np.array(v) for v in student.trainable_variables}
@@ -72,7 +57,7 @@ def test_train_step_is_l1_plus_skt_with_two_adams():
 
 
 def test_the_teacher_stays_frozen_and_the_student_learns():
-    teacher, student = pair(bits=4)
+    teacher, student = pair(QuantizationRecipe(bits=4), SIZE)
     lr, hr = batch()
     calibrate(student, teacher, [lr])
     frozen = [np.array(v) for v in teacher.variables]
@@ -88,7 +73,7 @@ def test_the_teacher_stays_frozen_and_the_student_learns():
 
 
 def test_without_skt_the_teacher_is_not_asked():
-    teacher, student = pair()
+    teacher, student = pair(QuantizationRecipe(), SIZE)
     lr, hr = batch()
     distiller = Distiller(student, teacher, skt_weight=0.0)
     distiller.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-2))
@@ -100,7 +85,7 @@ def test_without_skt_the_teacher_is_not_asked():
 
 
 def test_calibration_observes_the_float_network():
-    teacher, student = pair()
+    teacher, student = pair(QuantizationRecipe(), SIZE)
     batches = [batch(seed)[0] for seed in range(3)]
     calibrate(student, teacher, batches)
     for quantizer in quantizers(student):
@@ -115,9 +100,9 @@ def test_calibration_observes_the_float_network():
 
 def test_calibration_in_two_parts_is_calibration_in_one():
     batches = [batch(seed)[0] for seed in range(4)]
-    teacher, whole = pair()
+    teacher, whole = pair(QuantizationRecipe(), SIZE)
     calibrate(whole, teacher, batches)
-    _, parts = pair()
+    _, parts = pair(QuantizationRecipe(), SIZE)
     calibrate(parts, teacher, batches[:1])
     calibrate(parts, teacher, batches[1:])
     for one, other in zip(quantizers(whole), quantizers(parts), strict=True):
@@ -125,7 +110,7 @@ def test_calibration_in_two_parts_is_calibration_in_one():
 
 
 def test_calibration_needs_images_and_the_same_sites():
-    teacher, student = pair()
+    teacher, student = pair(QuantizationRecipe(), SIZE)
     with pytest.raises(InputError, match="at least one batch"):
         calibrate(student, teacher, [])
     other = models.build("edsr_mobile", 2, blocks=1, features=8)
@@ -134,7 +119,7 @@ def test_calibration_needs_images_and_the_same_sites():
 
 
 def test_weights_of_another_network_are_refused():
-    _, student = pair()
+    _, student = pair(QuantizationRecipe(), SIZE)
     other = models.build("edsr_mobile", 2, blocks=1, features=8)
     with pytest.raises(InputError, match=r"edsr_mobile x2, blocks=1.*not of .*blocks=2"):
         transfer_weights(other, student)

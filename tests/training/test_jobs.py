@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from pams_tf import InputError, QuantizationRecipe, models
-from pams_tf.data.images import write_image
 from pams_tf.runs import RunFolder
 from pams_tf.training.jobs import finetune, train
 from pams_tf.training.settings import DistillationSettings, TrainingSettings
@@ -31,20 +30,6 @@ COMMON = {
     "learning_rate": 1e-3,
 }
 REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PAMS_TF_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def photos(tmp_path):
-    rng = np.random.default_rng(3)
-    for index in range(4):
-        coarse = rng.integers(0, 256, (8, 8, 3), np.uint8)
-        write_image(tmp_path / "photos" / f"{index}.png", coarse.repeat(4, 0).repeat(4, 1))
-    return str(tmp_path / "photos")
 
 
 @pytest.fixture

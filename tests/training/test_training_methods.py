@@ -5,14 +5,13 @@ import csv
 import keras
 import numpy as np
 import pytest
+from students import batch, pair
 
 from pams_tf import InputError, QuantizationRecipe, models
-from pams_tf.data.images import write_image
 from pams_tf.quantization import MinMaxQuantizer, QuantConv2D
 from pams_tf.recipe import METHODS
 from pams_tf.runs import RunFolder
 from pams_tf.training.calibration import calibrate, random_ranges
-from pams_tf.training.checkpoints import transfer_weights
 from pams_tf.training.distillation import Distiller, quantizers
 from pams_tf.training.jobs import finetune, train
 from pams_tf.training.settings import DistillationSettings, TrainingSettings, run_name
@@ -36,45 +35,15 @@ COMMON = {
 }
 
 
-def pair(recipe, name="edsr_mobile", overrides=SIZE):
-    keras.utils.set_random_seed(11)
-    teacher = models.build(name, 2, **overrides)
-    student = models.build(name, 2, recipe, **overrides)
-    transfer_weights(teacher, student)
-    return teacher, student
-
-
-def batch(seed=0):
-    rng = np.random.default_rng(seed)
-    return (
-        rng.uniform(0, 255, (4, 12, 12, 3)).astype(np.float32),
-        rng.uniform(0, 255, (4, 24, 24, 3)).astype(np.float32),
-    )
-
-
 def distiller_of(student, teacher, skt_weight=1000.0):
     distiller = Distiller(student, teacher, skt_weight)
     distiller.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-2))
     return distiller
 
 
-@pytest.fixture
-def photos(tmp_path):
-    rng = np.random.default_rng(3)
-    for index in range(4):
-        coarse = rng.integers(0, 256, (8, 8, 3), np.uint8)
-        write_image(tmp_path / "photos" / f"{index}.png", coarse.repeat(4, 0).repeat(4, 1))
-    return str(tmp_path / "photos")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PAMS_TF_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.mark.parametrize("recipe", RECIPES, ids=NAMES)
 def test_one_step_moves_what_the_method_trains(recipe):
-    teacher, student = pair(recipe)
+    teacher, student = pair(recipe, SIZE)
     lr, hr = batch()
     calibrate(student, teacher, [lr])
     for quantizer in quantizers(student):
@@ -99,7 +68,7 @@ def test_one_step_moves_what_the_method_trains(recipe):
 
 
 def test_min_max_moves_to_the_extremes_of_the_batch():
-    teacher, student = pair(QuantizationRecipe(method="tflite"))
+    teacher, student = pair(QuantizationRecipe(method="tflite"), SIZE)
     lr, hr = batch()
     calibrate(student, teacher, [lr])
     quantizer = student.get_layer("block_0_input")  # behind nothing that is quantized
@@ -114,7 +83,7 @@ def test_every_method_begins_with_the_same_ranges():
     """The paper's Table 2: same teacher, same initial ranges."""
     found = []
     for method in METHODS:
-        teacher, student = pair(QuantizationRecipe(method=method))
+        teacher, student = pair(QuantizationRecipe(method=method), SIZE)
         calibrate(student, teacher, [batch(seed)[0] for seed in range(2)])
         found.append([float(q.alpha) for q in quantizers(student)])
     # The larger of two running means, for tflite, is not quite the running mean of the larger.
@@ -124,7 +93,7 @@ def test_every_method_begins_with_the_same_ranges():
 
 
 def test_pacts_decay_is_in_the_loss():
-    teacher, student = pair(QuantizationRecipe(method="pact"))
+    teacher, student = pair(QuantizationRecipe(method="pact"), SIZE)
     lr, hr = batch()
     calibrate(student, teacher, [lr])
     decay = sum(q.decay * float(q.alpha) ** 2 for q in quantizers(student))
@@ -135,7 +104,7 @@ def test_pacts_decay_is_in_the_loss():
 
 
 def test_pacts_decay_pulls_alpha_where_nothing_is_clipped():
-    teacher, student = pair(QuantizationRecipe(method="pact"))
+    teacher, student = pair(QuantizationRecipe(method="pact"), SIZE)
     for quantizer in quantizers(student):
         quantizer.set_range(1e4)
     distiller_of(student, teacher, skt_weight=0.0).train_step(batch())
@@ -145,9 +114,9 @@ def test_pacts_decay_pulls_alpha_where_nothing_is_clipped():
 
 def test_rdns_concatenations_are_signed_and_what_lies_behind_a_relu_is_not():
     size = {"blocks": 1, "layers": 2, "features": 4, "growth": 4}
-    _, rdn = pair(QuantizationRecipe(method="pact"), "rdn", size)
+    _, rdn = pair(QuantizationRecipe(method="pact"), size, "rdn")
     assert not any(q.unsigned for q in quantizers(rdn))
-    _, edsr = pair(QuantizationRecipe(method="pact", scope="all"))
+    _, edsr = pair(QuantizationRecipe(method="pact", scope="all"), SIZE)
     assert [q.name for q in quantizers(edsr) if q.unsigned] == ["block_0_relu"]
 
 
@@ -155,7 +124,7 @@ def test_rdns_concatenations_are_signed_and_what_lies_behind_a_relu_is_not():
 def test_random_ranges_are_drawn_from_the_seed(method):
     drawn = []
     for seed in (1, 1, 2):
-        _, student = pair(QuantizationRecipe(method=method, scope="all"))
+        _, student = pair(QuantizationRecipe(method=method, scope="all"), SIZE)
         random_ranges(student, seed)
         drawn.append([float(q.alpha) for q in quantizers(student)])
     assert drawn[0] == drawn[1]
@@ -205,7 +174,7 @@ def test_random_initial_ranges_are_where_a_run_begins(photos, tmp_path):
     with run.alphas.open(newline="") as file:
         first = next(csv.DictReader(file))
     drawn = np.random.default_rng(5).uniform(0, 128, 3)
-    _, student = pair(QuantizationRecipe())
+    _, student = pair(QuantizationRecipe(), SIZE)
     names = [q.name for q in quantizers(student)]
     np.testing.assert_allclose([float(first[name]) for name in names], drawn, rtol=1e-5)
 
@@ -233,7 +202,7 @@ def test_batch_normalization_from_teacher_to_student(photos, tmp_path):
 
 def test_calibration_sees_a_normalized_network_as_it_is_used():
     """Inference mode: running statistics, and none of them moves."""
-    teacher, student = pair(QuantizationRecipe(), overrides={**SIZE, "batch_norm": True})
+    teacher, student = pair(QuantizationRecipe(), {**SIZE, "batch_norm": True})
     lr, _ = batch()
     before = [np.array(v) for v in teacher.variables]
     calibrate(student, teacher, [lr])
