@@ -3,8 +3,7 @@
 Example: python mobile/build_models.py --out mobile/build/models
 
 All come from the float weights that ship. Integer files are calibrated on the built-in photographs
-and not fine-tuned.
-Everything is seeded, and nothing is downloaded.
+and not fine-tuned. Everything is seeded, and nothing is downloaded.
 """
 
 import argparse
