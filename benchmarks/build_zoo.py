@@ -181,9 +181,7 @@ def _finetune_command(settings: dict[str, Any], name: str) -> str:
 
     recipe = settings["recipe"]
     defaults = DistillationSettings(**finetune_preset("short", recipe["bits"])).to_dict()
-    how = _flags({"bits": recipe["bits"]}, {}) + _flags(
-        recipe, {**QuantizationRecipe().to_dict(), "bits": recipe["bits"]}
-    )
+    how = _flags(recipe, QuantizationRecipe().to_dict() | {"bits": None})  # bits always
     return _command("finetune", settings, defaults, name, *how)
 
 

@@ -17,16 +17,22 @@ FOLDER = Path(__file__).parent / "weights"
 
 RIVALS: tuple[dict[str, Any], ...] = (
     {
-        "name": "ABPN",
+        "name": "ABPN x3",
+        "preset": "ABPN",
         "scale": 3,
         "about": "int8 QAT file of NJU-Jet/SR_Mobile_Quantization, their entry of MAI 2021, on the "
         "same images and 2 threads of the same kind of machine",
         "parameters": 43_000,
-        "benchmarks": {"Set5": {"psnr": 33.475}, "B100": {"psnr": 28.681}},
-        "latency": {"median_ms": 75.0, "input_size": "360x640", "threads": 2},
+        "entries": [
+            {
+                "label": "not ours",
+                "benchmarks": {"Set5": {"psnr": 33.475}, "B100": {"psnr": 28.681}},
+                "latency": {"median_ms": 75.0, "input_size": "360x640", "threads": 2},
+            }
+        ],
     },
 )
-"""Integer files of others, to compare with; "about" says whose and how they were measured."""
+"""Cards of integer files of others, to compare with; "about" says whose and how measured."""
 
 
 def names() -> list[str]:

@@ -38,28 +38,27 @@ def _zoo() -> list[dict[str, Any]]:
     cards = [zoo.card(name) for name in ([FLAGS.name] if FLAGS.name else zoo.names())]
     rivals = [rival for rival in zoo.RIVALS if rival["scale"] in {c["scale"] for c in cards}]
     sets = list(dict.fromkeys(s for c in cards for e in c["entries"] for s in e["benchmarks"]))
-    rows = [(card["name"], entry["label"], entry) for card in cards for entry in card["entries"]]
-    rows += [(f"{rival['name']} x{rival['scale']}", "not ours", rival) for rival in rivals]
     print_table(
         f"Networks in {zoo.FOLDER}",
         ("network", "", *(f"{name}, dB" for name in sets), "KB", "latency, ms"),
         [
             (
-                name,
-                label,
+                card["name"],
+                entry["label"],
                 *(_score(entry["benchmarks"].get(name)) for name in sets),
                 f"{entry['bytes'] / 1000:,.0f}" if "bytes" in entry else "",
                 _latency(entry.get("latency")),
             )
-            for name, label, entry in rows
+            for card in [*cards, *rivals]
+            for entry in card["entries"]
         ],
     )
     for machine in sorted({card["machine"] for card in cards}):
         print(f"Latency with 2 threads on {machine}, at the LR size beside it")
     for rival in rivals:
-        print(f"{rival['name']}: {rival['about']}")
+        print(f"{rival['preset']}: {rival['about']}")
     if FLAGS.curve:
-        _draw(cards, rivals)
+        _draw([*cards, *rivals])
     if FLAGS.name:
         (card,) = cards
         print(f"{card['parameters']:,} parameters; trained on {card['data']}")
@@ -73,30 +72,28 @@ def _zoo() -> list[dict[str, Any]]:
     return cards
 
 
-def _draw(cards: list[dict[str, Any]], rivals: list[dict[str, Any]]) -> None:
-    """A curve can join only what was timed at one scale and size."""
+def _draw(cards: list[dict[str, Any]]) -> None:
+    """One picture a scale: a curve can join only what was timed at one size."""
     from pams_tf.evaluation.figures import Tradeoff, tradeoffs
 
-    entries = [
-        (card["scale"], card["preset"], entry["label"], entry)
-        for card in cards
-        for entry in card["entries"]
-        if "latency" in entry
-    ]
-    entries += [(rival["scale"], rival["name"], "not ours", rival) for rival in rivals]
-    for scale in sorted({entry[0] for entry in entries}):
-        there = [entry[1:] for entry in entries if entry[0] == scale]
+    for scale in sorted({card["scale"] for card in cards}):
+        timed = [
+            (card["preset"], entry)
+            for card in cards
+            for entry in card["entries"]
+            if card["scale"] == scale and "latency" in entry
+        ]
         points = [
             Tradeoff(
-                label,
-                series,
+                preset,
+                entry["label"],
                 entry["latency"]["median_ms"],
                 {name: result["psnr"] for name, result in entry["benchmarks"].items()},
             )
-            for label, series, entry in there
+            for preset, entry in timed
         ]
+        size = timed[0][1]["latency"]["input_size"]
         path = Path(FLAGS.curve).with_suffix(f".x{scale}.png")
-        size = there[0][-1]["latency"]["input_size"]
         tradeoffs(path, points, f"Integer files, x{scale}, LR {size}, 2 threads")
         print(path)
 

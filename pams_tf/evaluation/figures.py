@@ -29,8 +29,13 @@ from pams_tf.files import atomic_write
 _DPI = 100
 _WIDTH = 1600
 _GREY = "#666666"
-# Okabe and Ito's colours, which people with any colour vision tell apart.
-_SERIES = ("#0072B2", "#D55E00", "#202020", "#009E73", "#CC79A7")
+# Okabe and Ito's colours, which people with any colour vision tell apart. Of a series: its colour,
+# its marker, and the side on which its names stand, where they meet the fewest others.
+_SERIES = (
+    ("#0072B2", "o", {"xytext": (9, 5), "ha": "left", "va": "bottom"}),
+    ("#D55E00", "s", {"xytext": (9, -5), "ha": "left", "va": "top"}),
+    ("#202020", "^", {"xytext": (-9, -5), "ha": "right", "va": "top"}),
+)
 _FRAMES = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#D55E00")
 # Dark to bright, without viridis' pale yellow end, which white paper swallows.
 _DEPTH_COLORS = ListedColormap(colormaps["viridis"](np.linspace(0.0, 0.92, 256)))
@@ -284,20 +289,14 @@ def tradeoffs(
         figure.suptitle(title, size=15, x=0.01, ha="left")
     series = list(dict.fromkeys(network.series for network in networks))
     for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
-        sides = cycle(
-            (((9, 5), "left", "bottom"), ((9, -5), "left", "top"), ((-9, -5), "right", "top"))
-        )
-        for color, marker, one in zip(cycle(_SERIES), cycle("os^Dv"), series, strict=False):
+        for (color, marker, beside), one in zip(cycle(_SERIES), series, strict=False):
             points = sorted((n.ms, n.psnr[name], n.label) for n in networks if n.series == one)
-            x, y, labels = zip(*points, strict=True)
+            x, y, _ = zip(*points, strict=True)
             axes.plot(x, y, marker=marker, color=color, markersize=9, linewidth=1.4, label=one)
-            # Each series has its names on a side of its own, where they meet the fewest others.
-            offset, where, height = next(sides)
-            for at, label in zip(zip(x, y, strict=True), labels, strict=True):
+            for ms, psnr, label in points:
                 axes.annotate(
-                    label, at, offset, textcoords="offset points",
-                    ha=where, va=height, size=11, color=color,
-                )  # fmt: skip
+                    label, (ms, psnr), textcoords="offset points", size=11, color=color, **beside
+                )
         _style(axes)
         axes.margins(x=0.2, y=0.12)
         axes.set_title(name, size=14, loc="left")
