@@ -71,7 +71,7 @@ def _build() -> list[dict[str, Any]]:
 
 def _card(name: str) -> dict[str, Any]:
     from pams_tf import models
-    from pams_tf.reproduce.machine import machine
+    from pams_tf.reporting.machine import machine
 
     float_run = RunFolder(Path(FLAGS.runs) / name)
     path = zoo.FOLDER / f"{name}.keras"
@@ -113,8 +113,8 @@ def _deflate(path: Path) -> None:
 
 
 def _integer(name: str, bits: int, run: RunFolder, scale: int) -> dict[str, Any]:
-    from pams_tf.evaluation.latency import tflite_latency
     from pams_tf.export.run import export_run
+    from pams_tf.litert.latency import tflite_latency
 
     storage = "int4" if bits <= 4 and name in FLAGS.int4 else "int8"
     path = zoo.FOLDER / f"{name}_{bits}bit.tflite"
@@ -148,7 +148,7 @@ def _integer(name: str, bits: int, run: RunFolder, scale: int) -> dict[str, Any]
 def _measured(label: str, path: Path, scale: int) -> dict[str, Any]:
     from pams_tf.data import datasets
     from pams_tf.evaluation.benchmark import evaluate
-    from pams_tf.evaluation.upscalers import load_upscaler
+    from pams_tf.evaluation.upscaler import load_upscaler
 
     upscaler, _ = load_upscaler(path, scale)
     results = {
@@ -177,10 +177,10 @@ def _train_command(settings: dict[str, Any], name: str) -> str:
 
 def _finetune_command(settings: dict[str, Any], name: str) -> str:
     from pams_tf.recipe import QuantizationRecipe
-    from pams_tf.training.settings import DistillationSettings, finetune_preset
+    from pams_tf.training.settings import DistillationSettings, finetune_budget
 
     recipe = settings["recipe"]
-    defaults = DistillationSettings(**finetune_preset("short", recipe["bits"])).to_dict()
+    defaults = DistillationSettings(**finetune_budget("short", recipe["bits"])).to_dict()
     how = _flags(recipe, QuantizationRecipe().to_dict() | {"bits": None})  # bits always
     return _command("finetune", settings, defaults, name, *how)
 

@@ -36,7 +36,7 @@ def _bench() -> dict[str, Any]:
     input_size = options.size(FLAGS.input_size)
 
     cli.load_tensorflow()
-    from pams_tf.evaluation.benchmark import print_table
+    from pams_tf.reporting.tables import print_table
 
     step = training_step(FLAGS.batch_size, FLAGS.rounds)
     print_table(
@@ -79,9 +79,9 @@ def training_step(batch_size: int, rounds: int) -> dict[str, float]:
     import numpy as np
     import tensorflow as tf
 
+    from pams_tf.models.transfer import with_recipe
+    from pams_tf.quantization.calibration import calibrate
     from pams_tf.recipe import QuantizationRecipe
-    from pams_tf.training.calibration import calibrate
-    from pams_tf.training.checkpoints import with_recipe
     from pams_tf.training.distillation import Distiller
     from pams_tf.training.schedules import adam
     from pams_tf.training.settings import DistillationSettings
@@ -120,8 +120,8 @@ def training_step(batch_size: int, rounds: int) -> dict[str, float]:
 
 def inference(input_size: tuple[int, int], rounds: int) -> dict[str, float]:
     """Milliseconds of the int8 and the float32 file, in turn; median ratio of pairs."""
-    from pams_tf.evaluation.latency import paired_latency
-    from pams_tf.export import convert_float
+    from pams_tf.export.variants import convert_float
+    from pams_tf.litert.latency import paired_latency
     from pams_tf.training.teachers import load_teacher
 
     times = paired_latency(
@@ -139,7 +139,7 @@ def inference(input_size: tuple[int, int], rounds: int) -> dict[str, float]:
 
 def few_bits(input_size: tuple[int, int], rounds: int) -> dict[str, float]:
     """Milliseconds of the files of 8 and of 4 bits, in turn; median ratio of pairs."""
-    from pams_tf.evaluation.latency import paired_latency
+    from pams_tf.litert.latency import paired_latency
 
     files = (_integer_file(bits, input_size) for bits in (8, 4))
     times = paired_latency(*files, rounds, num_threads=FLAGS.threads)
@@ -154,10 +154,10 @@ def few_bits(input_size: tuple[int, int], rounds: int) -> dict[str, float]:
 def _integer_file(bits: int, input_size: tuple[int, int]) -> bytes:
     import numpy as np
 
-    from pams_tf.export import convert
+    from pams_tf.export.converter import convert
+    from pams_tf.models.transfer import with_recipe
+    from pams_tf.quantization.calibration import calibrate
     from pams_tf.recipe import QuantizationRecipe
-    from pams_tf.training.calibration import calibrate
-    from pams_tf.training.checkpoints import with_recipe
     from pams_tf.training.teachers import load_teacher
 
     teacher = load_teacher(None, "edsr_baseline", 4)

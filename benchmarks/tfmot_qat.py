@@ -73,8 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _compare() -> dict[str, Any]:
     _load()
     from pams_tf.data import datasets
-    from pams_tf.evaluation.benchmark import print_table
     from pams_tf.recipe import METHODS
+    from pams_tf.reporting.tables import print_table
     from pams_tf.training.settings import DistillationSettings
     from pams_tf.training.teachers import load_teacher
 
@@ -132,7 +132,7 @@ def _tfmot(teacher: Any, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
     import tfmot_twin
 
     from pams_tf.data.pipeline import training_dataset
-    from pams_tf.export.inspection import check_integer
+    from pams_tf.litert.checks import check_integer
     from pams_tf.training.jobs import training_images, validation
 
     student = tfmot_twin.quantized(tfmot_twin.float_twin(teacher))
@@ -167,10 +167,10 @@ def _first_ranges(teacher: Any, packed: Any, settings: Any) -> dict[str, tuple[f
     """The ranges that our "tflite" begins with, by the twin's layers."""
     from itertools import islice
 
-    from pams_tf.training.calibration import calibrate
-    from pams_tf.training.checkpoints import with_recipe
-    from pams_tf.training.distillation import quantizers
-    from pams_tf.training.jobs import calibration_batches
+    from pams_tf.data.calibration import calibration_batches
+    from pams_tf.models.transfer import with_recipe
+    from pams_tf.quantization import quantizers
+    from pams_tf.quantization.calibration import calibrate
 
     student = with_recipe(teacher, _recipe("tflite"))
     first = islice(calibration_batches(packed, settings), settings.calibration_steps)
@@ -201,7 +201,7 @@ def _first_ranges(teacher: Any, packed: Any, settings: Any) -> dict[str, tuple[f
 
 def _ours(method: str, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
     from pams_tf import models
-    from pams_tf.export import convert
+    from pams_tf.export.converter import convert
     from pams_tf.runs import RunFolder
     from pams_tf.training.jobs import finetune
     from pams_tf.training.settings import run_name
@@ -227,11 +227,11 @@ def _recipe(method: str) -> Any:
 def _measured(network: Any, content: bytes | None, sets: Sequence[Any]) -> dict[str, Any]:
     """PSNR-Y on each set, of the network as Keras computes it and of its file."""
     from pams_tf.evaluation.benchmark import evaluate
-    from pams_tf.evaluation.upscalers import keras_upscaler, tflite_upscaler
+    from pams_tf.evaluation.upscaler import keras_upscale, tflite_upscale
 
-    ways: dict[str, Any] = {"simulated": keras_upscaler(network)}
+    ways: dict[str, Any] = {"simulated": keras_upscale(network)}
     if content is not None:
-        ways["file"] = tflite_upscaler(content)
+        ways["file"] = tflite_upscale(content)
     return {
         "psnr": {
             pairs.name: {

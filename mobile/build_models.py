@@ -38,7 +38,7 @@ def halo(content: bytes, recipe: QuantizationRecipe | None) -> int:
     at 8 bits 16 pixels leave differences that nobody sees, and coarser grids, which carry small
     differences further, get 24.
     """
-    from pams_tf.export.receptive_field import receptive_field_radius
+    from pams_tf.litert.receptive_field import receptive_field_radius
 
     coarse = recipe is not None and recipe.bits < 8
     return min(receptive_field_radius(content), 24 if coarse else 16)
@@ -94,8 +94,8 @@ def photograph() -> np.ndarray:
 def convert(model: Any, recipe: QuantizationRecipe | None) -> tuple[bytes, str]:
     """The file's content, and how it was made."""
     from pams_tf import export
-    from pams_tf.training.calibration import calibrate
-    from pams_tf.training.checkpoints import with_recipe
+    from pams_tf.models.transfer import with_recipe
+    from pams_tf.quantization.calibration import calibrate
 
     if recipe is None:
         return export.convert_float(model, (TILE, TILE)), f"{ORIGIN}."
@@ -126,10 +126,10 @@ def card_of(
     """The file's card: its quality on photographs it was not trained on, and its reference."""
     from pams_tf.data import datasets
     from pams_tf.evaluation.benchmark import evaluate
-    from pams_tf.evaluation.upscalers import tflite_upscaler
-    from pams_tf.export.card import Description, model_card
+    from pams_tf.evaluation.upscaler import tflite_upscale
+    from pams_tf.litert.card import Description, model_card
 
-    result = evaluate(tflite_upscaler(content), datasets.sample(SCALE, "valid"))
+    result = evaluate(tflite_upscale(content), datasets.sample(SCALE, "valid"))
     kind = f"{recipe.bits} bit" if recipe else "float"
     about = Description(
         name=f"{NETWORKS[network]} x{SCALE}, {kind}",

@@ -17,8 +17,8 @@ import numpy as np
 from pams_tf.data import datasets
 from pams_tf.data.images import read_image
 from pams_tf.errors import InputError
-from pams_tf.evaluation.upscalers import tflite_upscaler
-from pams_tf.export import TiledUpscaler
+from pams_tf.evaluation.upscaler import tflite_upscale
+from pams_tf.litert.upscaler import LiteRTUpscaler
 
 HALOS = (0, 8, 12, 14, 16, 24, 32, 37)
 
@@ -49,7 +49,7 @@ def main() -> int:
 
 def seams(file: Path, pictures: list[np.ndarray], halo: int) -> tuple[int, float, int, float]:
     """Side of the parts, share of differing codes, largest difference, PSNR of tiles to whole."""
-    whole, tiles = tflite_upscaler(file), TiledUpscaler(file, halo)
+    whole, tiles = tflite_upscale(file), LiteRTUpscaler(file, halo)
     side = 3 * tiles.tile[0] - 4 * halo
     parts = [picture[:side, :side] for picture in pictures if min(picture.shape[:2]) >= side]
     errors = np.concatenate(

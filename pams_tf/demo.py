@@ -11,17 +11,19 @@ import numpy as np
 from pams_tf import models
 from pams_tf.data import datasets
 from pams_tf.errors import InputError
-from pams_tf.evaluation.benchmark import Upscaler, evaluate
-from pams_tf.evaluation.figures import busiest_crops, comparison
-from pams_tf.evaluation.latency import paired_latency
-from pams_tf.evaluation.upscalers import bicubic, keras_upscaler, tflite_upscaler
-from pams_tf.export import convert_float
+from pams_tf.evaluation.benchmark import evaluate
+from pams_tf.evaluation.crops import busiest_crops
+from pams_tf.evaluation.upscaler import bicubic, keras_upscale, tflite_upscale
 from pams_tf.export.run import export_run
+from pams_tf.export.variants import convert_float
 from pams_tf.files import check_writable, write_text
+from pams_tf.litert.latency import paired_latency
+from pams_tf.litert.tiling import Upscale
 from pams_tf.recipe import QuantizationRecipe
+from pams_tf.reporting.plots.comparison import comparison
 from pams_tf.runs import RunFolder
-from pams_tf.training.jobs import finetune
-from pams_tf.training.settings import FINETUNE_PRESETS, DistillationSettings
+from pams_tf.training.jobs import distil
+from pams_tf.training.settings import FINETUNE_BUDGETS, DistillationSettings
 from pams_tf.training.teachers import load_teacher
 
 MODEL, SCALE = "edsr_baseline", 4
@@ -60,10 +62,10 @@ def run_demo(
         raise InputError(f"no photograph {picture!r}; choose one of {', '.join(pairs.names)}")
 
     say("1/4  fine-tuning on the built-in photographs (short demo setting)")
-    fields = FINETUNE_PRESETS["demo"] | ({} if steps is None else {"steps": steps})
+    fields = FINETUNE_BUDGETS["demo"] | ({} if steps is None else {"steps": steps})
     settings = DistillationSettings(model=MODEL, scale=SCALE, **fields)
     run = RunFolder(out / "run")
-    finetune(settings, recipe, run, progress=progress)
+    distil(settings, recipe, run, progress=progress)
 
     say("2/4  exporting a fully integer TensorFlow Lite file")
     exported = export_run(run, input_size, out=out / f"{MODEL}_x{SCALE}.tflite")
@@ -72,11 +74,11 @@ def run_demo(
     teacher = load_teacher(None, MODEL, SCALE)
     integer = exported.file.read_bytes()
     float_file = convert_float(teacher, input_size)
-    upscalers: dict[str, Upscaler] = {
+    upscalers: dict[str, Upscale] = {
         "bicubic": bicubic(SCALE),
-        "float": keras_upscaler(teacher),
-        f"simulated {recipe.bits} bit": keras_upscaler(models.load(run.student)),
-        "integer TFLite": tflite_upscaler(integer, num_threads=2),
+        "float": keras_upscale(teacher),
+        f"simulated {recipe.bits} bit": keras_upscale(models.load(run.student)),
+        "integer TFLite": tflite_upscale(integer, num_threads=2),
     }
     results = {
         name: evaluate(upscaler, pairs, label=name, progress=progress)
@@ -121,7 +123,7 @@ def _draw(
     path: Path,
     lr: np.ndarray,
     hr: np.ndarray,
-    upscalers: dict[str, Upscaler],
+    upscalers: dict[str, Upscale],
     figures: dict[str, float],
 ) -> None:
     """LR, each upscaler with its PSNR, and HR, with the two busiest crops enlarged."""
@@ -132,7 +134,7 @@ def _draw(
     comparison(path, panels, busiest_crops(hr, size=min(hr.shape[:2]) // 6, count=2))
 
 
-def _latency_ms(upscale: Upscaler, input_size: tuple[int, int], rounds: int = 3) -> float:
+def _latency_ms(upscale: Upscale, input_size: tuple[int, int], rounds: int = 3) -> float:
     image = np.random.default_rng(0).integers(0, 256, (*input_size, 3), dtype=np.uint8)
     upscale(image)
     times = []

@@ -8,7 +8,11 @@ from typing import Any
 
 from pams_tf.errors import InputError
 from pams_tf.files import write_text
+from pams_tf.grid import signed_qmax, unsigned_qmax
 
+CARD_FORMAT = "pams_tf model card"
+"""What the JSON beside a model file calls itself; see `litert.card`."""
+_OLD_NAMES = {"edge_bits": "head_tail_bits"}
 METHODS = ("pams", "dorefa", "tflite", "pact")
 SCOPES = ("body", "all")
 ALPHA_GRADIENTS = ("eq3", "rounding")
@@ -20,7 +24,7 @@ class QuantizationRecipe:
     """Everything that says how a network is quantized. Without a recipe a network is float.
 
     Attributes:
-      method: "pams", a learned symmetric range (paper, Eq. 1); or one of the paper's rivals:
+      method: "pams", a learned symmetric range (paper, Eq. 1); or one of the paper's baselines:
         "dorefa" (Zhou et al. 2016), tanh weights and a fixed range; "tflite" (Jacob et al. 2018),
         a moving average of minimum and maximum; "pact" (Choi et al. 2018), a learned clip.
       bits: width of weights and activations in the body: 2 to 8, or 16.
@@ -29,13 +33,21 @@ class QuantizationRecipe:
       per_channel: one weight range per output channel instead of one per tensor (the paper).
       alpha_gradient: "eq3" (paper, Eq. 3) or "rounding" (the released code: the rounding error
         inside the range counts too).
-      edge_bits: width of head and tail when the scope is "all". Eight by default: the image
+      head_tail_bits: width of head and tail when the scope is "all". Eight by default: the image
         itself has 8 bits, and two thin layers save little.
       unsigned: with "pams", tensors behind a ReLU use [0, alpha] with all 2**bits - 1 steps. Not in
-        the paper; the other methods do so of themselves.
+        the paper; the other methods always do so.
+
+    Example:
+      >>> import pams_tf
+      >>> recipe = pams_tf.QuantizationRecipe(bits=4, scope="all")
+      >>> recipe.replace(bits=8).bits
+      8
 
     Raises:
       InputError: a value outside these, repeated with what would be right.
+
+    Source: Li et al., ECCV 2020, Section 3; the baselines' papers as named above.
     """
 
     method: str = "pams"
@@ -43,7 +55,7 @@ class QuantizationRecipe:
     scope: str = "body"
     per_channel: bool = False
     alpha_gradient: str = "eq3"
-    edge_bits: int = 8
+    head_tail_bits: int = 8
     unsigned: bool = False
 
     def __post_init__(self) -> None:
@@ -52,13 +64,19 @@ class QuantizationRecipe:
         _check_choice("scope", self.scope, SCOPES)
         _check_choice("per_channel", self.per_channel, (False, True))
         _check_choice("alpha_gradient", self.alpha_gradient, ALPHA_GRADIENTS)
-        _check_choice("edge_bits", self.edge_bits, BITS)
+        _check_choice("head_tail_bits", self.head_tail_bits, BITS)
         _check_choice("unsigned", self.unsigned, (False, True))
         if self.unsigned and self.method != "pams":
             raise InputError(
                 f"unsigned=True is for method='pams'; {self.method!r} has its own rule for tensors "
                 "behind a ReLU, leave it False"
             )
+
+    @property
+    def kernel_qmax(self) -> int:
+        """The largest code of the body's weights; those of DoReFa are odd and twice as large."""
+        dorefa = self.method == "dorefa"
+        return unsigned_qmax(self.bits) if dorefa else signed_qmax(self.bits)
 
     def replace(self, **changes: Any) -> "QuantizationRecipe":
         """A copy with some fields changed, validated again."""
@@ -81,6 +99,7 @@ class QuantizationRecipe:
         """
         if not isinstance(fields, dict):
             raise InputError(f"{source}: expected a JSON object, received {fields!r}")
+        fields = {_OLD_NAMES.get(name, name): value for name, value in fields.items()}
         known = [field.name for field in dataclasses.fields(cls)]
         unknown = sorted(set(fields) - set(known))
         if unknown:
@@ -99,10 +118,10 @@ class QuantizationRecipe:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "QuantizationRecipe":
-        """Read a recipe from JSON.
+        """Read a recipe from its JSON file, or from the card beside a model file.
 
         Raises:
-          InputError: the file is missing, is not JSON, or is no valid recipe; names the file.
+          InputError: the file is missing, is not JSON, or holds no valid recipe; names the file.
         """
         try:
             fields = json.loads(Path(path).read_text())
@@ -110,6 +129,10 @@ class QuantizationRecipe:
             raise InputError(f"{path}: no such recipe file") from None
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: not a readable JSON file ({error})") from None
+        if isinstance(fields, dict) and fields.get("format") == CARD_FORMAT:
+            if fields.get("recipe") is None:
+                raise InputError(f"{path}: the card of a float network, which has no recipe")
+            fields = fields["recipe"]
         return cls.from_dict(fields, source=str(path))
 
 

@@ -5,6 +5,7 @@ runs/NAME/
   recipe.json       how the student is quantized (absent for a float run)
   checkpoints/      newest.npz, best.npz: everything the next step depends on
   student.keras     the finished student (model.keras for a float run)
+  teacher.keras     the teacher, if it was given as a model in Python and not as a file
   log.csv           losses, rate and validation PSNR over the steps
   alphas.csv, .png  the ranges over the steps
   tensorboard/      the same for TensorBoard
@@ -33,6 +34,7 @@ class RunFolder:
         self.best = self.path / "checkpoints" / "best.npz"
         self.student = self.path / "student.keras"
         self.model = self.path / "model.keras"
+        self.teacher = self.path / "teacher.keras"
         self.log = self.path / "log.csv"
         self.alphas = self.path / "alphas.csv"
         self.alpha_curves = self.path / "alphas.png"
@@ -85,7 +87,7 @@ class RunFolder:
                 ).to_dict()
             differing = [
                 f"{key} was {begun.get(key)!r} and is now {wanted.get(key)!r}"
-                for key in sorted(set(begun) | set(wanted))
+                for key in sorted(wanted)  # what only an older version had is of no effect now
                 if begun.get(key) != wanted.get(key)
             ]
             if differing:

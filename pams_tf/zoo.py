@@ -1,10 +1,13 @@
-"""The networks that come with the package: float weights, integer files, and a card of each.
+"""The networks that come with the package: float weights, integer files, and a card of each file.
 
-NAME is a network and its scale, such as edsr_mobile_x2. In the package's `weights` folder:
+NAME is a network and its upscaling factor, such as edsr_mobile_x2. In the folder `weights`:
 
-  NAME.keras          float weights, which `--teacher NAME` takes
+  NAME.keras          float weights
   NAME_8bit.tflite    fully integer, 180x320 in (x3: 360x640); NAME_4bit.tflite likewise
-  NAME.json           the card: data, steps, PSNR and SSIM, bytes, latency, the commands
+  NAME.json, NAME_8bit.json, NAME_4bit.json
+                      their cards: data, steps, PSNR and SSIM, bytes, latency, the commands
+
+Some integer files are only measured: their card is there, the file is not.
 """
 
 import json
@@ -15,67 +18,84 @@ from pams_tf.errors import InputError
 
 FOLDER = Path(__file__).parent / "weights"
 
-RIVALS: tuple[dict[str, Any], ...] = (
+BASELINES: tuple[dict[str, Any], ...] = (
     {
-        "name": "ABPN x3",
-        "preset": "ABPN",
+        "name": "ABPN_x3",
+        "network": "ABPN",
         "scale": 3,
-        "about": "int8 QAT file of NJU-Jet/SR_Mobile_Quantization, their entry of MAI 2021, on the "
+        "label": "not ours",
+        "made": "int8 QAT file of NJU-Jet/SR_Mobile_Quantization, their entry of MAI 2021, on the "
         "same images and 2 threads of the same kind of machine",
         "parameters": 43_000,
-        "entries": [
-            {
-                "label": "not ours",
-                "benchmarks": {"Set5": {"psnr": 33.475}, "B100": {"psnr": 28.681}},
-                "latency": {"median_ms": 75.0, "input_size": "360x640", "threads": 2},
-            }
-        ],
+        "benchmarks": {"Set5": {"psnr": 33.475}, "B100": {"psnr": 28.681}},
+        "latency": {"median_ms": 75.0, "input_size": "360x640", "threads": 2},
     },
 )
-"""Cards of integer files of others, to compare with; "about" says whose and how measured."""
+"""Cards of other people's integer files to compare with; "made" says whose and how measured."""
 
 
 def names() -> list[str]:
-    """The networks there are, such as "edsr_mobile_x2"."""
+    """The networks whose float weights ship, such as "edsr_mobile_x2"."""
     return sorted(path.stem for path in FOLDER.glob("*.keras"))
 
 
+def integer_names() -> list[str]:
+    """The integer files that ship, such as "edsr_mobile_x2_8bit"."""
+    return sorted(path.stem for path in FOLDER.glob("*.tflite"))
+
+
 def weights(name: str) -> Path:
-    """The float network's `.keras` file; `models.load` reads it.
+    """The `.keras` file of a network's float weights.
 
     Raises:
       InputError: there is no network of this name.
     """
-    return _file(name, f"{name}.keras", "float weights")
+    return _file(f"{name}.keras", names())
 
 
 def integer_file(name: str, bits: int) -> Path:
     """The fully integer `.tflite` file of a network.
 
     Raises:
-      InputError: there is no network of this name, or it has no file of this width.
+      InputError: there is no network of this name, or no file of this width ships.
     """
-    return _file(name, f"{name}_{bits}bit.tflite", f"{bits}-bit file")
+    return _file(f"{name}_{bits}bit.tflite", integer_names())
 
 
 def card(name: str) -> dict[str, Any]:
-    """What is known of a network: a dict of plain JSON types.
+    """What is known of a file, as plain JSON types; see `litert.card` for the format.
 
-    Keys: "name", "parameters", "data", "machine", and "entries", one for the float network and
-    one for each integer file, with "label", "file", "bytes", "steps", "commands", "benchmarks" (set
-    -> "psnr" in dB and "ssim", on Y) and, of integer files, "bits", "edges", "weights", "latency"
-    and "shipped": whether the package holds the file, or it was only measured.
+    The zoo's cards have besides: "label" ("float", "8 bits", ...), "shipped" (whether the package
+    holds the file, or it was only measured), "parameters", "data", "steps", "commands",
+    "benchmarks" (set -> "psnr" in dB and "ssim", on Y), and of integer files "machine" and
+    "latency".
+
+    Args:
+      name: of a network's float weights, "edsr_mobile_x2", or of an integer file,
+        "edsr_mobile_x2_8bit".
 
     Raises:
-      InputError: there is no network of this name, or it has no card.
+      InputError: there is no card of this name.
     """
-    return json.loads(_file(name, f"{name}.json", "card").read_text())
+    known = [path.stem for path in FOLDER.glob("*.json")]
+    return json.loads(_file(f"{name}.json", known).read_text())
 
 
-def _file(name: str, file: str, what: str) -> Path:
-    if name not in names():
-        raise InputError(f"no network {name!r} in the zoo; there are {', '.join(names())}")
+def cards(name: str | None = None) -> list[dict[str, Any]]:
+    """The cards of one network, float first, then from many bits to few; or of all networks.
+
+    Raises:
+      InputError: there is no network of this name.
+    """
+    if name is None:
+        return [found for each in names() for found in cards(each)]
+    weights(name)
+    integer = [card(path.stem) for path in FOLDER.glob(f"{name}_*bit.json")]
+    return [card(name), *sorted(integer, key=lambda found: -found["recipe"]["bits"])]
+
+
+def _file(file: str, known: list[str]) -> Path:
     path = FOLDER / file
     if not path.is_file():
-        raise InputError(f"{name} has no {what} in the zoo; its card says what there is")
+        raise InputError(f"no {file} in the zoo; there are {', '.join(sorted(known))}")
     return path

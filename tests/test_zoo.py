@@ -7,8 +7,9 @@ from PIL import Image
 from pams_tf import InputError, models, zoo
 from pams_tf.commands import zoo as command
 from pams_tf.data import datasets
-from pams_tf.evaluation.upscalers import keras_upscaler, tflite_upscaler
-from pams_tf.export import inspect, metadata
+from pams_tf.evaluation.upscaler import keras_upscale, tflite_upscale
+from pams_tf.litert.flatbuffer import read_file
+from pams_tf.litert import metadata
 from pams_tf.training.teachers import load_teacher
 
 CARDS = [zoo.card(name) for name in zoo.names()]
@@ -54,12 +55,12 @@ def test_integer_files_are_the_float_network_quantized(card, entry):
     about = metadata.read(path.read_bytes())
     assert (about["preset"], about["scale"]) == (card["preset"], card["scale"])
     assert (about["recipe"]["bits"], about["recipe"]["scope"]) == (entry["bits"], "all")
-    assert {t.dtype for t in inspect(path).tensors} == {
+    assert {t.dtype for t in read_file(path).tensors} == {
         "int8", "int32", *({"uint8"} & {entry["edges"]}), *({"int4"} & {entry["weights"]})
     }  # fmt: skip
     image = datasets.sample(card["scale"], "valid").load(0)[0][20:60, 20:70]
-    teacher = keras_upscaler(models.load(zoo.weights(card["name"])))(image).astype(int)
-    difference = np.abs(tflite_upscaler(path)(image) - teacher).mean()
+    teacher = keras_upscale(models.load(zoo.weights(card["name"])))(image).astype(int)
+    difference = np.abs(tflite_upscale(path)(image) - teacher).mean()
     assert 0 < difference < {8: 1.5, 4: 5.0}[entry["bits"]]
 
 

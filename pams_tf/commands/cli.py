@@ -4,12 +4,14 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
+from pams_tf import locate
+from pams_tf.backend import check_backend
 from pams_tf.errors import InputError
 from pams_tf.files import check_writable, write_text
 
@@ -43,11 +45,13 @@ def run(
     values: flags.FlagValues,
     description: str | None,
     argv: Sequence[str] | None = None,
+    renamed: Mapping[str, str] | None = None,
 ) -> int:
     """Parse `argv` into `values`, run `body`, write its result to `--json`; the exit status.
 
     `body` imports what is heavy inside itself, TensorFlow through `load_tensorflow`, so that
-    `--help` and wrong flags are answered at once.
+    `--help` and wrong flags are answered at once. `renamed` are old names of flags -> new ones;
+    they still work, with a line that says what to write now.
 
     Returns 0 on success, 2 for flags that cannot be understood, 1 for input that cannot be used and
     for `Incomplete` work (one line on stderr), 130 after Ctrl-C. Other exceptions are bugs and pass
@@ -55,6 +59,7 @@ def run(
     """
     arguments = list(sys.argv if argv is None else argv)
     program = os.path.basename(arguments[0])
+    arguments[1:] = [_renamed(word, renamed or {}, program) for word in arguments[1:]]
     values.unparse_flags()
     for name in values:
         values[name].unparse()
@@ -96,12 +101,23 @@ def run(
     return 0
 
 
+def load_tensorflow_for(model: str) -> None:
+    """`load_tensorflow`, if a model that a user names is a Keras network; LiteRT runs the others.
+
+    Raises:
+      InputError: there is no such model.
+    """
+    if model != locate.BICUBIC and locate.model_file(model).suffix == ".keras":
+        load_tensorflow()
+
+
 def load_tensorflow() -> None:
     """Import TensorFlow without the page of start-up messages that its C++ part prints.
 
     They come before any log level is read, so the standard error stream itself is turned away for
     these seconds. What fails in Python is raised as ever; set TF_CPP_MIN_LOG_LEVEL to see it all.
     """
+    check_backend()
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
@@ -123,6 +139,18 @@ def _stderr_closed() -> Iterator[None]:
         os.dup2(saved, 2)
         os.close(nowhere)
         os.close(saved)
+
+
+def _renamed(word: str, renamed: Mapping[str, str], program: str) -> str:
+    """An argument with the flag's new name, after a line about it on standard error."""
+    flag, equals, value = word.partition("=")
+    name = flag.lstrip("-")
+    for old, new in renamed.items():
+        if flag.startswith("-") and name in (old, f"no{old}"):
+            prefix = "--no" if name == f"no{old}" else "--"
+            print(f"{program}: --{old} is now --{new}", file=sys.stderr)
+            return f"{prefix}{new}{equals}{value}"
+    return word
 
 
 def _one_line(error: Exception) -> str:

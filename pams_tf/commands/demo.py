@@ -41,7 +41,7 @@ def _demo() -> dict[str, Any]:
 
     cli.load_tensorflow()
     from pams_tf.demo import run_demo
-    from pams_tf.evaluation.benchmark import print_table
+    from pams_tf.reporting.tables import print_table
 
     report = run_demo(
         Path(FLAGS.out),

@@ -18,7 +18,6 @@ benchmark.tar, the one seen first (kept beside it in benchmark.tar.sha256).
 
 import dataclasses
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,31 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _download() -> list[dict[str, Any]]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
     from pams_tf.data.download import extract, fetch
     from pams_tf.files import check_writable, write_text
+    from pams_tf.reporting.progress import progress_bar
 
     files = _files()
     out = check_writable(FLAGS.out)
     results = []
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    ) as progress:
+    with progress_bar(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as progress:
         for file in files:
             marker = out / f".{file.name}.unpacked"
             if file.unpack and (there := _made(marker)):

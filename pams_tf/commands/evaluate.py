@@ -1,9 +1,13 @@
 """Measure a model on benchmarks: PSNR and SSIM on Y, for bicubic, float, quantized and .tflite.
 
-Example: pams-evaluate --model runs/edsr_int8 --benchmark Set5,B100 --benchmark_dir data --scale 4
+Example: pams-evaluate --model runs/edsr_int8 --benchmark Set5,B100 --benchmark_dir data
+
+Images go through in one piece where the model can take them so. A .tflite file that holds its size
+in constants, as those for an NPU do, gets tiles of that size.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -16,7 +20,7 @@ FLAGS = cli.command_flags()
 flags.DEFINE_string(
     "model",
     None,
-    "What to measure: a run folder, a .keras file, a .tflite file, or bicubic.",
+    "What to measure: a .tflite or .keras file, a run folder, a name in the zoo, or bicubic.",
     required=True,
     flag_values=FLAGS,
 )
@@ -34,7 +38,13 @@ flags.DEFINE_string(
     "if there.",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer("scale", 4, "Factor of enlargement.", lower_bound=2, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "scale",
+    None,
+    "Upscaling factor. Default: the model's own; 4 for bicubic.",
+    lower_bound=2,
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "save_images", None, "Also save each result as DIR/BENCHMARK/NAME.png.", flag_values=FLAGS
 )
@@ -46,15 +56,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate() -> list[dict[str, Any]]:
-    cli.load_tensorflow()
-    from pams_tf.evaluation.benchmark import evaluate, print_table
-    from pams_tf.evaluation.upscalers import load_upscaler
+    names = _names()
+    cli.load_tensorflow_for(FLAGS.model)
+    from pams_tf.evaluation.benchmark import evaluate
+    from pams_tf.evaluation.upscaler import Upscaler
+    from pams_tf.reporting.tables import print_table
 
     # Everything that can be wrong is looked at before the first image is enlarged.
-    benchmarks = [_pairs(name) for name in _names()]
+    upscaler = Upscaler(FLAGS.model, scale=FLAGS.scale, whole=True)
+    benchmarks = [_pairs(name, upscaler.scale) for name in names]
     if FLAGS.save_images:
         check_writable(FLAGS.save_images)
-    upscaler, label = load_upscaler(FLAGS.model, FLAGS.scale)
+    label = Path(upscaler.name).name
     results = [
         evaluate(
             upscaler,
@@ -65,8 +78,14 @@ def _evaluate() -> list[dict[str, Any]]:
         )
         for pairs in benchmarks
     ]
+    if upscaler.tile:
+        height, width = upscaler.tile
+        print(
+            f"{label} takes {height}x{width} alone: larger images went through in tiles, smaller "
+            "ones were mirrored at two borders to fill one"
+        )
     print_table(
-        f"{label}, x{FLAGS.scale}",
+        f"{label}, x{upscaler.scale}",
         ("benchmark", "images", "PSNR (Y), dB", "SSIM (Y)"),
         [(r.benchmark, r.images, f"{r.psnr:.3f}", f"{r.ssim:.4f}") for r in results],
     )
@@ -80,14 +99,14 @@ def _names() -> list[str]:
     return names
 
 
-def _pairs(name: str) -> Any:
+def _pairs(name: str, scale: int) -> Any:
     from pams_tf.data import datasets
 
-    if name == "sample":
-        return datasets.sample(FLAGS.scale, split="valid")
+    if name == datasets.SAMPLE_NAME:
+        return datasets.sample(scale, split="valid")
     if not FLAGS.benchmark_dir:
         raise InputError(
             f"--benchmark={name} needs --benchmark_dir, the folder that holds {name}/HR; "
             "only sample is built in"
         )
-    return datasets.benchmark(FLAGS.benchmark_dir, name, FLAGS.scale)
+    return datasets.benchmark(FLAGS.benchmark_dir, name, scale)

@@ -1,12 +1,12 @@
 """Fine-tune a float network into a quantized student (PAMS + structured knowledge transfer).
 
---method takes the rivals of the paper's Table 2 too: dorefa, tflite, pact.
+--method takes the baselines of the paper's Table 2 too: dorefa, tflite, pact.
 
 Examples:
   pams-finetune --bits 8                                  the short demo setting, built-in data
-  pams-finetune --bits 4 --data DIV2K --preset paper      the paper's setting, for a GPU
+  pams-finetune --bits 4 --data DIV2K --budget paper      the paper's setting, for a GPU
   pams-finetune --bits 8 --scope all --model edsr_mobile --scale 2 --teacher runs/edsr_mobile_x2
-  pams-finetune --bits 4 --method pact --data DIV2K       a rival (Table 2)
+  pams-finetune --bits 4 --method pact --data DIV2K       a baseline (Table 2)
   pams-finetune --bits 4 --skt_weight 0 --data DIV2K      without knowledge transfer (Table 6)
 
 The student starts from the float teacher's weights, its ranges from Eq. 4 of the paper. The run
@@ -50,7 +50,10 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
-    "edge_bits", None, "Width of head and tail with --scope all. Default: 8.", flag_values=FLAGS
+    "head_tail_bits",
+    None,
+    "Width of head and tail with --scope all. Default: 8.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_boolean(
     "unsigned",
@@ -59,7 +62,10 @@ flags.DEFINE_boolean(
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
-    "recipe", None, "A recipe JSON file, in the place of these flags.", flag_values=FLAGS
+    "recipe",
+    None,
+    "A recipe, or the card beside a model file, instead of these flags.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "teacher",
@@ -69,7 +75,7 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
-    "preset",
+    "budget",
     None,
     "demo: 60 steps at rate 3e-6 (default without --data); short: 300 steps at 1e-5 (default with "
     "it); paper: 30,000 steps at 1e-4, as in the paper. At 4 bits and less the "
@@ -93,28 +99,31 @@ flags.DEFINE_string(
 )
 
 RECIPE_FLAGS = (
-    "bits", "method", "scope", "per_channel", "alpha_gradient", "edge_bits", "unsigned",
+    "bits", "method", "scope", "per_channel", "alpha_gradient", "head_tail_bits", "unsigned",
 )  # fmt: skip
+
+
+RENAMED = {"edge_bits": "head_tail_bits", "preset": "budget"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; `argv` includes the program's name. Returns its exit status."""
-    return cli.run(_finetune, FLAGS, __doc__, argv)
+    return cli.run(_finetune, FLAGS, __doc__, argv, renamed=RENAMED)
 
 
 def _finetune() -> dict[str, Any]:
     # All that flags can get wrong is said before TensorFlow takes its seconds to load.
     recipe = _recipe()
-    preset = FLAGS.preset or ("short" if FLAGS.data else "demo")
+    budget = FLAGS.budget or ("short" if FLAGS.data else "demo")
 
     from pams_tf.training.settings import (
         DistillationSettings,
-        finetune_preset,
+        finetune_budget,
         paper_patch_size,
         run_name,
     )
 
-    fields = finetune_preset(preset, recipe.bits)
+    fields = finetune_budget(budget, recipe.bits)
     fields["patch_size"] = paper_patch_size(FLAGS.model, FLAGS.scale)
     fields |= options.given(
         FLAGS,
@@ -127,15 +136,15 @@ def _finetune() -> dict[str, Any]:
 
     cli.load_tensorflow()
     from pams_tf.runs import RunFolder
-    from pams_tf.training.jobs import finetune
+    from pams_tf.training.jobs import distil
 
     run = RunFolder(f"{FLAGS.runs}/{FLAGS.name or run_name(settings, recipe)}")
-    if preset == "demo" and not FLAGS.data:
+    if budget == "demo" and not FLAGS.data:
         print(
             f"Short demo setting: {settings.steps} steps on the built-in photographs. For real "
-            "results give --data, and --preset paper on a GPU."
+            "results give --data, and --budget paper on a GPU."
         )
-    result = finetune(settings, recipe, run, progress=True)
+    result = distil(settings, recipe, run, progress=True)
     print(
         f"{run.student}: validation {result.best_psnr:.3f} dB, from step {result.best_step} "
         f"of {result.steps}"

@@ -40,7 +40,7 @@ def _import_weights() -> dict[str, Any]:
 
     cli.load_tensorflow()
     from pams_tf import models
-    from pams_tf.training.checkpoints import load_released
+    from pams_tf.models.torch_weights import load_released
 
     model = models.build(FLAGS.model, FLAGS.scale, recipe, **options.overrides(FLAGS))
     source: str | Mapping[str, Any] = FLAGS.source

@@ -14,8 +14,6 @@ from typing import Any
 from absl import flags
 
 from pams_tf.commands import cli
-from pams_tf.errors import InputError
-from pams_tf.files import write_text
 
 FLAGS = cli.command_flags()
 flags.DEFINE_string("tflite", None, "The file.", required=True, flag_values=FLAGS)
@@ -31,15 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _inspect() -> dict[str, Any]:
-    cli.load_tensorflow()
-    import json
+    from pams_tf.litert.summary import inspect
+    from pams_tf.reporting.tables import print_table
 
-    from pams_tf.evaluation.benchmark import print_table
-    from pams_tf.export.inspection import inspect
-    from pams_tf.export.summary import summarize
-
-    inspect(FLAGS.tflite)  # for errors that name the file
-    summary = summarize(Path(FLAGS.tflite).read_bytes())
+    summary = inspect(FLAGS.tflite)
     if FLAGS.operators:
         print_table(
             FLAGS.tflite,
@@ -68,9 +61,7 @@ def _inspect() -> dict[str, Any]:
     result = {"file": Path(FLAGS.tflite).name, **summary.as_json()}
     broken = [check for check in summary.checks if check.kept is False]
     if broken and FLAGS.checks:
-        if FLAGS.json:
-            write_text(FLAGS.json, json.dumps(result, indent=2) + "\n")
-        raise InputError(f"{FLAGS.tflite}: {broken[0].detail}")
+        raise cli.Incomplete(f"{FLAGS.tflite}: {broken[0].detail}", result)
     return result
 
 
@@ -80,17 +71,17 @@ def _about(about: Any) -> list[str]:
     recipe = about.get("recipe") or {}
     settings = ", ".join(f"{name} {value}" for name, value in recipe.items())
     overrides = "".join(f", {k} {v}" for k, v in (about.get("overrides") or {}).items())
-    edges = "; ".join(
-        f"{role} {edge.get('dtype')} {_shape(edge.get('shape') or ())}, scale "
-        f"{_number(edge.get('scale'))}, zero point {edge.get('zero_point')}"
+    images = "; ".join(
+        f"{role} {tensor.get('dtype')} {_shape(tensor.get('shape') or ())}, scale "
+        f"{_number(tensor.get('scale'))}, zero point {tensor.get('zero_point')}"
         for role in ("input", "output")
-        for edge in [about.get(role) or {}]
+        for tensor in [about.get(role) or {}]
     )
     return [
         f"{about.get('preset')} x{about.get('scale')}{overrides}, from run {about.get('run')}, "
         f"by {about.get('package')}",
         f"recipe: {settings}",
-        edges,
+        images,
     ]
 
 

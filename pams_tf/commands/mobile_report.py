@@ -30,23 +30,19 @@ flags.DEFINE_string("out", "report", "Folder for report.md and report.png.", fla
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; `argv` includes the program's name. Returns its exit status."""
-    skipped: list[str] = []
-    status = cli.run(lambda: _report(skipped), FLAGS, __doc__, argv)
-    if skipped and not status:
-        print(f"skipped {len(skipped)} of the files; see above", file=sys.stderr)
-        return 1
-    return status
+    return cli.run(_report, FLAGS, __doc__, argv)
 
 
-def _report(skipped: list[str]) -> dict[str, Any]:
+def _report() -> dict[str, Any]:
     import dataclasses
 
-    from pams_tf.evaluation import device_results
-    from pams_tf.evaluation.benchmark import print_table
+    from pams_tf.reporting import device_results
+    from pams_tf.reporting.plots.devices import device_bars
+    from pams_tf.reporting.tables import print_table
 
     sources = [part.strip() for value in FLAGS.results for part in value.split(",")]
     out = check_writable(FLAGS.out)
-    found = []
+    found, skipped = [], []
     for file in device_results.find_files(sources):
         try:
             found += device_results.read_results(file)
@@ -57,13 +53,16 @@ def _report(skipped: list[str]) -> dict[str, Any]:
         raise InputError(f"none of {', '.join(sources)} is a result of the benchmark app")
     results = device_results.in_order(found)
     write_text(out / "report.md", device_results.markdown(results))
-    device_results.draw(out / "report.png", results)
+    device_bars(out / "report.png", results)
     for model, rows in device_results.short_rows(results).items():
         print_table(f"{model}, milliseconds", device_results.SHORT_COLUMNS, rows)
     print(f"All columns: {out / 'report.md'}\nThe plot:    {out / 'report.png'}")
-    return {
+    report = {
         "results": [dataclasses.asdict(result) for result in results],
         "skipped": skipped,
         "table": str(out / "report.md"),
         "plot": str(out / "report.png"),
     }
+    if skipped:
+        raise cli.Incomplete(f"skipped {len(skipped)} of the files; see above", report)
+    return report

@@ -42,9 +42,8 @@ def _npu_report() -> list[dict[str, Any]]:
     if "" in accelerators:
         raise InputError(f"--accelerator={FLAGS.accelerator} has an empty name; remove it")
 
-    cli.load_tensorflow()
-    from pams_tf.evaluation.benchmark import print_table
     from pams_tf.export.vela import place
+    from pams_tf.reporting.tables import print_table
 
     placements = [place(FLAGS.tflite, name, FLAGS.vela) for name in accelerators]
     print_table(

@@ -4,9 +4,10 @@ Example:
   pams-to-tflite --run runs/edsr_baseline_x4_pams8 --input_size 180x320 --out edsr_x4.tflite
 
 Every learned alpha becomes a scale of an int8 tensor, alpha / 127 at 8 bits, with zero point 0.
-The file takes and gives images as bytes (uint8), unless --edges says otherwise.
-The recipe is written beside it, as NAME.json. A student of scope "body" gets the ranges of head
-and tail from the images it was trained on, or from --calibration.
+The file takes and gives images as bytes (uint8), or as int8 (byte - 128) for an NPU, unless
+--io_dtype says otherwise. Its card, with the recipe in it, is written beside it as NAME.json. A
+student of scope "body" gets the ranges of head and tail from the images it was trained on, or from
+--calibration.
 """
 
 from collections.abc import Sequence
@@ -54,9 +55,11 @@ flags.DEFINE_float(
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
-    "edges",
-    "uint8",
-    "Images in and out as uint8 (bytes), int8 (byte - 128: spares two operators) or float32.",
+    "io_dtype",
+    None,
+    "Images in and out as uint8 (bytes), int8 (byte - 128) or float32. int8 spares two operators, "
+    "and accelerators take such a file as a whole; LiteRT runs the QUANTIZE at the ends of the "
+    "others on the CPU. Default: uint8 for the CPU, int8 for NPUs.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -66,6 +69,8 @@ flags.DEFINE_string(
     "every target) or int4 (half the bytes).",
     flag_values=FLAGS,
 )
+flags.DEFINE_string("author", "", "Author of the network, for the file.", flag_values=FLAGS)
+flags.DEFINE_string("license", "", "Licence of the weights, for the file.", flag_values=FLAGS)
 flags.DEFINE_enum(
     "target",
     "cpu",
@@ -78,7 +83,7 @@ flags.DEFINE_enum(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; `argv` includes the program's name. Returns its exit status."""
-    return cli.run(_to_tflite, FLAGS, __doc__, argv)
+    return cli.run(_to_tflite, FLAGS, __doc__, argv, renamed={"edges": "io_dtype"})
 
 
 def _to_tflite() -> list[dict[str, Any]]:
@@ -89,9 +94,9 @@ def _to_tflite() -> list[dict[str, Any]]:
         raise InputError("--variants need a size; give --input_size HEIGHTxWIDTH")
 
     cli.load_tensorflow()
-    from pams_tf.export.receptive_field import receptive_field_radius
     from pams_tf.export.run import VARIANTS, export_run, export_variant
-    from pams_tf.export.runtime import LEAST_INNER
+    from pams_tf.litert.receptive_field import receptive_field_radius
+    from pams_tf.litert.tiling import LEAST_INNER
     from pams_tf.runs import RunFolder
 
     for variant in FLAGS.variants:
@@ -107,15 +112,22 @@ def _to_tflite() -> list[dict[str, Any]]:
             run,
             size,
             percentile=FLAGS.percentile,
-            edges=FLAGS.edges,
+            io_dtype=FLAGS.io_dtype,
             weights=FLAGS.weights,
             target=FLAGS.target,
+            author=FLAGS.author,
+            license=FLAGS.license,
             **where,
         )
         print(
             f"{exported.file}: {exported.bytes:,} bytes, fully integer, "
-            f"{len(exported.alphas)} ranges; recipe in {exported.recipe}"
+            f"{len(exported.alphas)} ranges, {exported.io_dtype} images; card in {exported.card}"
         )
+        if size is None:
+            print(
+                f"{exported.file}: its size is open; some programs open such a file as 1x1, "
+                "TensorFlow Lite Micro without a word: resize its input before it is allocated"
+            )
         least = 2 * receptive_field_radius(exported.file) + LEAST_INNER
         if size is not None and min(size) < least:
             print(

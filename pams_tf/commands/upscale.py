@@ -1,4 +1,4 @@
-"""Enlarge pictures of any size with a model: a .tflite file, a .keras file, a run, or bicubic.
+"""Enlarge pictures of any size with a model: a file, a run, a network of the zoo, or bicubic.
 
 Examples:
   pams-upscale --model edsr_x4.tflite --input photo.jpg --out enlarged
@@ -30,13 +30,14 @@ from pams_tf.files import check_writable
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from pams_tf.export.runtime import AnySizeUpscaler
+    from pams_tf.litert.tiling import TiledUpscaler
+
 
 FLAGS = cli.command_flags()
 flags.DEFINE_string(
     "model",
     None,
-    "What enlarges: a .tflite file, a .keras file, a run folder, or bicubic.",
+    "What enlarges: a .tflite or .keras file, a run folder, a name in the zoo, or bicubic.",
     required=True,
     flag_values=FLAGS,
 )
@@ -94,13 +95,15 @@ def _upscale() -> dict[str, Any]:
     suffix = ".png" if FLAGS.format == "png" else None
     targets = _targets([below for _, below in pictures], out, suffix)
 
-    cli.load_tensorflow()
-    from pams_tf.export.runtime import load_any_size
+    cli.load_tensorflow_for(FLAGS.model)
+    from pams_tf.evaluation.upscaler import Upscaler
+    from pams_tf.reporting.progress import progress_bar
 
-    upscaler = load_any_size(FLAGS.model, FLAGS.scale, FLAGS.halo, FLAGS.threads)
+    upscaler = Upscaler(FLAGS.model, scale=FLAGS.scale, halo=FLAGS.halo, num_threads=FLAGS.threads)
     originals = {_identity(source) for source, _ in pictures}
     files: list[dict[str, Any]] = []
-    with _bar(len(pictures)) as bar:
+    with progress_bar() as bar:
+        bar.add_task("", total=len(pictures))
         for (source, _), target in zip(pictures, targets, strict=True):
             progress = partial(_show, bar, source.name, len(files))
             progress(0, 1)
@@ -127,12 +130,12 @@ def _upscale() -> dict[str, Any]:
 def _enlarge(
     source: Path,
     target: Path,
-    upscaler: "AnySizeUpscaler",
+    upscaler: "TiledUpscaler",
     originals: set[tuple[int, int]],
     progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
     from pams_tf.data.pictures import check_format, read_picture, write_picture
-    from pams_tf.export.runtime import upscale_picture
+    from pams_tf.evaluation.upscaler import upscale_picture
 
     if target.exists():
         if _identity(target) in originals:
@@ -193,31 +196,6 @@ def _identity(path: Path) -> tuple[int, int]:
     """What tells a file from another, whatever their names."""
     status = path.stat()
     return status.st_dev, status.st_ino
-
-
-def _bar(pictures: int) -> "Progress":
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        redirect_stdout=sys.stdout.isatty(),  # lines meant for a file or a pipe go there
-    )
-    bar.add_task("", total=pictures)
-    return bar
 
 
 def _show(bar: "Progress", name: str, before: int, tiles: int, of: int) -> None:

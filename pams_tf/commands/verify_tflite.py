@@ -15,7 +15,7 @@ are with the default ones: XNNPACK rounds there with fewer bits.
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -23,14 +23,17 @@ from pams_tf.commands import cli
 from pams_tf.errors import InputError
 from pams_tf.files import check_writable, write_text
 
+if TYPE_CHECKING:
+    from pams_tf.verification.parity import Parity
+
 FLAGS = cli.command_flags()
 flags.DEFINE_string("run", None, "The run folder.", required=True, flag_values=FLAGS)
 flags.DEFINE_string("tflite", None, "The file exported from it.", required=True, flag_values=FLAGS)
 flags.DEFINE_string(
     "images",
-    None,
-    "HR images: a benchmark's folder (with HR/ in it), DIV2K's, or any folder of pictures. "
-    "Default: the built-in photographs.",
+    "sample",
+    "HR images: a benchmark's folder (with HR/ in it), DIV2K's, or any folder of pictures; sample "
+    "is the built-in photographs.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -79,13 +82,12 @@ def _verify() -> dict[str, Any]:
 
     cli.load_tensorflow()
     from pams_tf import models
-    from pams_tf.data import datasets
-    from pams_tf.evaluation.benchmark import print_table
-    from pams_tf.evaluation.interpreter import KERNELS
-    from pams_tf.export.inspection import inspect
-    from pams_tf.export.parity import Tolerance, compare
-    from pams_tf.export.parity_report import markdown, picture
+    from pams_tf.litert.flatbuffer import read_file
+    from pams_tf.litert.interpreter import KERNELS
     from pams_tf.runs import RunFolder
+    from pams_tf.verification.compare import verify
+    from pams_tf.verification.parity import Tolerance
+    from pams_tf.verification.report import markdown, picture
 
     for name in kernels or [""]:
         if name not in KERNELS:
@@ -93,17 +95,12 @@ def _verify() -> dict[str, Any]:
     student = models.load(RunFolder(FLAGS.run).network())
     if student.recipe is None:
         raise InputError(f"{FLAGS.run}: a float run; give the run of a quantized student")
-    inspect(FLAGS.tflite)
-    pairs = (
-        datasets.find(FLAGS.images, student.scale)
-        if FLAGS.images
-        else datasets.sample(student.scale, "valid")
-    )
+    read_file(FLAGS.tflite)  # before the minutes that the rest takes
     psnr = FLAGS.max_psnr
     if psnr is None:
-        psnr = 0.01 if student.recipe.bits >= 8 else 0.02
+        psnr = Tolerance.of(student.recipe.bits).psnr
     tolerance = Tolerance(FLAGS.max_difference, FLAGS.max_share, psnr)
-    parity = compare(student, FLAGS.tflite, pairs, kernels, FLAGS.threads)
+    parity = verify(student, FLAGS.tflite, FLAGS.images, kernels=kernels, num_threads=FLAGS.threads)
     failures = parity.failures(tolerance, kernels[0])
     result = {
         "run": FLAGS.run,
@@ -111,10 +108,20 @@ def _verify() -> dict[str, Any]:
         "failures": failures,
         **parity.as_json(),
     }
-    text = json.dumps(result, indent=2) + "\n"
-    write_text(out / "parity.json", text)
+    write_text(out / "parity.json", json.dumps(result, indent=2) + "\n")
     write_text(out / "parity.md", markdown(parity, tolerance, failures))
     picture(out / "parity.png", parity, tolerance)
+    _print(parity)
+    print(f"{parity.weights:,} weights are equal; every layer in {out / 'parity.md'}")
+    if failures:
+        more = f"; and {len(failures) - 1} more in {out / 'parity.md'}" if failures[1:] else ""
+        raise cli.Incomplete(f"{FLAGS.tflite}: beyond the tolerance: {failures[0]}{more}", result)
+    return result
+
+
+def _print(parity: "Parity") -> None:
+    from pams_tf.reporting.tables import print_table
+
     print_table(
         f"{parity.file} on {parity.benchmark}, PSNR of the simulation {parity.psnr:.4f} dB",
         ("kernels", "PSNR (Y), dB", "worst layer alone", "codes off", "by"),
@@ -125,17 +132,10 @@ def _verify() -> dict[str, Any]:
             for worst in [max(entry.layers, key=lambda layer: layer.given_codes.share)]
         ],
     )  # fmt: skip
-    for entry in parity.same_images:
+    for same in parity.same_images:
         print(
-            f"{entry.kernels}: {entry.differing:,} of {entry.codes:,} image bytes of "
+            f"{same.kernels}: {same.differing:,} of {same.codes:,} image bytes of "
             f"{parity.file} differ from those of the run's cpu file, which is shown above"
         )
     for name, reason in parity.absent.items():
         print(f"{name} kernels cannot run it: {reason}")
-    print(f"{parity.weights:,} weights are equal; every layer in {out / 'parity.md'}")
-    if failures:
-        if FLAGS.json:
-            write_text(FLAGS.json, text)
-        more = f"; and {len(failures) - 1} more in {out / 'parity.md'}" if failures[1:] else ""
-        raise InputError(f"{FLAGS.tflite}: beyond the tolerance: {failures[0]}{more}")
-    return result

@@ -33,66 +33,64 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _zoo() -> list[dict[str, Any]]:
-    from pams_tf.evaluation.benchmark import print_table
+    from pams_tf.reporting.tables import print_table
 
-    cards = [zoo.card(name) for name in ([FLAGS.name] if FLAGS.name else zoo.names())]
-    rivals = [rival for rival in zoo.RIVALS if rival["scale"] in {c["scale"] for c in cards}]
-    sets = list(dict.fromkeys(s for c in cards for e in c["entries"] for s in e["benchmarks"]))
+    cards = zoo.cards(FLAGS.name)
+    baselines = [b for b in zoo.BASELINES if b["scale"] in {card["scale"] for card in cards}]
+    sets = list(dict.fromkeys(name for card in cards for name in card["benchmarks"]))
     print_table(
         f"Networks in {zoo.FOLDER}",
         ("network", "", *(f"{name}, dB" for name in sets), "KB", "latency, ms"),
         [
             (
-                card["name"],
-                entry["label"],
-                *(_score(entry["benchmarks"].get(name)) for name in sets),
-                f"{entry['bytes'] / 1000:,.0f}" if "bytes" in entry else "",
-                _latency(entry.get("latency")),
+                f"{card['network']} x{card['scale']}",
+                card["label"],
+                *(_score(card["benchmarks"].get(name)) for name in sets),
+                f"{card['bytes'] / 1000:,.0f}" if "bytes" in card else "",
+                _latency(card.get("latency")),
             )
-            for card in [*cards, *rivals]
-            for entry in card["entries"]
+            for card in [*cards, *baselines]
         ],
     )
-    for machine in sorted({card["machine"] for card in cards}):
+    for machine in sorted({card["machine"] for card in cards if "machine" in card}):
         print(f"Latency with 2 threads on {machine}, at the LR size beside it")
-    for rival in rivals:
-        print(f"{rival['preset']}: {rival['about']}")
+    for baseline in baselines:
+        print(f"{baseline['network']}: {baseline['made']}")
     if FLAGS.curve:
-        _draw([*cards, *rivals])
+        _draw([*cards, *baselines])
     if FLAGS.name:
-        (card,) = cards
-        print(f"{card['parameters']:,} parameters; trained on {card['data']}")
-        for entry in card["entries"]:
-            where = zoo.FOLDER / entry["file"]
-            print(f"\n{entry['label']}: {where if where.is_file() else 'not in the package'}")
-            for name, result in entry["benchmarks"].items():
-                print(f"  {name}: {result['psnr']:.3f} dB, SSIM {result['ssim']:.4f}")
-            for command in entry["commands"]:
-                print(f"  {command}")
+        for card in cards:
+            _print_card(card)
     return cards
 
 
-def _draw(cards: list[dict[str, Any]]) -> None:
-    """One picture a scale: a curve can join only what was timed at one size."""
-    from pams_tf.evaluation.figures import Tradeoff, tradeoffs
+def _print_card(card: dict[str, Any]) -> None:
+    where = zoo.FOLDER / card["file"] if card["shipped"] else "not in the package"
+    print(f"\n{card['label']}: {where}")
+    print(f"  {card['parameters']:,} parameters; trained on {card['data']}")
+    for name, result in card["benchmarks"].items():
+        print(f"  {name}: {result['psnr']:.3f} dB, SSIM {result['ssim']:.4f}")
+    for command in card["commands"]:
+        print(f"  {command}")
 
-    for scale in sorted({card["scale"] for card in cards}):
-        timed = [
-            (card["preset"], entry)
-            for card in cards
-            for entry in card["entries"]
-            if card["scale"] == scale and "latency" in entry
-        ]
+
+def _draw(cards: list[dict[str, Any]]) -> None:
+    """One picture for each upscaling factor: a curve can join only what was timed at one size."""
+    from pams_tf.reporting.plots.tradeoffs import Tradeoff, tradeoffs
+
+    timed = [card for card in cards if "latency" in card]
+    for scale in sorted({card["scale"] for card in timed}):
+        shown = [card for card in timed if card["scale"] == scale]
         points = [
             Tradeoff(
-                preset,
-                entry["label"],
-                entry["latency"]["median_ms"],
-                {name: result["psnr"] for name, result in entry["benchmarks"].items()},
+                card["network"],
+                card["label"],
+                card["latency"]["median_ms"],
+                {name: result["psnr"] for name, result in card["benchmarks"].items()},
             )
-            for preset, entry in timed
+            for card in shown
         ]
-        size = timed[0][1]["latency"]["input_size"]
+        size = shown[0]["latency"]["input_size"]
         path = Path(FLAGS.curve).with_suffix(f".x{scale}.png")
         tradeoffs(path, points, f"Integer files, x{scale}, LR {size}, 2 threads")
         print(path)

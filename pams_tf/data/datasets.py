@@ -14,6 +14,8 @@ from pams_tf.errors import InputError
 SCALES = (2, 3, 4)
 SPLITS = ("train", "valid")
 SAMPLE = Path(__file__).parent / "sample"
+SAMPLE_NAME = "sample"
+"""What the built-in photographs are called where a user names a set."""
 # Colourful, detailed and never trained on; the others are for training.
 SAMPLE_VALID = ("astronaut", "chelsea", "coffee")
 
@@ -111,7 +113,7 @@ def sample(scale: int, split: str = "train") -> ImagePairs:
     files = [
         path for path in list_images(SAMPLE) if (path.stem in SAMPLE_VALID) == (split == "valid")
     ]
-    return _pairs("sample", scale, files, None)
+    return _pairs(SAMPLE_NAME, scale, files, None)
 
 
 def find(directory: str | os.PathLike[str], scale: int) -> ImagePairs:
@@ -129,6 +131,15 @@ def find(directory: str | os.PathLike[str], scale: int) -> ImagePairs:
     if sets := _benchmarks(root):
         raise InputError(f"{root}: holds the sets {', '.join(sets)}; give the folder of one")
     return folder(root, scale)
+
+
+def find_or_sample(directory: str | os.PathLike[str] | None, scale: int, split: str) -> ImagePairs:
+    """The images in a folder, see `find`; without one the built-in photographs of `split`.
+
+    Raises:
+      InputError: as `find` and `sample`.
+    """
+    return find(directory, scale) if directory else sample(scale, split)
 
 
 def _benchmarks(root: Path) -> list[str]:

@@ -13,12 +13,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from pams_tf.data.datasets import ImagePairs
 from pams_tf.data.images import picture_size
 from pams_tf.errors import InputError
+from pams_tf.reporting.progress import tracked
 
 _FORMAT = 1  # part of the key: a change of layout makes old caches unused
 _QUICK = 32 << 20  # bytes of pictures that are decoded before anyone asks for a progress bar
@@ -135,13 +134,8 @@ def _write(pairs: ImagePairs, root: Path, target: Path) -> None:
         folder = Path(tempfile.mkdtemp(dir=root, prefix=f".{target.name}."))
         shapes = []
         with (folder / "lr.bin").open("wb") as lr_file, (folder / "hr.bin").open("wb") as hr_file:
-            for index in track(
-                range(len(pairs)),
-                description=f"decoding {pairs.name}",
-                console=Console(stderr=True),
-                transient=True,
-                disable=sum(path.stat().st_size for path in pairs.hr) < _QUICK,
-            ):
+            long = sum(path.stat().st_size for path in pairs.hr) >= _QUICK
+            for index in tracked(range(len(pairs)), f"decoding {pairs.name}", visible=long):
                 lr, hr = pairs.load(index)
                 lr_file.write(lr.tobytes())
                 hr_file.write(hr.tobytes())

@@ -1,50 +1,12 @@
-"""Batches of aligned crops. A batch is a pure function of (seed, step)."""
+"""Training batches as a `tf.data.Dataset`."""
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from pams_tf.data.packed import PackedPairs
-
-
-def training_batch(
-    packed: PackedPairs,
-    *,
-    seed: int,
-    step: int,
-    batch_size: int,
-    patch_size: int,
-    augment: bool = True,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The batch of one step.
-
-    Every image is drawn once an epoch, in an order of its own for each epoch; crops lie anywhere;
-    with `augment` each is flipped and turned to one of its eight positions.
-
-    Args:
-      seed, step: whole numbers from 0 up; the same two give the same batch, always.
-      patch_size: side of the LR crop; the HR crop is `scale` times as large.
-
-    Returns:
-      LR (N, p, p, 3) and HR (N, s*p, s*p, 3), float32 in [0, 255].
-    """
-    scale, size = packed.scale, patch_size
-    rng = _generator(seed, step)
-    lr = np.empty((batch_size, size, size, 3), np.float32)
-    hr = np.empty((batch_size, size * scale, size * scale, 3), np.float32)
-    for i in range(batch_size):
-        epoch, position = divmod(step * batch_size + i, len(packed))
-        index = _order(seed, epoch, len(packed))[position]
-        height, width = packed.shapes[index]
-        top = int(rng.integers(height - size + 1))
-        left = int(rng.integers(width - size + 1))
-        view = int(rng.integers(8)) if augment else 0
-        lr[i] = _turned(packed.lr(index)[top : top + size, left : left + size], view)
-        top, left, side = top * scale, left * scale, size * scale
-        hr[i] = _turned(packed.hr(index)[top : top + side, left : left + side], view)
-    return lr, hr
+from pams_tf.data.patches import training_batch
 
 
 def training_dataset(
@@ -82,23 +44,3 @@ def training_dataset(
 
     steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
     return steps.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
-
-
-@lru_cache(maxsize=8)
-def _order(seed: int, epoch: int, count: int) -> np.ndarray:
-    # The high bit keeps these streams apart from those of the steps.
-    return _generator(seed, epoch | 1 << 63).permutation(count)
-
-
-def _generator(seed: int, stream: int) -> np.random.Generator:
-    # As uint64, or NumPy would make large numbers floats and lose their low bits.
-    return np.random.Generator(np.random.Philox(key=np.array([seed, stream], np.uint64)))
-
-
-def _turned(crop: np.ndarray, view: int) -> np.ndarray:
-    """One of the eight positions of a square: two flips and a transposition."""
-    if view & 1:
-        crop = crop[:, ::-1]
-    if view & 2:
-        crop = crop[::-1]
-    return crop.transpose(1, 0, 2) if view & 4 else crop

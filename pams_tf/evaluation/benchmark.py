@@ -1,37 +1,33 @@
-"""Any upscaler on any set of image pairs: one pair of figures an image, their means for the set."""
+"""Any model on any set of image pairs: PSNR and SSIM of each image, and their means for the set."""
 
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from pams_tf.data import datasets
+from pams_tf.data.datasets import ImagePairs
+from pams_tf.data.images import write_image
 from pams_tf.errors import InputError
 from pams_tf.evaluation.metrics import psnr_y, ssim_y
-
-if TYPE_CHECKING:
-    from pams_tf.data.datasets import ImagePairs
-
-Upscaler = Callable[[np.ndarray], np.ndarray]
-"""uint8 RGB (h, w, 3) -> uint8 RGB (h * scale, w * scale, 3)."""
+from pams_tf.evaluation.upscaler import Model, Upscaler
+from pams_tf.litert.tiling import Upscale
+from pams_tf.reporting.progress import tracked
 
 
 @dataclasses.dataclass(frozen=True)
 class BenchmarkResult:
-    """Figures of one upscaler on one benchmark.
+    """PSNR and SSIM of one model on one set.
 
     Attributes:
       benchmark: name of the set.
-      scale: factor of enlargement; also the border that is cut.
-      images: how many.
+      scale: upscaling factor; also the border that is cut, in pixels.
+      images: how many images there are.
       psnr: mean over the images of each image's PSNR on Y, dB.
-      ssim: mean over the images of each image's SSIM on Y.
+      ssim: mean over the images of each image's SSIM on Y, up to 1.
       per_image: for each image a dict of `name`, `psnr`, `ssim`.
     """
 
@@ -45,11 +41,8 @@ class BenchmarkResult:
     def as_json(self) -> dict[str, Any]:
         """The fields as plain JSON. An infinite PSNR, which JSON cannot write, becomes null."""
         return {
-            "benchmark": self.benchmark,
-            "scale": self.scale,
-            "images": self.images,
+            **dataclasses.asdict(self),
             "psnr": _finite(self.psnr),
-            "ssim": self.ssim,
             "per_image": [
                 {**figures, "psnr": _finite(figures["psnr"])} for figures in self.per_image
             ],
@@ -57,51 +50,67 @@ class BenchmarkResult:
 
 
 def evaluate(
-    upscaler: Upscaler,
-    pairs: "ImagePairs",
+    model: Model | Upscale,
+    images: ImagePairs | str | os.PathLike[str] = "sample",
     *,
+    scale: int | None = None,
     save_images: str | os.PathLike[str] | None = None,
     label: str = "",
     progress: bool = False,
 ) -> BenchmarkResult:
-    """Enlarge every image of `pairs` and compare it with its original.
+    """Enlarge every image of a set and compare it with its original.
+
+    Images go through in one piece where the model can take them so; a file that holds its size in
+    constants gets tiles of that size, see `litert.upscaler.LiteRTUpscaler`.
+
+    Example:
+      >>> import pams_tf
+      >>> result = pams_tf.evaluate("edsr_mobile_x2_8bit", "sample")
+      >>> result.images, result.scale
+      (3, 2)
 
     Args:
-      upscaler: uint8 (h, w, 3) -> uint8 (h * scale, w * scale, 3).
-      pairs: the benchmark.
-      save_images: a folder; each result is written there as BENCHMARK/NAME.png.
-      label: what the progress bar calls the upscaler.
-      progress: show a bar on a terminal; it goes away when done.
+      model: what `Upscaler` takes; or a function from an image, uint8 (h, w, 3), to one of
+        (h * scale, w * scale, 3).
+      images: "sample" for the three built-in validation photographs; a folder (one benchmark set
+        with HR/ in it, DIV2K's layout, or any folder of HR images); or `ImagePairs`.
+      scale: the upscaling factor of a function, or the one that bicubic or the model must have;
+        None for the model's own.
+      save_images: a folder; each result is written there as SET/NAME.png.
+      label: what the progress bar calls the model.
+      progress: show a bar on a terminal.
+
+    Returns:
+      PSNR (dB) and SSIM on the Y channel, `scale` pixels cut at each border.
 
     Raises:
-      InputError: the benchmark is empty, an image is too small, a result has the wrong size or
-        type (the message names the image), or a picture cannot be written.
+      InputError: the model or the set cannot be used, an image is too small, a result has the wrong
+        size or type (the message names the image), or a picture cannot be written.
+
+    Source: PSNR and SSIM as in Li et al., ECCV 2020, Section 4; see `evaluation.metrics`.
     """
+    if isinstance(images, ImagePairs):
+        scale = scale or images.scale
+    upscale: Any = model
+    if not _is_function(model):
+        upscale = Upscaler(cast(Model, model), scale=scale, whole=True)
+    pairs = find_pairs(images, scale or getattr(upscale, "scale", None))
     if len(pairs) == 0:
         raise InputError(f"benchmark {pairs.name!r} holds no images; check its folder")
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
     per_image = []
-    console = Console(stderr=True)
-    visible = progress and console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=not visible) as bar:
-        description = f"{label} on {pairs.name}" if label else pairs.name
-        for index in bar.track(range(len(pairs)), description=description):
-            name = pairs.names[index]
-            low, high = pairs.load(index)
-            output = _checked(upscaler(low), low, pairs.scale, f"{pairs.name}/{name}")
-            try:
-                psnr = psnr_y(output, high, pairs.scale)
-                ssim = ssim_y(output, high, pairs.scale)
-            except InputError as error:
-                raise InputError(f"{pairs.name}/{name}: {error}") from error
-            per_image.append({"name": name, "psnr": psnr, "ssim": ssim})
-            if save_images is not None:
-                _save(Path(save_images) / pairs.name / f"{name}.png", output)
+    description = f"{label} on {pairs.name}" if label else pairs.name
+    for index in tracked(range(len(pairs)), description, visible=progress):
+        name = pairs.names[index]
+        low, high = pairs.load(index)
+        output = _checked(upscale(low), low, pairs.scale, f"{pairs.name}/{name}")
+        try:
+            psnr = psnr_y(output, high, pairs.scale)
+            ssim = ssim_y(output, high, pairs.scale)
+        except InputError as error:
+            raise InputError(f"{pairs.name}/{name}: {error}") from error
+        per_image.append({"name": name, "psnr": psnr, "ssim": ssim})
+        if save_images is not None:
+            write_image(Path(save_images) / pairs.name / f"{name}.png", output)
     return BenchmarkResult(
         benchmark=pairs.name,
         scale=pairs.scale,
@@ -112,21 +121,24 @@ def evaluate(
     )
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table on stdout: the first column to the left, figures to the right.
+def find_pairs(images: ImagePairs | str | os.PathLike[str], scale: int | None) -> ImagePairs:
+    """The pairs that `evaluate` and `verify` are given: pairs, "sample" or a folder.
 
     Raises:
-      InputError: a row has not as many cells as there are columns.
+      InputError: no such folder, no images in it, or no scale to make LR images with.
     """
-    table = Table(title=title, title_justify="left")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
-    for row in rows:
-        if len(row) != len(columns):
-            raise InputError(f"the row {list(row)} needs {len(columns)} cells, one a column")
-        table.add_row(*map(str, row))
-    # Labels are file names; brackets in them are no markup.
-    Console(markup=False, highlight=False).print(table)
+    if isinstance(images, ImagePairs):
+        return images
+    if scale is None:
+        raise InputError("the upscaling factor of a function is not known; give the scale")
+    if str(images) == datasets.SAMPLE_NAME:
+        return datasets.sample(scale, "valid")
+    return datasets.find(images, scale)
+
+
+def _is_function(model: Any) -> bool:
+    """Whether this is an upscaling function, and not a Keras model, which can be called too."""
+    return callable(model) and not hasattr(model, "layers")
 
 
 def _checked(output: np.ndarray, low: np.ndarray, scale: int, image: str) -> np.ndarray:
@@ -137,12 +149,6 @@ def _checked(output: np.ndarray, low: np.ndarray, scale: int, image: str) -> np.
             f"{low.shape} is uint8 {expected}; give a model made for x{scale}"
         )
     return output
-
-
-def _save(path: Path, image: np.ndarray) -> None:
-    from pams_tf.data.images import write_image
-
-    write_image(path, image)
 
 
 def _finite(value: float) -> float | None:

@@ -4,7 +4,7 @@ import numpy as np
 
 from pams_tf.quantization import CodeGrid
 
-LOWEST, HIGHEST = -128, 127
+INT8_MIN, INT8_MAX = -128, 127
 
 
 def zero_point(grid: CodeGrid) -> int:
@@ -17,11 +17,11 @@ def zero_point(grid: CodeGrid) -> int:
     Raises:
       ValueError: more than 256 codes.
     """
-    if grid.highest - grid.lowest > HIGHEST - LOWEST:
+    if grid.qmax - grid.qmin > INT8_MAX - INT8_MIN:
         raise ValueError(f"{grid} has more codes than int8")
-    if grid.lowest in (0, -grid.highest) and grid.highest <= HIGHEST:
+    if grid.qmin in (0, -grid.qmax) and grid.qmax <= INT8_MAX:
         return 0
-    return LOWEST - grid.lowest if -grid.lowest <= grid.highest else HIGHEST - grid.highest
+    return INT8_MIN - grid.qmin if -grid.qmin <= grid.qmax else INT8_MAX - grid.qmax
 
 
 def int8_range(scale: float, zero: int) -> tuple[float, float]:
@@ -30,7 +30,7 @@ def int8_range(scale: float, zero: int) -> tuple[float, float]:
     The end farther from 0 is rounded, the other makes up for it.
     """
     exact = float(np.float32(scale))
-    low, high = (LOWEST - zero) * exact, (HIGHEST - zero) * exact
+    low, high = (INT8_MIN - zero) * exact, (INT8_MAX - zero) * exact
     if -low >= high:
         low = float(np.float32(low))
         return low, float(np.float32(low + 255 * exact))

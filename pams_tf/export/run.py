@@ -1,6 +1,7 @@
-"""From a finished run to an integer file with its recipe beside it."""
+"""From a finished run to an integer file with its card beside it."""
 
 import dataclasses
+import json
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -9,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from pams_tf import models
+from pams_tf.data.calibration import packed_images, training_batches
 from pams_tf.errors import InputError
-from pams_tf.export.inspection import inspect
-from pams_tf.export.tflite import convert
+from pams_tf.export.converter import convert
 from pams_tf.export.variants import convert_float, convert_ptq
-from pams_tf.files import atomic_write
+from pams_tf.files import atomic_write, write_text
+from pams_tf.litert.card import model_card
+from pams_tf.litert.flatbuffer import read_file
 from pams_tf.models import SuperResolution
-from pams_tf.recipe import QuantizationRecipe
+from pams_tf.quantization import quantizers
 from pams_tf.runs import RunFolder
-from pams_tf.training.distillation import quantizers
-from pams_tf.training.jobs import calibration_batches, training_images
-from pams_tf.training.settings import DistillationSettings
 
 CALIBRATION_STEPS = 16
 PTQ_STEPS = 2  # the converter's calibrator runs each image alone, and slowly
@@ -28,17 +28,19 @@ VARIANTS = ("float32", "float16", "ptq")
 
 @dataclasses.dataclass(frozen=True)
 class ExportedFile:
-    """What was written: the file, its recipe, and the learned ranges in it."""
+    """What was written: the file, its card, and the learned ranges in it."""
 
     file: Path
-    recipe: Path
+    card: Path
     bytes: int
     input_size: tuple[int, int] | None
+    io_dtype: str
     operators: dict[str, int]
     alphas: dict[str, float]
 
     def as_json(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), "file": str(self.file), "recipe": str(self.recipe)}
+        """The fields as plain JSON types."""
+        return {**dataclasses.asdict(self), "file": str(self.file), "card": str(self.card)}
 
 
 def export_run(
@@ -47,47 +49,42 @@ def export_run(
     *,
     out: str | os.PathLike[str] | None = None,
     calibration: str | None = None,
-    percentile: float = 100.0,
-    edges: str = "uint8",
-    weights: str = "int8",
-    target: str = "cpu",
+    **options: Any,
 ) -> ExportedFile:
-    """Convert a run's student; see `convert`.
+    """Convert a run's student, see `convert`, and write its card beside the file.
 
     Args:
       run: a finished run of a student.
-      input_size, percentile, edges, weights, target: as `convert` takes them.
-      out: the .tflite file to write; RUN/student_HxW.tflite by default.
-      calibration: folder of images for head and tail, in the place of the run's own.
+      input_size: as `convert` takes it.
+      out: the .tflite file to write; RUN/student_HxW.tflite by default. The card is NAME.json.
+      calibration: folder of images for head and tail, instead of the run's own.
+      **options: `percentile`, `io_dtype`, `weights`, `target`, `author` and `license`, as `convert`
+        takes them.
 
     Raises:
       InputError: no finished student, a recipe that has no integer file, no calibration images,
         a name that does not end in .tflite, or an unwritable folder. No partial file is left.
     """
-    student, recipe = _student(run)
+    student = _student(run)
     path = _path(run, input_size, out)
-    batches = None
-    if recipe.scope == "body":
-        batches = islice(_calibration(run, calibration), CALIBRATION_STEPS)
-    content = convert(
-        student,
-        input_size,
-        batches,
-        percentile=percentile,
-        edges=edges,
-        weights=weights,
-        target=target,
-        run=run.path.name,  # alone: where the folder lies is nobody else's business
-    )
+    assert student.recipe is not None
+    images = None
+    if student.recipe.scope == "body":
+        images = islice(_calibration(run, calibration), CALIBRATION_STEPS)
+    # The run's name alone: where the folder lies is nobody else's business.
+    content = convert(student, input_size, images, run=run.path.name, **options)
     with atomic_write(path) as file:
         file.write(content)
-    recipe.save(path.with_suffix(".json"))
+    card = path.with_suffix(".json")
+    write_text(card, json.dumps(model_card(content, path.name), indent=2) + "\n")
+    info = read_file(content)
     return ExportedFile(
         file=path,
-        recipe=path.with_suffix(".json"),
+        card=card,
         bytes=len(content),
         input_size=input_size,
-        operators=dict(Counter(inspect(content).operators)),
+        io_dtype=info.tensors[info.inputs[0]].dtype,
+        operators=dict(Counter(info.operators)),
         alphas={q.name: float(q.alpha) for q in quantizers(student)},
     )
 
@@ -116,7 +113,7 @@ def export_variant(
         raise InputError(
             f"variant={variant!r} is not possible; choose one of {', '.join(VARIANTS)}"
         )
-    student, _ = _student(run)
+    student = _student(run)
     path = _path(run, input_size, out)
     if variant == "ptq":
         batches = islice(_calibration(run, calibration), PTQ_STEPS)
@@ -129,11 +126,11 @@ def export_variant(
     return path
 
 
-def _student(run: RunFolder) -> tuple[SuperResolution, QuantizationRecipe]:
+def _student(run: RunFolder) -> SuperResolution:
     student = models.load(run.network())
     if student.recipe is None:
         raise InputError(f"{run.path}: a float run; fine-tune a student of it first")
-    return student, student.recipe
+    return student
 
 
 def _path(
@@ -148,9 +145,12 @@ def _path(
 
 def _calibration(run: RunFolder, folder: str | None) -> Iterator[Any]:
     """Batches of the run's own training images, or of those in `folder`."""
-    fields = run.read_settings()
-    fields.pop("recipe")
-    settings = DistillationSettings(**fields)
-    if folder:
-        settings = dataclasses.replace(settings, data=folder)
-    return calibration_batches(training_images(settings), settings)
+    settings = run.read_settings()
+    try:
+        data = folder or settings["data"]
+        scale, patch_size = settings["scale"], settings.get("patch_size", 48)
+        seed, batch_size = settings.get("seed", 1), settings.get("batch_size", 16)
+    except KeyError as error:
+        raise InputError(f"{run.settings}: has no setting {error}; start the run again") from None
+    packed = packed_images(data, scale, patch_size)
+    return training_batches(packed, seed=seed, batch_size=batch_size, patch_size=patch_size)

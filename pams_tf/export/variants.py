@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pams_tf.export.tflite import input_spec
+from pams_tf.export.converter import input_spec
 from pams_tf.models import SuperResolution
-from pams_tf.training.checkpoints import with_recipe
+from pams_tf.models.transfer import with_recipe
 
 
 def convert_float(

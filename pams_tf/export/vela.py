@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pams_tf.errors import InputError
-from pams_tf.export.inspection import inspect
+from pams_tf.litert.flatbuffer import read_file
 
 ACCELERATORS = ("ethos-u55-256", "ethos-u65-512", "ethos-u85-1024")
 _COMMAND = "CUSTOM ethos-u"  # what Vela puts in the place of the operators it has compiled
@@ -91,7 +91,7 @@ def place(
         without int8 tensors, or one that Vela cannot compile.
     """
     program = find_vela(vela)
-    info = inspect(source)
+    info = read_file(source)
     if not any(tensor.dtype == "int8" for tensor in info.tensors):
         raise InputError(
             f"{source}: no integer file, and an Ethos-U computes in integers alone; "
@@ -105,7 +105,7 @@ def place(
         network = Path(folder, "network.tflite")  # Vela goes by the ending
         shutil.copyfile(source, network)
         _compile(program, network, accelerator, str(source))
-        compiled = inspect(network.with_name("network_vela.tflite"))
+        compiled = read_file(network.with_name("network_vela.tflite"))
         summary = _summary(network)
     left = Counter(name for name in compiled.operators if name != _COMMAND)
     return Placement(

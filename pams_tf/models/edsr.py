@@ -40,10 +40,10 @@ def edsr(image: Any, config: EDSRConfig, scale: int, sites: Sites) -> tuple[Any,
     read the same quantized tensor, so that an integer network can hold it.
     """
     x = sites.shifted_image(image, [-mean for mean in RGB_MEAN], "image")
-    head = sites.convolution(x, config.features, 3, "head", edge=True)
+    head = sites.convolution(x, config.features, 3, "head", body=False)
     # Two ranges for one tensor: blocks trim its peaks, the long shortcut must not (0.03 dB).
     x = sites.activation(head, "block_0_input")
-    head = sites.activation(head, "head_output", edge=True)
+    head = sites.activation(head, "head_output", body=False)
     for i in range(config.blocks):
         y = sites.convolution(
             x, config.features, 3, f"block_{i}_conv_0", batch_norm=config.batch_norm, relu=True
@@ -61,11 +61,11 @@ def edsr(image: Any, config: EDSRConfig, scale: int, sites: Sites) -> tuple[Any,
         x = sites.add([x, y], f"block_{i}_add")
         last = i == config.blocks - 1
         # The convolution behind the last block is float in the paper (Table 3 counts it so).
-        x = sites.activation(x, "body_input" if last else f"block_{i + 1}_input", edge=last)
-    x = sites.convolution(x, config.features, 3, "body", edge=True)
-    x = sites.activation(x, "body_output", edge=True)
+        x = sites.activation(x, "body_input" if last else f"block_{i + 1}_input", body=not last)
+    x = sites.convolution(x, config.features, 3, "body", body=False)
+    x = sites.activation(x, "body_output", body=False)
     feature = sites.add([x, head], "body_add")
-    x = sites.activation(feature, "feature", edge=True)
+    x = sites.activation(feature, "feature", body=False)
     if config.direct:
         return direct_upsampler(x, sites, scale, shift=RGB_MEAN), feature
     return upsampler(x, sites, scale, config.features, shift=RGB_MEAN), feature

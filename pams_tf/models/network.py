@@ -4,8 +4,9 @@ from typing import Any
 
 import keras
 
-from pams_tf.models.registry import Architecture, architecture
-from pams_tf.models.sites import Sites
+from pams_tf.models.keras_sites import KerasSites
+from pams_tf.models.registry import architecture
+from pams_tf.quantization import quantizers
 from pams_tf.recipe import QuantizationRecipe
 
 
@@ -30,10 +31,10 @@ class SuperResolution(keras.Model):
         overrides: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        parts: Architecture = architecture(preset, scale, overrides or {})
         image = keras.Input((None, None, 3), name="lr")
-        sites = Sites(recipe)
-        output, feature = parts.connect(image, parts.config, scale, sites)
+        sites = KerasSites(recipe)
+        network = architecture(preset, scale, overrides or {})
+        output, feature = network.connect(image, scale, sites)
         kwargs.setdefault("name", f"{preset}_x{scale}")
         super().__init__(inputs=image, outputs=output, **kwargs)
         self.preset = preset
@@ -42,6 +43,22 @@ class SuperResolution(keras.Model):
         self.overrides = dict(overrides or {})
         self.feature = feature
         self.arriving = sites.arriving
+
+    @property
+    def identity(self) -> tuple[str, int, dict[str, Any]]:
+        """What decides the architecture: preset, scale and overrides, without the recipe."""
+        return self.preset, self.scale, self.overrides
+
+    @property
+    def described(self) -> str:
+        """The same in words: "edsr_mobile x2, blocks=3"."""
+        settings = "".join(f", {key}={value}" for key, value in sorted(self.overrides.items()))
+        return f"{self.preset} x{self.scale}{settings}"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether every range is more than a placeholder; True for a float network."""
+        return all(quantizer.calibrated for quantizer in quantizers(self))
 
     @property
     def with_feature(self) -> keras.Model:

@@ -33,15 +33,15 @@ def rdn(image: Any, config: RDNConfig, scale: int, sites: Sites) -> tuple[Any, A
 
     The feature is the one SKT compares: global fusion plus the first shallow convolution.
     """
-    shallow = sites.convolution(image, config.features, 3, "shallow_0", edge=True)
-    shallow = sites.activation(shallow, "shallow_0_output", edge=True)
-    x = sites.convolution(shallow, config.features, 3, "shallow_1", edge=True)
-    outputs: list[Any] = []
+    shallow = sites.convolution(image, config.features, 3, "shallow_0", body=False)
+    shallow = sites.activation(shallow, "shallow_0_output", body=False)
+    x = sites.convolution(shallow, config.features, 3, "shallow_1", body=False)
+    outputs: list[Any] = []  # of the blocks
     for i in range(config.blocks):
-        x = sites.activation(x, f"block_{i}_input")
-        if sites.whole and i > 0:  # the one integer tensor that the block before has left
-            outputs[-1] = x
-        dense = x
+        entrance = sites.activation(x, f"block_{i}_input")
+        if i > 0:
+            outputs.append(sites.kept(x, entrance))
+        x = dense = entrance
         for j in range(config.layers):
             if j > 0:
                 dense = sites.activation(dense, f"block_{i}_dense_{j}_input")
@@ -49,15 +49,15 @@ def rdn(image: Any, config: RDNConfig, scale: int, sites: Sites) -> tuple[Any, A
             dense = sites.concatenate([dense, y], f"block_{i}_dense_{j}_concat")
         dense = sites.activation(dense, f"block_{i}_fusion_input")
         y = sites.convolution(dense, config.features, 1, f"block_{i}_fusion")
-        y = sites.activation(y, f"block_{i}_residual", edge=True)
+        y = sites.activation(y, f"block_{i}_residual", body=False)
         x = sites.add([x, y], f"block_{i}_add")
-        outputs.append(x)
+    outputs.append(x)
     x = sites.concatenate(outputs, "global_concat") if len(outputs) > 1 else outputs[0]
     x = sites.activation(x, "global_fusion_input")
     x = sites.convolution(x, config.features, 1, "global_fusion_0")
-    x = sites.activation(x, "global_fusion_0_output", edge=True)
+    x = sites.activation(x, "global_fusion_0_output", body=False)
     x = sites.convolution(x, config.features, 3, "global_fusion_1")
-    x = sites.activation(x, "global_fusion_1_output", edge=True)
+    x = sites.activation(x, "global_fusion_1_output", body=False)
     feature = sites.add([x, shallow], "global_add")
-    x = sites.activation(feature, "feature", edge=True)
+    x = sites.activation(feature, "feature", body=False)
     return upsampler(x, sites, scale, config.features), feature

@@ -1,32 +1,83 @@
-"""Names of networks: presets and their overrides."""
+"""Names of networks: presets, and how a network of one's own gets a name."""
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
+from pams_tf.data.datasets import SCALES
 from pams_tf.errors import InputError
-from pams_tf.models.edsr import EDSRConfig, edsr
-from pams_tf.models.rdn import RDNConfig, rdn
-from pams_tf.models.upsampling import STEPS
+from pams_tf.models.sites import Sites
 
-PRESETS: dict[str, EDSRConfig | RDNConfig] = {
-    "edsr_baseline": EDSRConfig(blocks=16, features=64),
-    "edsr": EDSRConfig(blocks=32, features=256, res_scale=0.1),
-    "edsr_mobile": EDSRConfig(blocks=5, features=32),  # the size MLPerf Mobile uses
-    "edsr_small": EDSRConfig(blocks=5, features=48, direct=True),
-    "edsr_nano": EDSRConfig(blocks=3, features=32, direct=True),
-    "rdn": RDNConfig(blocks=16, layers=8, growth=64, features=64),
-    "rdn_a": RDNConfig(blocks=20, layers=6, growth=32, features=64),
-}
-_CONNECT: dict[type, Callable[..., tuple[Any, Any]]] = {EDSRConfig: edsr, RDNConfig: rdn}
+Builder = Callable[[Any, Any, int, Sites], tuple[Any, Any]]
+"""(image, config, scale, sites) -> (enlarged image, the feature that SKT compares)."""
+
+
+class Config(Protocol):
+    """The size of a network: a frozen dataclass whose fields are numbers and booleans."""
+
+    def radius(self, scale: int) -> int:
+        """LR pixels on each side of a pixel that its enlargement depends on."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """A family's builder with the size it shall have."""
+    """A builder and the size that it shall give a network."""
 
-    config: EDSRConfig | RDNConfig
-    connect: Callable[..., tuple[Any, Any]]
+    config: Any
+    builder: Builder
+
+    def connect(self, image: Any, scale: int, sites: Sites) -> tuple[Any, Any]:
+        """Run the builder: image (N, H, W, 3) -> (image (N, s*H, s*W, 3), feature)."""
+        return self.builder(image, self.config, scale, sites)
+
+
+_PRESETS: dict[str, Architecture] = {}
+
+
+def register(preset: str, config: Config, builder: Builder) -> None:
+    """Give a network a name, under which it is built, trained, saved, loaded and exported.
+
+    A saved network is loaded in another process by its preset's name, so the module that registers
+    it must be imported there first.
+
+    Example:
+      >>> import dataclasses
+      >>> from pams_tf import models
+      >>> @dataclasses.dataclass(frozen=True)
+      ... class TinyConfig:
+      ...     features: int = 16
+      ...     def radius(self, scale):
+      ...         return 2  # two 3x3 convolutions
+      >>> def tiny(image, config, scale, sites):
+      ...     x = sites.convolution(image, config.features, 3, "head", relu=True, body=False)
+      ...     feature = sites.activation(x, "head_output", after_relu=True, body=False)
+      ...     x = sites.convolution(feature, 3 * scale**2, 3, "tail", body=False, dtype="float32")
+      ...     return sites.depth_to_space(sites.image(x), scale, "shuffle"), feature
+      >>> models.register("tiny", TinyConfig(), tiny)
+      >>> models.build("tiny", 2, features=8).count_params()
+      1100
+
+    Args:
+      preset: the name; one that exists is replaced.
+      config: a frozen dataclass of the network's size; `build` can override its fields.
+      builder: describes the network in calls of `Sites`.
+
+    Raises:
+      InputError: `config` is no frozen dataclass or has no method `radius`.
+
+    Source: docs/own_network.md.
+    """
+    frozen = dataclasses.is_dataclass(config) and type(config).__dataclass_params__.frozen
+    if not frozen or not callable(getattr(config, "radius", None)):
+        raise InputError(
+            f"config={config!r} is not possible; give a frozen dataclass with a radius(scale)"
+        )
+    _PRESETS[preset] = Architecture(config, builder)
+
+
+def presets() -> list[str]:
+    """The names that are registered, in order of registration."""
+    return list(_PRESETS)
 
 
 def architecture(preset: str, scale: int, overrides: dict[str, Any]) -> Architecture:
@@ -35,14 +86,17 @@ def architecture(preset: str, scale: int, overrides: dict[str, Any]) -> Architec
     Raises:
       InputError: unknown preset, scale or override, or a size that is not positive.
     """
-    if preset not in PRESETS:
-        raise InputError(f"unknown network {preset!r}; choose one of {', '.join(PRESETS)}")
-    if scale not in STEPS:
+    if preset not in _PRESETS:
         raise InputError(
-            f"scale={scale!r} is not possible; choose one of {', '.join(map(str, STEPS))}"
+            f"unknown network {preset!r}; choose one of {', '.join(_PRESETS)}, or first import the "
+            "module that registers it"
         )
-    config = PRESETS[preset]
-    known = {field.name: field.type for field in dataclasses.fields(config)}
+    if scale not in SCALES:
+        raise InputError(
+            f"scale={scale!r} is not possible; choose one of {', '.join(map(str, SCALES))}"
+        )
+    found = _PRESETS[preset]
+    known = {field.name: field.type for field in dataclasses.fields(found.config)}
     for name, value in overrides.items():
         if name not in known:
             raise InputError(f"{preset} has no setting {name!r}; it has {', '.join(known)}")
@@ -52,14 +106,13 @@ def architecture(preset: str, scale: int, overrides: dict[str, Any]) -> Architec
             raise InputError(f"{name}={value!r} is not possible; give a whole number from 1 up")
         if known[name] is float and not (isinstance(value, int | float) and value > 0):
             raise InputError(f"{name}={value!r} is not possible; give a number above 0")
-    config = dataclasses.replace(config, **overrides)
-    return Architecture(config, _CONNECT[type(config)])
+    return Architecture(dataclasses.replace(found.config, **overrides), found.builder)
 
 
 def receptive_field_radius(preset: str, scale: int, **overrides: Any) -> int:
     """LR pixels on each side of a pixel that its enlargement depends on.
 
-    36 for edsr_baseline at every scale, 133 for rdn: the halo a tile needs to have no seam.
+    36 for edsr_baseline at every scale, 133 for rdn: the halo that a tile needs to have no seam.
 
     Raises:
       InputError: as `architecture`.

@@ -16,17 +16,17 @@ def upsampler(
     x4 is two steps of x2, as in the released networks.
     """
     for i, step in enumerate(STEPS[scale]):
-        x = sites.convolution(x, features * step**2, 3, f"upsample_{i}", edge=True)
-        x = sites.activation(x, f"upsample_{i}_output", edge=True)
+        x = sites.convolution(x, features * step**2, 3, f"upsample_{i}", body=False)
+        x = sites.activation(x, f"upsample_{i}_output", body=False)
         x = sites.depth_to_space(x, step, f"upsample_{i}_shuffle")
     # Float32 under every policy: bfloat16 would round the image to 8 significant bits.
-    return sites.convolution(x, 3, 3, "tail", edge=True, shift=shift, dtype="float32")
+    return sites.convolution(x, 3, 3, "tail", body=False, shift=shift, dtype="float32")
 
 
 def direct_upsampler(x: Any, sites: Sites, scale: int, shift: Sequence[float]) -> Any:
     """Features (N, H, W, C) -> image (N, s*H, s*W, 3), by one convolution before depth-to-space."""
     shift = list(shift) * scale**2
-    x = sites.convolution(x, 3 * scale**2, 3, "tail", edge=True, shift=shift, dtype="float32")
+    x = sites.convolution(x, 3 * scale**2, 3, "tail", body=False, shift=shift, dtype="float32")
     return sites.depth_to_space(sites.image(x), scale, "tail_shuffle")
 
 

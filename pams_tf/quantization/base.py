@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from pams_tf.grid import qrange, signed_qmax
 from pams_tf.quantization import functional
 
 # Far below any activation on [0, 255], far above what float32 division loses.
@@ -30,11 +32,11 @@ class Positive(keras.constraints.Constraint):
 
 @dataclasses.dataclass(frozen=True)
 class CodeGrid:
-    """The values a quantizer can give: scale * code for each code from lowest to highest."""
+    """The values a quantizer can give: scale * code for each code from qmin to qmax."""
 
     scale: float
-    lowest: int
-    highest: int
+    qmin: int
+    qmax: int
 
 
 class ActivationQuantizer(keras.layers.Layer):
@@ -55,7 +57,7 @@ class ActivationQuantizer(keras.layers.Layer):
     ) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
-        functional.levels(bits)
+        signed_qmax(bits)
         if calibration not in CALIBRATIONS:
             raise ValueError(
                 f"calibration={calibration!r} is not possible; choose {' or '.join(CALIBRATIONS)}"
@@ -81,6 +83,16 @@ class ActivationQuantizer(keras.layers.Layer):
     def range(self) -> dict[str, float]:
         """The numbers that say the range, by name; `alpha` is always among them."""
         return {"alpha": float(self.alpha)}
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the range is anything but the placeholder it was built with."""
+        return int(self.observations) > 0 or self.range != self._initial_range
+
+    @property
+    def _initial_range(self) -> dict[str, float]:
+        """What `range` gives before anything has set it."""
+        raise NotImplementedError
 
     def restore_range(self, numbers: Mapping[str, Any]) -> None:
         """Set the range to what `range` gave; other keys are left alone.
@@ -153,7 +165,7 @@ class AlphaQuantizer(ActivationQuantizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(bits=bits, **kwargs)
-        functional.code_range(bits, unsigned, full_range)
+        qrange(bits, unsigned=unsigned, full_range=full_range)
         self.full_range = full_range
         self.unsigned = unsigned
         self.initial_alpha = initial_alpha
@@ -172,8 +184,12 @@ class AlphaQuantizer(ActivationQuantizer):
 
     @property
     def grid(self) -> CodeGrid:
-        lowest, highest = functional.code_range(self.bits, self.unsigned, self.full_range)
-        return CodeGrid(float(self.alpha) / highest, lowest, highest)
+        qmin, qmax = qrange(self.bits, unsigned=self.unsigned, full_range=self.full_range)
+        return CodeGrid(float(self.alpha) / qmax, qmin, qmax)
+
+    @property
+    def _initial_range(self) -> dict[str, float]:
+        return {"alpha": float(np.float32(self.initial_alpha))}
 
     def restore_range(self, numbers: Mapping[str, Any]) -> None:
         self.alpha.assign(float(numbers["alpha"]))
@@ -192,3 +208,8 @@ class AlphaQuantizer(ActivationQuantizer):
             "full_range": self.full_range,
             "unsigned": self.unsigned,
         }
+
+
+def quantizers(model: keras.Model) -> list[ActivationQuantizer]:
+    """The activation quantizers of a network, in the order data meets them."""
+    return [layer for layer in model.layers if isinstance(layer, ActivationQuantizer)]

@@ -4,9 +4,10 @@ from typing import Any
 
 import keras
 
+from pams_tf.grid import signed_qmax, unsigned_qmax
 from pams_tf.quantization import functional
 
-WEIGHTS = {"max_abs": functional.max_abs, "dorefa": functional.dorefa_weights}
+KERNEL_QUANTIZERS = {"max_abs": functional.max_abs, "dorefa": functional.dorefa_weights}
 
 
 @keras.saving.register_keras_serializable("pams_tf")
@@ -19,7 +20,8 @@ class QuantConv2D(keras.layers.Conv2D):
     Args:
       bits: width of the weights, 2 to 16.
       per_channel: one range an output channel instead of one for the kernel.
-      weights: "max_abs", see `functional.max_abs`, or "dorefa", see `functional.dorefa_weights`.
+      kernel_quantizer: "max_abs", see `functional.max_abs`, or "dorefa", see
+        `functional.dorefa_weights`.
     """
 
     def __init__(
@@ -28,17 +30,19 @@ class QuantConv2D(keras.layers.Conv2D):
         kernel_size: int | tuple[int, int],
         bits: int = 8,
         per_channel: bool = False,
-        weights: str = "max_abs",
+        kernel_quantizer: str = "max_abs",
         **kwargs: Any,
     ) -> None:
         super().__init__(filters, kernel_size, **kwargs)
-        functional.levels(bits)
-        if weights not in WEIGHTS:
-            raise ValueError(f"weights={weights!r} is not possible; choose {' or '.join(WEIGHTS)}")
+        signed_qmax(bits)
+        if kernel_quantizer not in KERNEL_QUANTIZERS:
+            raise ValueError(
+                f"kernel_quantizer={kernel_quantizer!r} is not possible; "
+                f"choose {' or '.join(KERNEL_QUANTIZERS)}"
+            )
         self.bits = bits
         self.per_channel = per_channel
-        # Not `weights`: that is the name of every Keras layer's own list of variables.
-        self.weight_quantizer = weights
+        self.kernel_quantizer = kernel_quantizer
 
     @property
     def range_axis(self) -> int | None:
@@ -46,20 +50,20 @@ class QuantConv2D(keras.layers.Conv2D):
         return -1 if self.per_channel else None
 
     @property
-    def largest_code(self) -> int:
-        """The kernel's values are whole multiples of `step()`, from -this to this."""
-        dorefa = self.weight_quantizer == "dorefa"
-        return functional.steps(self.bits) if dorefa else functional.levels(self.bits)
+    def qmax(self) -> int:
+        """The kernel's values are whole multiples of `step()`, from -qmax to qmax."""
+        dorefa = self.kernel_quantizer == "dorefa"
+        return unsigned_qmax(self.bits) if dorefa else signed_qmax(self.bits)
 
     def step(self) -> Any:
         """The unit of the kernel's grid: a scalar, or (1, 1, 1, O) for one range a channel."""
-        return functional.max_abs_range(self.kernel.value, self.range_axis) / self.largest_code
+        return functional.max_abs_range(self.kernel.value, self.range_axis) / self.qmax
 
     def quantized_kernel(self) -> Any:
         """The kernel on its grid, float32 HWIO; gradients pass straight through to the kernel."""
         # The variable's own dtype, not the policy's: the grid is made in float32.
         kernel = keras.ops.cast(self.kernel, "float32")
-        return WEIGHTS[self.weight_quantizer](kernel, self.bits, self.range_axis)
+        return KERNEL_QUANTIZERS[self.kernel_quantizer](kernel, self.bits, axis=self.range_axis)
 
     def call(self, inputs: Any) -> Any:
         kernel = keras.ops.cast(self.quantized_kernel(), self.compute_dtype)
@@ -75,5 +79,5 @@ class QuantConv2D(keras.layers.Conv2D):
             **super().get_config(),
             "bits": self.bits,
             "per_channel": self.per_channel,
-            "weights": self.weight_quantizer,
+            "kernel_quantizer": self.kernel_quantizer,
         }

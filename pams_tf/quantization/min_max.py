@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pams_tf.grid import unsigned_qmax
 from pams_tf.quantization import functional
 from pams_tf.quantization.base import SMALLEST_ALPHA, ActivationQuantizer, CodeGrid
 
@@ -68,10 +69,15 @@ class MinMaxQuantizer(ActivationQuantizer):
         # In float32, step by step as TensorFlow's kernel nudges it, so that it is the same grid.
         low = np.minimum(np.float32(self.minimum), np.float32(0))
         high = np.maximum(np.float32(self.maximum), np.float32(0))
-        steps = functional.steps(self.bits)
+        steps = unsigned_qmax(self.bits)
         scale = (high - low) / np.float32(steps)
         zero = int(np.clip(np.floor(-low / scale + np.float32(0.5)), 0, steps))
         return CodeGrid(float(scale), -zero, steps - zero)
+
+    @property
+    def _initial_range(self) -> dict[str, float]:
+        low, high = (float(np.float32(end)) for end in self.initial_range)
+        return {"alpha": max(-low, high), "minimum": low, "maximum": high}
 
     def restore_range(self, numbers: Mapping[str, Any]) -> None:
         low, high = float(numbers["minimum"]), float(numbers["maximum"])

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from pams_tf.reproduce import paper
-from pams_tf.training.settings import FEW_BITS, FINETUNE_PRESETS
+from pams_tf.training.settings import FEW_BITS, FINETUNE_BUDGETS
 
 BUILT_IN = "sample"
 """Name of the built-in validation photographs as a benchmark."""
@@ -99,7 +99,7 @@ BUDGETS = {
         families={"EDSR": ("edsr_baseline", {})},
         scales=(4,),
         batch_norm=("edsr_mobile", {}),
-        student={**FINETUNE_PRESETS["short"], "batch_size": 8, "patch_size": 32, **_LOSS},
+        student={**FINETUNE_BUDGETS["short"], "batch_size": 8, "patch_size": 32, **_LOSS},
         few_bits=FEW_BITS,
         # The released code's 1e-2, with its halvings, can move an alpha by 175 in its 30,000 steps
         # and by 1.75 in 300.
@@ -121,7 +121,7 @@ BUDGETS = {
         families=_FAMILIES,
         scales=(2, 4),
         batch_norm=("edsr_baseline", {}),
-        student={**FINETUNE_PRESETS["paper"], "batch_size": 16, "log_every": 100, **_LOSS},
+        student={**FINETUNE_BUDGETS["paper"], "batch_size": 16, "log_every": 100, **_LOSS},
         files=_FAMILIES,
         # The paper takes its float networks as given. EDSR's own training: 300 epochs, halved
         # after 200 of them.

@@ -13,16 +13,16 @@ import numpy as np
 import tensorflow as tf
 
 from pams_tf import models
-from pams_tf.data.datasets import ImagePairs, sample
+from pams_tf.data.datasets import ImagePairs, find_or_sample, sample
 from pams_tf.data.images import picture_size
 from pams_tf.data.packed import cache_folder, missing_bytes
 from pams_tf.errors import InputError
 from pams_tf.files import write_text
-from pams_tf.reproduce.machine import machine
+from pams_tf.reporting.machine import machine
 from pams_tf.reproduce.networks import Job, Network
 from pams_tf.training.checkpoints import saved_state
 from pams_tf.training.distillation import Distiller
-from pams_tf.training.jobs import training_pairs, validation
+from pams_tf.training.jobs import validation
 from pams_tf.training.schedules import adam
 from pams_tf.training.settings import DistillationSettings
 
@@ -70,7 +70,7 @@ def check_disk(jobs: list[Job], runs: Path) -> dict[str, int]:
     """
     needed = {"runs": sum(map(run_bytes, jobs)), "images": 0}
     for data, scale in sorted({(j.settings.data or "", j.settings.scale) for j in jobs}):
-        needed["images"] += missing_bytes(training_pairs(data, scale))
+        needed["images"] += missing_bytes(find_or_sample(data, scale, "train"))
     places = {"runs": _existing(runs), "images": _existing(cache_folder())}
     disks: dict[int, list[str]] = {}
     for what, place in places.items():

@@ -11,6 +11,7 @@ import keras
 
 from pams_tf.errors import BusyError, InputError
 from pams_tf.files import check_writable
+from pams_tf.reporting.machine import machine
 from pams_tf.reproduce import tables
 from pams_tf.reproduce.costs import (
     Speed,
@@ -21,15 +22,14 @@ from pams_tf.reproduce.costs import (
     steps_done,
 )
 from pams_tf.reproduce.figures import FIGURES, Drawing, picture_set
-from pams_tf.reproduce.machine import machine
 from pams_tf.reproduce.measure import Measurements
 from pams_tf.reproduce.networks import Catalogue, Given, Job, Network, with_teachers
 from pams_tf.reproduce.report import fill, write_figure, write_table
 from pams_tf.reproduce.storage import table_3
 from pams_tf.runs import RunFolder
 from pams_tf.training.checkpoints import saved_state
-from pams_tf.training.jobs import finetune, train
-from pams_tf.training.settings import DistillationSettings
+from pams_tf.training.jobs import distil, train
+from pams_tf.training.settings import DistillationSettings, TrainingSettings
 
 Say = Callable[[str], None]
 
@@ -244,8 +244,9 @@ class Reproduction:
         before, start = steps_done(job), time.perf_counter()
         if job.recipe:
             assert isinstance(job.settings, DistillationSettings)
-            finetune(job.settings, job.recipe, job.run, progress=progress)
+            distil(job.settings, job.recipe, job.run, progress=progress)
         else:
+            assert isinstance(job.settings, TrainingSettings)
             train(job.settings, job.run, progress=progress)
         self.speed.learn(job, job.settings.steps - before, time.perf_counter() - start)
         # Graphs of one run are of no use to the next.

@@ -9,17 +9,18 @@ import keras
 import numpy as np
 
 from pams_tf import models
-from pams_tf.data.pipeline import training_batch
+from pams_tf.data.calibration import packed_images
+from pams_tf.data.patches import training_batch
 from pams_tf.errors import InputError
-from pams_tf.evaluation import figures as plots
+from pams_tf.evaluation.crops import busiest_crops
 from pams_tf.quantization.functional import sample_maxima
+from pams_tf.reporting.plots.comparison import comparison
+from pams_tf.reporting.plots.ranges import activation_ranges, alpha_curves
 from pams_tf.reproduce import paper
 from pams_tf.reproduce.budgets import BUILT_IN
 from pams_tf.reproduce.measure import Measurements, upscaler
 from pams_tf.reproduce.networks import Catalogue, Job, Network, network_file
-from pams_tf.training.callbacks import read_csv
-from pams_tf.training.jobs import training_images
-from pams_tf.training.settings import TrainingSettings
+from pams_tf.training.logs import read_csv
 
 # The pictures with most fine structure first.
 _PREFERRED_SETS = ("Urban100", "B100", "Set14", "Set5", BUILT_IN)
@@ -77,7 +78,7 @@ def _draw_2(drawing: Drawing) -> tuple[list[Path], list[str]]:
         if network is not None
     }
     path = drawing.folder / "figure_2.png"
-    plots.activation_ranges(path, maxima)
+    activation_ranges(path, maxima)
     preset, overrides = catalogue.budget.batch_norm
     return [path], [
         f"Layers are the tensors that PAMS quantizes in {preset} x4 {overrides or ''}, in order: "
@@ -101,7 +102,7 @@ def activation_maxima(network: models.SuperResolution, data: str | None, count: 
     """
     names = [name for name in network.arriving if name.startswith("block_")]
     probe = keras.Model(network.inputs[0], [network.arriving[name] for name in names])
-    packed = training_images(TrainingSettings(scale=network.scale, data=data, patch_size=48))
+    packed = packed_images(data, network.scale, 48)
     rows: list[np.ndarray] = []
     for step in range(-(-count // _SAMPLES_A_BATCH)):
         lr, _ = training_batch(
@@ -177,7 +178,7 @@ def _draw_5(drawing: Drawing) -> tuple[list[Path], list[str]]:
             if name.startswith(tuple(f"block_{block}_" for block in blocks))
         }
         path = drawing.folder / f"figure_5_{family.lower()}_{bits}.png"
-        plots.alpha_curves(path, [int(row["step"]) for row in rows], curves)
+        alpha_curves(path, [int(row["step"]) for row in rows], curves)
         paths.append(path)
         named = " and ".join(map(str, blocks))
         notes.append(f"{path.name}: PAMS-{family} x4, {bits} bits, blocks {named}")
@@ -217,9 +218,7 @@ def _compare(drawing: Drawing, files: list[tuple[str, Labelled]]) -> tuple[list[
             for label, network in there
         ]
         path = drawing.folder / file
-        plots.comparison(
-            path, panels, plots.busiest_crops(hr, size=min(hr.shape[:2]) // 6, count=2)
-        )
+        comparison(path, panels, busiest_crops(hr, size=min(hr.shape[:2]) // 6, count=2))
         paths.append(path)
     assert index is not None
     return paths, [

@@ -9,9 +9,10 @@ from typing import Any
 from pams_tf.data import datasets
 from pams_tf.data.datasets import ImagePairs
 from pams_tf.errors import InputError
-from pams_tf.evaluation.benchmark import Upscaler, evaluate
-from pams_tf.evaluation.upscalers import bicubic, keras_upscaler
+from pams_tf.evaluation.benchmark import evaluate
+from pams_tf.evaluation.upscaler import bicubic, keras_upscale
 from pams_tf.files import write_text
+from pams_tf.litert.tiling import Upscale
 from pams_tf.reproduce.budgets import BUILT_IN, Budget
 from pams_tf.reproduce.networks import Bicubic, Job, Network, file_digest, network_file
 
@@ -80,7 +81,7 @@ def find_benchmarks(
     return Benchmarks(directory, tuple(there), tuple(n for n in budget.sets if n not in there))
 
 
-def upscaler(network: Network) -> Upscaler:
+def upscaler(network: Network) -> Upscale:
     """The network as a function of one image.
 
     Raises:
@@ -90,7 +91,7 @@ def upscaler(network: Network) -> Upscaler:
         return bicubic(network.scale)
     from pams_tf import models
 
-    return keras_upscaler(models.load(network_file(network)))
+    return keras_upscale(models.load(network_file(network)))
 
 
 class Measurements:

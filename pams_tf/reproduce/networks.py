@@ -14,12 +14,17 @@ from pams_tf.errors import InputError
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.reproduce.budgets import Budget
 from pams_tf.runs import RunFolder
-from pams_tf.training.settings import DistillationSettings, TrainingSettings, paper_patch_size
+from pams_tf.training.settings import (
+    DistillationSettings,
+    RunSettings,
+    TrainingSettings,
+    paper_patch_size,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Bicubic:
-    """The yardstick; nothing to train."""
+    """The baseline of every table; nothing to train."""
 
     scale: int
 
@@ -57,7 +62,7 @@ class Job:
     """
 
     name: str
-    settings: TrainingSettings
+    settings: RunSettings
     recipe: QuantizationRecipe | None
     teacher: "Given | Job | None"
     run: RunFolder
@@ -199,7 +204,7 @@ class Catalogue:
 
     def _job(
         self,
-        settings: TrainingSettings,
+        settings: RunSettings,
         recipe: QuantizationRecipe | None,
         teacher: Given | Job | None,
     ) -> Job:

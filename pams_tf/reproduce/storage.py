@@ -10,15 +10,14 @@ import numpy as np
 
 from pams_tf import models
 from pams_tf.data import datasets
-from pams_tf.export import convert, convert_float
+from pams_tf.export.converter import convert
+from pams_tf.export.variants import convert_float
 from pams_tf.files import atomic_write
 from pams_tf.quantization import QuantConv2D
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.reproduce import paper
 from pams_tf.reproduce.networks import Catalogue
 from pams_tf.reproduce.tables import Cell, Section, Table
-from pams_tf.training.calibration import calibrate
-from pams_tf.training.checkpoints import with_recipe
 
 PRESETS = {"EDSR": "edsr_baseline", "RDN": "rdn"}
 SCALE = 4
@@ -124,10 +123,9 @@ def _file(
     if bits == 32:
         content = convert_float(network, size)
     else:
-        student = with_recipe(network, QuantizationRecipe(bits=bits))
-        batches = [_images()]
-        calibrate(student, network, batches)
-        content = convert(student, size, batches, weights=weights)
+        images = _images()
+        student = models.quantize(network, QuantizationRecipe(bits=bits), images)
+        content = convert(student, size, images, weights=weights)
     with atomic_write(path) as file:
         file.write(content)
     return path

@@ -1,4 +1,4 @@
-"""Checkpoints, one file each, written atomically; weights from other networks and files."""
+"""Checkpoints, one file each, written atomically."""
 
 import contextlib
 import json
@@ -12,11 +12,6 @@ import numpy as np
 
 from pams_tf.errors import InputError
 from pams_tf.files import atomic_write
-from pams_tf.models import SuperResolution, build
-from pams_tf.recipe import QuantizationRecipe
-from pams_tf.training.released import load_released
-
-__all__ = ["Checkpoints", "load_released", "saved_state", "transfer_weights", "with_recipe"]
 
 Variables = Mapping[str, Sequence[keras.Variable]]
 
@@ -94,39 +89,3 @@ def _readable(path: Path) -> Iterator[Any]:
             yield file
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a readable checkpoint ({error})") from error
-
-
-def transfer_weights(source: SuperResolution, target: SuperResolution) -> None:
-    """Copy every weight that both networks have, by layer and variable name.
-
-    For networks of one architecture and different recipes: convolutions always match, quantizers
-    where both have them.
-
-    Raises:
-      InputError: the architectures differ; `target` is left as it was.
-    """
-    if (source.preset, source.scale, source.overrides) != (
-        target.preset,
-        target.scale,
-        target.overrides,
-    ):
-        raise InputError(
-            f"the weights are those of {_describe(source)}, not of {_describe(target)}; "
-            "give a checkpoint of that network or change --model, --scale and its overrides"
-        )
-    theirs = {variable.path: variable for variable in source.variables}
-    for variable in target.variables:
-        if variable.path in theirs:
-            variable.assign(theirs[variable.path].value)
-
-
-def with_recipe(model: SuperResolution, recipe: QuantizationRecipe | None) -> SuperResolution:
-    """The same network under another recipe (None: float), with every weight the two share."""
-    twin = build(model.preset, model.scale, recipe, **model.overrides)
-    transfer_weights(model, twin)
-    return twin
-
-
-def _describe(model: SuperResolution) -> str:
-    settings = "".join(f", {key}={value}" for key, value in sorted(model.overrides.items()))
-    return f"{model.preset} x{model.scale}{settings}"

@@ -5,8 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from pams_tf.errors import InputError
 from pams_tf.models import SuperResolution
-from pams_tf.quantization import ActivationQuantizer
+from pams_tf.quantization import quantizers
 
 
 def skt_loss(student_feature: Any, teacher_feature: Any) -> Any:
@@ -40,10 +41,26 @@ class Distiller(keras.Model):
     Alphas have an optimizer of their own, because they live on the scale of the activations
     (hundreds) and the weights on that of kernels (hundredths).
 
+    Example:
+      >>> import keras, pams_tf
+      >>> teacher = pams_tf.load("edsr_nano_x3")
+      >>> student = pams_tf.quantize(teacher, pams_tf.QuantizationRecipe(bits=4))
+      >>> distiller = pams_tf.Distiller(student, teacher)
+      >>> distiller.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-2))
+      >>> # distiller.fit(batches), of (LR, HR) pairs, trains `student`.
+
     Args:
-      student: the network with quantizers.
+      student: the network with quantizers, float32 (N, H, W, 3) in [0, 255] -> (N, s*H, s*W, 3).
       teacher: the float network of the same size; only read.
       skt_weight: 1000 in the paper; 0 trains without a teacher.
+
+    Returns:
+      A Keras model to be compiled with two optimizers and fitted.
+
+    Raises:
+      InputError: student and teacher are different networks.
+
+    Source: Li et al., ECCV 2020, Eq. 6 and 7.
     """
 
     def __init__(
@@ -54,6 +71,11 @@ class Distiller(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if student.identity != teacher.identity:
+            raise InputError(
+                f"the student is {student.described}, the teacher {teacher.described}; give two "
+                "networks of one architecture"
+            )
         self.student = student
         self.teacher = teacher
         teacher.trainable = False
@@ -78,6 +100,22 @@ class Distiller(keras.Model):
         self.alpha_optimizer = alpha_optimizer
         self.optimizer.build(self.weight_variables)
         self.alpha_optimizer.build(self.alpha_variables)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "student": keras.saving.serialize_keras_object(self.student),
+            "teacher": keras.saving.serialize_keras_object(self.teacher),
+            "skt_weight": self.skt_weight,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Distiller":
+        networks = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in ("student", "teacher")
+        }
+        return cls(**{**config, **networks})
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -106,8 +144,3 @@ class Distiller(keras.Model):
         for name, value in (("loss", loss), ("l1", l1), ("skt", skt)):
             self.loss_means[name].update_state(value)
         return {name: metric.result() for name, metric in self.loss_means.items()}
-
-
-def quantizers(model: keras.Model) -> list[ActivationQuantizer]:
-    """The activation quantizers of a network, in the order data meets them."""
-    return [layer for layer in model.layers if isinstance(layer, ActivationQuantizer)]

@@ -1,5 +1,6 @@
-"""The two kinds of run, from settings to a finished folder: `train` and `finetune`."""
+"""The two kinds of run, from settings to a finished folder: `train` and `distil`."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -9,23 +10,22 @@ import tensorflow as tf
 
 from pams_tf import models
 from pams_tf.data import datasets
-from pams_tf.data.datasets import ImagePairs
-from pams_tf.data.packed import PackedPairs, pack
-from pams_tf.data.pipeline import training_batch, training_dataset
+from pams_tf.data.calibration import packed_images, training_batches
+from pams_tf.data.packed import PackedPairs
+from pams_tf.data.pipeline import training_dataset
 from pams_tf.evaluation.benchmark import evaluate
-from pams_tf.evaluation.figures import alpha_curves
-from pams_tf.evaluation.upscalers import keras_upscaler
+from pams_tf.evaluation.upscaler import keras_upscale
 from pams_tf.files import check_writable
 from pams_tf.models import SuperResolution
+from pams_tf.quantization import calibrate, quantizers, random_ranges
 from pams_tf.recipe import QuantizationRecipe
+from pams_tf.reporting.plots.ranges import alpha_curves
 from pams_tf.runs import RunFolder
-from pams_tf.training.calibration import calibrate, random_ranges
-from pams_tf.training.callbacks import read_csv
-from pams_tf.training.checkpoints import transfer_weights
-from pams_tf.training.distillation import Distiller, quantizers
+from pams_tf.training.distillation import Distiller
+from pams_tf.training.logs import read_csv
 from pams_tf.training.loop import TrainingResult, fit
 from pams_tf.training.schedules import adam
-from pams_tf.training.settings import DistillationSettings, TrainingSettings
+from pams_tf.training.settings import DistillationSettings, RunSettings, TrainingSettings
 from pams_tf.training.teachers import load_teacher
 
 
@@ -37,14 +37,11 @@ def train(settings: TrainingSettings, run: RunFolder, *, progress: bool = False)
     """
     check_writable(run.path.parent)
     keras.utils.set_random_seed(settings.seed)
-    keras.config.set_dtype_policy(settings.precision)
-    try:
+    with _dtype_policy(settings.precision):
         network = models.build(settings.model, settings.scale, **settings.overrides)
-    finally:
-        keras.config.set_dtype_policy("float32")
     if settings.start == "interpolation":
         models.start_as_interpolation(network)
-    packed = training_images(settings)
+    packed = packed_images(settings.data, settings.scale, settings.patch_size)
     with run.lock():
         run.claim(settings.to_dict(), None, TrainingSettings().to_dict())
         network.compile(
@@ -65,7 +62,7 @@ def train(settings: TrainingSettings, run: RunFolder, *, progress: bool = False)
         )
 
 
-def finetune(
+def distil(
     settings: DistillationSettings,
     recipe: QuantizationRecipe,
     run: RunFolder,
@@ -79,10 +76,11 @@ def finetune(
     """
     check_writable(run.path.parent)
     keras.utils.set_random_seed(settings.seed)
-    student = models.build(settings.model, settings.scale, recipe, **settings.overrides)
-    teacher = load_teacher(settings.teacher, settings.model, settings.scale, settings.overrides)
-    transfer_weights(teacher, student)
-    packed = training_images(settings)
+    with _dtype_policy("float32"):
+        teacher = load_teacher(settings.teacher, settings.model, settings.scale, settings.overrides)
+        student = models.build(settings.model, settings.scale, recipe, **settings.overrides)
+    models.transfer_weights(teacher, student)
+    packed = packed_images(settings.data, settings.scale, settings.patch_size)
     with run.lock():
         run.claim(settings.to_dict(), recipe, DistillationSettings().to_dict())
         distiller = Distiller(student, teacher, settings.skt_weight)
@@ -94,7 +92,12 @@ def finetune(
             if settings.initial_range == "random":
                 random_ranges(student, settings.seed)
                 return
-            first = calibration_batches(packed, settings)
+            first = training_batches(
+                packed,
+                seed=settings.seed,
+                batch_size=settings.batch_size,
+                patch_size=settings.patch_size,
+            )
             calibrate(student, teacher, islice(first, settings.calibration_steps))
 
         result = fit(
@@ -123,45 +126,14 @@ def finetune(
     return result
 
 
-def training_images(settings: TrainingSettings) -> PackedPairs:
-    """The settings' training images, packed; the built-in photographs without `data`."""
-    packed = pack(training_pairs(settings.data, settings.scale))
-    packed.check_patch(settings.patch_size)
-    return packed
-
-
-def training_pairs(data: str | None, scale: int) -> ImagePairs:
-    """The training images of a folder, or the built-in photographs without one."""
-    return datasets.find(data, scale) if data else datasets.sample(scale, "train")
-
-
-def validation(network: SuperResolution, settings: TrainingSettings) -> Callable[[], float]:
+def validation(network: SuperResolution, settings: RunSettings) -> Callable[[], float]:
     """A function that gives the PSNR-Y (dB) of `network`, as it then is, on validation images."""
-    pairs = (
-        datasets.find(settings.valid_data, settings.scale)
-        if settings.valid_data
-        else datasets.sample(settings.scale, "valid")
-    )
-    upscaler = keras_upscaler(network)
-    return lambda: evaluate(upscaler, pairs).psnr
+    pairs = datasets.find_or_sample(settings.valid_data, settings.scale, "valid")
+    upscale = keras_upscale(network)
+    return lambda: evaluate(upscale, pairs).psnr
 
 
-def calibration_batches(packed: PackedPairs, settings: TrainingSettings) -> Iterator[Any]:
-    """LR batches (N, H, W, 3) for calibration, drawn as the first training batches are."""
-    step = 0
-    while True:
-        lr, _ = training_batch(
-            packed,
-            seed=settings.seed,
-            step=step,
-            batch_size=settings.batch_size,
-            patch_size=settings.patch_size,
-        )
-        yield lr
-        step += 1
-
-
-def _batches(packed: PackedPairs, settings: TrainingSettings, step: int) -> Any:
+def _batches(packed: PackedPairs, settings: RunSettings, step: int) -> Any:
     return training_dataset(
         packed,
         seed=settings.seed,
@@ -169,3 +141,14 @@ def _batches(packed: PackedPairs, settings: TrainingSettings, step: int) -> Any:
         batch_size=settings.batch_size,
         patch_size=settings.patch_size,
     )
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Build layers under a policy of Keras, and give the caller's own back."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -9,10 +9,11 @@ import keras
 from pams_tf.files import remove_leftovers
 from pams_tf.models import SuperResolution, save
 from pams_tf.quantization import ActivationQuantizer
+from pams_tf.reporting.progress import StepProgress
 from pams_tf.runs import RunFolder
-from pams_tf.training.callbacks import StepProgress, TrainingLog
 from pams_tf.training.checkpoints import Checkpoints
-from pams_tf.training.settings import TrainingSettings
+from pams_tf.training.logs import TrainingLog
+from pams_tf.training.settings import RunSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ def fit(
     trainee: keras.Model,
     network: SuperResolution,
     variables: Mapping[str, Sequence[keras.Variable]],
-    settings: TrainingSettings,
+    settings: RunSettings,
     run: RunFolder,
     *,
     batches: Callable[[int], Any],
@@ -68,7 +69,7 @@ def fit(
         checkpoints.save(run.newest, state)
     step = state["step"]
     losses = ("loss", "l1", "skt") if quantizers else ("loss",)
-    with StepProgress(run.path.name, settings.steps, step, progress) as bar:
+    with StepProgress(run.path.name, settings.steps, step, visible=progress) as bar:
         bar.validated(step, state["psnr"])
         log = TrainingLog(run, quantizers, trainee.optimizer, losses, step, settings.log_every, bar)
         while step < settings.steps:

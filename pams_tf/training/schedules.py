@@ -2,12 +2,10 @@
 
 import keras
 
-from pams_tf.training.settings import TrainingSettings
+from pams_tf.training.settings import RunSettings
 
 
-def schedule(
-    settings: TrainingSettings, rate: float
-) -> keras.optimizers.schedules.LearningRateSchedule:
+def schedule(settings: RunSettings, rate: float) -> keras.optimizers.schedules.LearningRateSchedule:
     """The settings' schedule, starting at `rate`."""
     if settings.schedule == "cosine":
         return keras.optimizers.schedules.CosineDecay(rate, settings.steps)
@@ -16,7 +14,7 @@ def schedule(
     )
 
 
-def adam(settings: TrainingSettings, rate: float) -> keras.optimizers.Adam:
+def adam(settings: RunSettings, rate: float) -> keras.optimizers.Adam:
     """Adam as the paper sets it: 0.9, 0.999, 1e-8."""
     # A fixed name, or Keras numbers them and a checkpoint's variables change theirs.
     return keras.optimizers.Adam(

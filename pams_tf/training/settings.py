@@ -1,7 +1,7 @@
 """What a training run is asked to do: frozen, validated, saved beside it."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Self
 
 from pams_tf.errors import InputError
 from pams_tf.recipe import QuantizationRecipe
@@ -13,11 +13,11 @@ INITIAL_RANGES = ("ema", "random")
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingSettings:
-    """A run of the float network.
+class RunSettings:
+    """What every run is asked to do.
 
     Attributes:
-      model, scale, overrides: the network, as `models.build` takes them.
+      model, scale, overrides: preset, upscaling factor and size, as `models.build` takes them.
       data: folder of training images; None for the built-in photographs.
       valid_data: folder of validation images; None for the built-in ones.
       steps, batch_size, patch_size: length, and size of a batch; the patch in LR pixels.
@@ -25,9 +25,6 @@ class TrainingSettings:
       schedule: "halving" every `halve_every` steps, or "cosine" to 0 at the end.
       checkpoint_every: steps between checkpoints, each with a validation.
       log_every: steps between lines in the logs.
-      precision: "float32" or "mixed_bfloat16" (convolutions in bfloat16, variables in float32).
-      start: what a float network's first weights are: "random", or "interpolation", random but
-        for a path through which the picture is interpolated. A student starts from its teacher.
       seed: of the weights and of the data order.
     """
 
@@ -44,8 +41,6 @@ class TrainingSettings:
     halve_every: int = 100
     checkpoint_every: int = 100
     log_every: int = 10
-    precision: str = "float32"
-    start: str = "random"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -61,10 +56,10 @@ class TrainingSettings:
         self._require("learning_rate", self.learning_rate > 0, "give a number above 0")
         self._require("seed", self.seed >= 0, "give a whole number from 0 up")
         self._require("schedule", self.schedule in SCHEDULES, f"choose {' or '.join(SCHEDULES)}")
-        self._require("start", self.start in STARTS, f"choose {' or '.join(STARTS)}")
-        self._require(
-            "precision", self.precision in PRECISIONS, f"choose {' or '.join(PRECISIONS)}"
-        )
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, validated again."""
+        return dataclasses.replace(self, **changes)
 
     def _require(self, name: str, valid: bool, right: str) -> None:
         if not valid:
@@ -76,8 +71,29 @@ class TrainingSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class DistillationSettings(TrainingSettings):
-    """A run of a quantized student.
+class TrainingSettings(RunSettings):
+    """A run of a float network.
+
+    Attributes:
+      precision: "float32" or "mixed_bfloat16" (convolutions in bfloat16, variables in float32).
+      start: what the first weights are: "random", or "interpolation": random but for a path through
+        which the picture is interpolated.
+    """
+
+    precision: str = "float32"
+    start: str = "random"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require("start", self.start in STARTS, f"choose {' or '.join(STARTS)}")
+        self._require(
+            "precision", self.precision in PRECISIONS, f"choose {' or '.join(PRECISIONS)}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillationSettings(RunSettings):
+    """A run of a quantized student, which starts from its teacher and computes in float32.
 
     Attributes:
       teacher: a `.keras` file, a float run, or None for the float weights that ship.
@@ -108,9 +124,9 @@ class DistillationSettings(TrainingSettings):
         )
 
 
-# What each preset of `finetune` sets; "paper" is its section 4.1 and the released code. A short
+# What each budget of `finetune` sets; "paper" is its section 4.1 and the released code. A short
 # run cannot win back what the paper's rate first shakes loose, so the shorter the smaller.
-FINETUNE_PRESETS: dict[str, dict[str, Any]] = {
+FINETUNE_BUDGETS: dict[str, dict[str, Any]] = {
     "demo": {
         "steps": 60,
         "learning_rate": 3e-6,
@@ -140,15 +156,15 @@ FINETUNE_PRESETS: dict[str, dict[str, Any]] = {
 FEW_BITS = {"learning_rate": 1e-4}
 
 
-def finetune_preset(name: str, bits: int) -> dict[str, Any]:
-    """Fields of `DistillationSettings` for a preset and the width of its body.
+def finetune_budget(name: str, bits: int) -> dict[str, Any]:
+    """Fields of `DistillationSettings` for a budget and the width of the body.
 
     Raises:
-      InputError: unknown preset.
+      InputError: unknown budget.
     """
-    if name not in FINETUNE_PRESETS:
-        raise InputError(f"unknown preset {name!r}; choose one of {', '.join(FINETUNE_PRESETS)}")
-    return FINETUNE_PRESETS[name] | (FEW_BITS if bits <= 4 else {})
+    if name not in FINETUNE_BUDGETS:
+        raise InputError(f"unknown budget {name!r}; choose one of {', '.join(FINETUNE_BUDGETS)}")
+    return FINETUNE_BUDGETS[name] | (FEW_BITS if bits <= 4 else {})
 
 
 def paper_patch_size(model: str, scale: int) -> int:
@@ -168,7 +184,7 @@ def run_name(settings: DistillationSettings, recipe: QuantizationRecipe) -> str:
         (recipe.scope, recipe.scope != plain.scope),
         ("channel", recipe.per_channel),
         (recipe.alpha_gradient, recipe.alpha_gradient != plain.alpha_gradient),
-        (f"edge{recipe.edge_bits}", recipe.edge_bits != plain.edge_bits),
+        (f"ends{recipe.head_tail_bits}", recipe.head_tail_bits != plain.head_tail_bits),
         ("unsigned", recipe.unsigned),
         (f"skt{settings.skt_weight:g}", settings.skt_weight != default.skt_weight),
         (settings.initial_range, settings.initial_range != default.initial_range),

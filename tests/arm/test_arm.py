@@ -14,11 +14,13 @@ import pytest
 
 from pams_tf import QuantizationRecipe, models
 from pams_tf.data import datasets
-from pams_tf.export import convert, inspect
+from pams_tf.export.converter import convert
+from pams_tf.litert.flatbuffer import read_file
 from pams_tf.runs import RunFolder
-from pams_tf.training.calibration import calibrate
-from pams_tf.training.checkpoints import with_recipe
-from pams_tf.training.jobs import calibration_batches, finetune, train, training_images
+from pams_tf.quantization.calibration import calibrate
+from pams_tf.models.transfer import with_recipe
+from pams_tf.data.calibration import calibration_batches
+from pams_tf.training.jobs import finetune, train, training_images
 from pams_tf.training.settings import DistillationSettings, TrainingSettings
 from pams_tf.training.teachers import load_teacher
 
@@ -132,7 +134,7 @@ def test_every_code_is_that_of_x86(files, x86, arm, network, bits, capsys):
     name = f"{network}_{bits}"
     assert arm[f"{name}/delegates"] == x86[f"{name}/delegates"] > 0  # XNNPACK computes on both
     assert len(np.unique(x86[f"{name}/xnnpack"])) > 100  # pictures, not one grey
-    computed = [i for operator in inspect(files / f"{name}.tflite").graph for i in operator.outputs]
+    computed = [i for operator in read_file(files / f"{name}.tflite").graph for i in operator.outputs]
     compared = [f"{name}/xnnpack", *(f"{name}/tensor_{index}" for index in computed)]
     differing = {key: np.count_nonzero(arm[key] != x86[key]) for key in compared}
     assert {key: count for key, count in differing.items() if count} == {}

@@ -9,7 +9,7 @@ import pytest
 
 from pams_tf import QuantizationRecipe, models
 from pams_tf.data.images import write_image
-from pams_tf.export import inspect
+from pams_tf.litert.flatbuffer import read_file
 from pams_tf.export.run import export_run
 from pams_tf.runs import RunFolder
 
@@ -191,5 +191,5 @@ def test_pictures_that_do_not_fit(capsys):
 
 
 def test_the_good_file_is_good():
-    assert "CONV_2D" in inspect("good.tflite").operators
+    assert "CONV_2D" in read_file("good.tflite").operators
     assert run_command("verify_tflite", *COMMANDS["verify_tflite"], "--tflite=good.tflite") == 0

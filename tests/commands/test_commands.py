@@ -13,7 +13,7 @@ import pytest
 
 from pams_tf import QuantizationRecipe, models
 from pams_tf.data.images import read_image, write_image
-from pams_tf.export import inspect
+from pams_tf.litert.flatbuffer import read_file
 
 REPOSITORY = Path(__file__).parents[2]
 COMMANDS = sorted(path.stem for path in (REPOSITORY / "tools").glob("*.py"))
@@ -69,19 +69,19 @@ def test_from_float_training_to_an_evaluated_integer_file(photos, tmp_path, caps
     assert sorted(path.name for path in Path("out").iterdir()) == ["x2.json", "x2.tflite"]
     assert QuantizationRecipe.load("out/x2.json") == QuantizationRecipe()
     (exported,) = json.loads(Path("export.json").read_text())
-    operators = Counter(inspect("out/x2.tflite").operators)
+    operators = Counter(read_file("out/x2.tflite").operators)
     assert exported["operators"] == operators
-    scales = {t.scales[0] for t in inspect("out/x2.tflite").tensors if len(t.scales) == 1}
+    scales = {t.scales[0] for t in read_file("out/x2.tflite").tensors if len(t.scales) == 1}
     for alpha in exported["alphas"].values():
         assert np.float32(alpha) / np.float32(127) in scales
     assert command("to_tflite", "--run=runs/student", "--input_size=dynamic", "--edges=uint8") == 0
-    assert inspect("runs/student/student_dynamic.tflite").edges[0].dtype == "uint8"
+    assert read_file("runs/student/student_dynamic.tflite").edges[0].dtype == "uint8"
     several = ("--input_size=16x20,8x8", "--out=some/x2.tflite", "--variants=float32,float16,ptq")
     assert command("to_tflite", "--run=runs/student", *several) == 0
     names = {path.name for path in Path("some").glob("*.tflite")}
     kinds = ("", "_float32", "_float16", "_ptq")
     assert names == {f"x2_{size}{kind}.tflite" for size in ("16x20", "8x8") for kind in kinds}
-    assert inspect("some/x2_8x8_ptq.tflite").edges[0].shape == (1, 8, 8, 3)
+    assert read_file("some/x2_8x8_ptq.tflite").edges[0].shape == (1, 8, 8, 3)
     results = {}
     for model in ("bicubic", "runs/edsr_mobile_x2", "runs/student", "out/x2.tflite"):
         arguments = ("--benchmark=Set3", f"--benchmark_dir={photos.parent}", "--scale=2")
@@ -147,7 +147,7 @@ def test_the_demo(tmp_path, capsys):
     assert rows["integer TFLite"]["latency_ms"] < rows["float"]["latency_ms"]
     picture = read_image("demo/comparison.png")
     assert picture.shape[1] == 1600
-    assert {t.dtype for t in inspect("demo/edsr_baseline_x4.tflite").tensors} == {
+    assert {t.dtype for t in read_file("demo/edsr_baseline_x4.tflite").tensors} == {
         "uint8", "int8", "int32",
     }  # fmt: skip
     assert "integer TFLite" in capsys.readouterr().out

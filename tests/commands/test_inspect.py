@@ -10,8 +10,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from pams_tf import QuantizationRecipe, models
 from pams_tf.commands import inspect_tflite
-from pams_tf.export import convert, convert_float
-from pams_tf.export.summary import summarize
+from pams_tf.export.converter import convert
+from pams_tf.export.variants import convert_float
+from pams_tf.litert.summary import inspect
 
 HEIGHT, WIDTH, FEATURES = 6, 10, 4
 PIXELS = HEIGHT * WIDTH
@@ -75,7 +76,7 @@ def test_memory_is_the_largest_step(content):
     """The last convolution: its input, the shuffled features, beside the two edges."""
     shuffle_in, shuffle_out = PIXELS * 4 * FEATURES, 4 * PIXELS * FEATURES
     edges = PIXELS * 3 + 4 * PIXELS * 3
-    assert summarize(content).activation_bytes == shuffle_in + shuffle_out + edges
+    assert inspect(content).activation_bytes == shuffle_in + shuffle_out + edges
 
 
 def test_an_older_or_foreign_file(network, content, repacked, capsys):
@@ -111,7 +112,7 @@ def test_a_lost_alpha(network, content, repacked, capsys):
 
 def test_int4_constants_are_read(content, repacked):
     """Two codes a byte, the first one low."""
-    from pams_tf.export.inspection import inspect as read
+    from pams_tf.litert.flatbuffer import read_file as read
 
     def pack(model):
         (tensor,) = (t for t in model.subgraphs[0].tensors if list(t.shape) == [3, 1, 1, 3])

@@ -8,7 +8,7 @@ import pytest
 
 from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.commands import npu_report, to_tflite
-from pams_tf.export import inspect
+from pams_tf.litert.flatbuffer import read_file
 from pams_tf.export.vela import find_vela
 from pams_tf.runs import RunFolder
 
@@ -43,7 +43,7 @@ def test_an_exported_file(run, capsys):
     except InputError as error:
         pytest.skip(str(error))
     assert export(run, "--target=npu") == 0
-    operators = inspect("x2.tflite").operators
+    operators = read_file("x2.tflite").operators
     assert "DEPTH_TO_SPACE" not in operators
     assert report("--accelerator=ethos-u55-256, ethos-u85-1024", "--json=npu.json") == 0
     first, second = json.loads(Path("npu.json").read_text())

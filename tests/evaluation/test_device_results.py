@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pams_tf.errors import InputError
-from pams_tf.evaluation import device_results
+from pams_tf.reporting import device_results
 
 RESULT = {
     "format": "pams_tf benchmark result",

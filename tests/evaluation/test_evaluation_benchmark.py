@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from pams_tf.errors import InputError
-from pams_tf.evaluation.benchmark import evaluate, print_table
+from pams_tf.evaluation.benchmark import evaluate
+from pams_tf.reporting.tables import print_table
 
 
 class _Pairs:

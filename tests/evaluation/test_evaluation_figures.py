@@ -5,14 +5,8 @@ import pytest
 from PIL import Image
 
 from pams_tf.errors import InputError
-from pams_tf.evaluation.figures import (
-    Crop,
-    Tradeoff,
-    alpha_curves,
-    busiest_crops,
-    comparison,
-    tradeoffs,
-)
+from pams_tf.reporting.plots import Crop, Tradeoff, alpha_curves, comparison, tradeoffs
+from pams_tf.evaluation.crops import busiest_crops
 
 
 def _read(path) -> np.ndarray:
@@ -192,7 +186,7 @@ def test_figures_leave_pyplot_alone(tmp_path):
     import sys
 
     code = (
-        "import sys, numpy as np; from pams_tf.evaluation.figures import alpha_curves\n"
+        "import sys, numpy as np; from pams_tf.reporting.plots import alpha_curves\n"
         f"alpha_curves({str(tmp_path / 'a.png')!r}, [1], {{'a': [1.0]}})\n"
         "assert 'matplotlib.pyplot' not in sys.modules and 'tensorflow' not in sys.modules"
     )

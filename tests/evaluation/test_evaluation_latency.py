@@ -5,7 +5,7 @@ import pytest
 
 from pams_tf.errors import InputError
 from pams_tf.evaluation import latency
-from pams_tf.evaluation.latency import paired_latency, tflite_latency
+from pams_tf.litert.latency import paired_latency, tflite_latency
 
 
 class _Clock:

@@ -5,8 +5,8 @@ import pytest
 from affine import GAIN, OFFSET, affine_x2
 
 from pams_tf.errors import InputError
-from pams_tf.evaluation.interpreter import ImageInterpreter, to_image
-from pams_tf.evaluation.upscalers import keras_upscaler, load_upscaler, tflite_upscaler
+from pams_tf.litert.interpreter import ImageInterpreter, to_image
+from pams_tf.evaluation.upscaler import keras_upscale, load_upscaler, tflite_upscale
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:
@@ -24,7 +24,7 @@ def test_to_image_rounds_half_to_even_and_clips():
 @pytest.mark.parametrize("size", [(6, 8), (5, 9), (1, 1)])
 def test_keras_upscaler_is_the_network_rounded(affine_network, photo, size):
     image = photo(*size)
-    result = keras_upscaler(affine_network)(image)
+    result = keras_upscale(affine_network)(image)
     assert result.dtype == np.uint8
     np.testing.assert_array_equal(result, _rounded(affine_x2(image)))
 
@@ -36,7 +36,7 @@ def test_keras_upscaler_traces_once_for_all_sizes(photo):
         traces.append(training)
         return images
 
-    upscaler = keras_upscaler(network)
+    upscaler = keras_upscale(network)
     for size in ((4, 6), (5, 7), (4, 6)):
         np.testing.assert_array_equal(upscaler(photo(*size)), photo(*size))
     assert traces == [False]
@@ -44,7 +44,7 @@ def test_keras_upscaler_traces_once_for_all_sizes(photo):
 
 @pytest.mark.parametrize("kind", ["float32", "open"])
 def test_float_tflite_is_the_network_rounded(tflite, photo, kind):
-    upscaler = tflite_upscaler(tflite[kind], num_threads=1)
+    upscaler = tflite_upscale(tflite[kind], num_threads=1)
     for size in ((6, 8), (5, 9), (12, 3), (6, 8)):
         image = photo(*size)
         np.testing.assert_array_equal(upscaler(image), _rounded(affine_x2(image)))
@@ -53,7 +53,7 @@ def test_float_tflite_is_the_network_rounded(tflite, photo, kind):
 @pytest.mark.parametrize("kind", ["int8", "uint8"])
 def test_integer_tflite_is_the_network_to_one_step(tflite, photo, kind):
     # The output covers GAIN * 255 in 255 codes, so one code is GAIN grey levels.
-    upscaler = tflite_upscaler(tflite[kind], num_threads=1)
+    upscaler = tflite_upscale(tflite[kind], num_threads=1)
     for size in ((6, 8), (5, 9)):
         image = photo(*size)
         result = upscaler(image)
@@ -91,7 +91,7 @@ def test_the_graph_is_allocated_only_when_the_size_changes(tflite, photo, monkey
         return resize(self, index, shape, *rest)
 
     monkeypatch.setattr(Interpreter, "resize_tensor_input", spy)
-    upscaler = tflite_upscaler(tflite["int8"])
+    upscaler = tflite_upscale(tflite["int8"])
     for size in ((6, 8), (6, 8), (4, 4), (4, 4), (6, 8)):
         assert upscaler(photo(*size)).shape == (2 * size[0], 2 * size[1], 3)
     assert resized == [(1, 4, 4, 3), (1, 6, 8, 3)]
@@ -102,18 +102,18 @@ def test_a_truncated_file_is_named(tflite, tmp_path, length):
     path = tmp_path / "half.tflite"
     path.write_bytes(tflite["int8"][:length])
     with pytest.raises(InputError, match=r"half\.tflite.*again"):
-        tflite_upscaler(path)
+        tflite_upscale(path)
     with pytest.raises(InputError, match=r"bytes .*again"):
-        tflite_upscaler(tflite["int8"][:length])
+        tflite_upscale(tflite["int8"][:length])
 
 
 def test_foreign_and_missing_files_are_named(tmp_path):
     picture = tmp_path / "picture.tflite"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
     with pytest.raises(InputError, match=r"picture\.tflite cannot be run"):
-        tflite_upscaler(picture)
+        tflite_upscale(picture)
     with pytest.raises(InputError, match=r"cannot read .*gone\.tflite"):
-        tflite_upscaler(tmp_path / "gone.tflite")
+        tflite_upscale(tmp_path / "gone.tflite")
 
 
 def test_a_network_that_takes_no_picture_is_refused():
@@ -125,11 +125,11 @@ def test_a_network_that_takes_no_picture_is_refused():
         return tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
 
     with pytest.raises(InputError, match=r"input of shape \(1, 10\).*\(1, h, w, 3\)"):
-        tflite_upscaler(convert(lambda x: x + 1.0, (1, 10)))
+        tflite_upscale(convert(lambda x: x + 1.0, (1, 10)))
     with pytest.raises(InputError, match=r"output of shape \(1, 4, 4\)"):
-        tflite_upscaler(convert(lambda x: tf.reduce_sum(x, -1), (1, 4, 4, 3)))
+        tflite_upscale(convert(lambda x: tf.reduce_sum(x, -1), (1, 4, 4, 3)))
     with pytest.raises(InputError, match="2 input tensors"):
-        tflite_upscaler(convert(lambda x, y: x + y, (1, 4, 4, 3), (1, 4, 4, 3)))
+        tflite_upscale(convert(lambda x, y: x + y, (1, 4, 4, 3), (1, 4, 4, 3)))
 
 
 def test_a_graph_of_one_size_says_so_and_goes_on_with_its_own(photo):
@@ -142,7 +142,7 @@ def test_a_graph_of_one_size_says_so_and_goes_on_with_its_own(photo):
         return x + offsets
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([forward.get_concrete_function()])
-    upscaler = tflite_upscaler(converter.convert())
+    upscaler = tflite_upscale(converter.convert())
     own, other = photo(4, 4), photo(5, 4)
     for _ in range(2):
         np.testing.assert_array_equal(upscaler(own), _rounded(own + offsets[0]))
@@ -158,7 +158,7 @@ def test_a_graph_that_fails_when_run_is_named(tflite, photo, tmp_path, monkeypat
 
     path = tmp_path / "net.tflite"
     path.write_bytes(tflite["float32"])
-    upscaler = tflite_upscaler(path)
+    upscaler = tflite_upscale(path)
     monkeypatch.setattr(Interpreter, "invoke", fail)
     with pytest.raises(
         InputError, match=r"net\.tflite fails when run \(variable .*export it again"

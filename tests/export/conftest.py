@@ -7,9 +7,9 @@ import pytest
 from pams_tf import QuantizationRecipe, models
 from pams_tf.data import datasets
 from pams_tf.data.images import write_image
-from pams_tf.training.calibration import calibrate
-from pams_tf.training.checkpoints import transfer_weights
-from pams_tf.training.distillation import quantizers
+from pams_tf.quantization.calibration import calibrate
+from pams_tf.models.transfer import transfer_weights
+from pams_tf.quantization import quantizers
 
 SIZES = {
     "edsr_mobile": {"blocks": 2, "features": 8},

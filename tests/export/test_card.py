@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from pams_tf.errors import InputError
-from pams_tf.export import convert, convert_float, model_card
-from pams_tf.export.card import Description
+from pams_tf.export.converter import convert
+from pams_tf.export.variants import convert_float
+from pams_tf.litert.card import model_card
+from pams_tf.litert.card import Description
 from pams_tf.recipe import QuantizationRecipe
 
 ABOUT = Description("Tiny x2, 8 bit", "edsr_mobile", None, "for a test", halo=4)

@@ -16,7 +16,7 @@ import json, resource, sys, time
 import numpy as np
 from pams_tf import QuantizationRecipe, models
 from pams_tf.export import convert, convert_float
-from pams_tf.training.calibration import calibrate
+from pams_tf.quantization.calibration import calibrate
 
 kind = sys.argv[1]
 bits = int(kind) if kind.isdigit() else 8

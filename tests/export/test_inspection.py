@@ -5,9 +5,12 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from pams_tf import InputError
-from pams_tf.export import convert, convert_float, inspect, metadata
-from pams_tf.export.inspection import check_alphas, check_integer, check_kernels
-from pams_tf.export.summary import summarize
+from pams_tf.export.converter import convert
+from pams_tf.export.variants import convert_float
+from pams_tf.litert.flatbuffer import read_file
+from pams_tf.litert import metadata
+from pams_tf.litert.checks import check_alphas, check_integer, check_weight_codes
+from pams_tf.litert.summary import read_file
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def test_a_custom_operator_is_named(content, repacked):
 def test_a_missing_alpha_is_named(content):
     scale = next(
         t.scales[0]
-        for t in inspect(content).tensors
+        for t in read_file(content).tensors
         if t.zero_points == (0,) and t.dtype == "int8" and len(t.shape) == 4
     )
     check_alphas(content, {"there": float(scale)})
@@ -56,24 +59,24 @@ def test_a_missing_alpha_is_named(content):
 
 def test_broken_files(content, tmp_path):
     with pytest.raises(InputError, match=r"none\.tflite: cannot be read"):
-        inspect(tmp_path / "none.tflite")
+        read_file(tmp_path / "none.tflite")
     (tmp_path / "picture.tflite").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
     with pytest.raises(InputError, match=r"picture\.tflite: not a TensorFlow Lite file"):
-        inspect(tmp_path / "picture.tflite")
+        read_file(tmp_path / "picture.tflite")
     (tmp_path / "cut.tflite").write_bytes(content[: len(content) // 3])
     with pytest.raises(InputError, match=r"cut\.tflite: truncated or corrupt"):
-        inspect(tmp_path / "cut.tflite")
+        read_file(tmp_path / "cut.tflite")
     (tmp_path / "whole.tflite").write_bytes(content)
-    assert inspect(tmp_path / "whole.tflite") == inspect(content)
+    assert read_file(tmp_path / "whole.tflite") == read_file(content)
 
 
 def test_a_kernel_beyond_its_bits_is_named(student, repacked):
     content = convert(student(bits=4, scope="all"), (8, 8))
     largest = {name: 7 for name in metadata.read(content)["sites"] if name.startswith("block")}
-    assert check_kernels(content, largest) == 4  # two blocks of two
-    kept = summarize(content).checks[-1]
+    assert check_weight_codes(content, largest) == 4  # two blocks of two
+    kept = inspect(content).checks[-1]
     assert (kept.kept, kept.detail) == (True, "4 kernels")
-    info = inspect(content)
+    info = read_file(content)
     (target,) = (op for op in info.graph if "block_1_relu/" in info.tensors[op.outputs[0]].name)
 
     def widen(model):
@@ -84,5 +87,5 @@ def test_a_kernel_beyond_its_bits_is_named(student, repacked):
 
     broken = repacked(content, widen)
     with pytest.raises(InputError, match=r"before block_1_relu has a code of 9, beyond \+-7"):
-        check_kernels(broken, largest)
-    assert summarize(broken).checks[-1].kept is False
+        check_weight_codes(broken, largest)
+    assert inspect(broken).checks[-1].kept is False

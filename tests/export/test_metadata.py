@@ -5,10 +5,12 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from pams_tf import InputError, __version__
-from pams_tf.evaluation.upscalers import tflite_upscaler
-from pams_tf.export import convert, convert_float, inspect
-from pams_tf.export.metadata import embed, read
-from pams_tf.training.distillation import quantizers
+from pams_tf.evaluation.upscaler import tflite_upscale
+from pams_tf.export.converter import convert
+from pams_tf.export.variants import convert_float
+from pams_tf.litert.flatbuffer import read_file
+from pams_tf.litert.metadata import embed, read
+from pams_tf.quantization import quantizers
 
 SITES = {"sites": {"there": {"alpha": 2.0, "bits": 8, "scale": 2 / 127}}}
 
@@ -54,13 +56,13 @@ def test_embedding_changes_no_tensor_and_no_result(content, repacked):
     assert read(without) is None
     again = embed(without, {**SITES, "text": "größer"})
     assert read(again) == {**SITES, "text": "größer"}
-    before, after = inspect(without), inspect(again)
+    before, after = read_file(without), read_file(again)
     assert after.tensors == before.tensors
     assert after.graph == before.graph
     assert set(after.metadata) - set(before.metadata) == {"pams_tf"}
     picture = np.random.default_rng(1).integers(0, 256, (8, 12, 3), np.uint8)
     np.testing.assert_array_equal(
-        tflite_upscaler(again)(picture), tflite_upscaler(content)(picture)
+        tflite_upscale(again)(picture), tflite_upscale(content)(picture)
     )
 
 

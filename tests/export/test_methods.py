@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 
 from pams_tf import InputError, QuantizationRecipe, models
-from pams_tf.export import convert, inspect
+from pams_tf.export.converter import convert
+from pams_tf.litert.flatbuffer import read_file
 from pams_tf.export.folding import batch_normalization
-from pams_tf.export.graph import IntegerSites
+from pams_tf.export.integer_sites import IntegerSites
 from pams_tf.export.grids import int8_range, zero_point
-from pams_tf.export.layers import layers
-from pams_tf.export.matching import check_weights, match
-from pams_tf.export.metadata import read
-from pams_tf.export.parity import Tolerance, compare, simulation
-from pams_tf.export.summary import summarize
-from pams_tf.export.tflite import whole_network
+from pams_tf.verification.layers import layers
+from pams_tf.verification.matching import check_weights, match
+from pams_tf.litert.metadata import read
+from pams_tf.verification.compare import Tolerance, verify, simulation
+from pams_tf.litert.summary import read_file
+from pams_tf.models.quantize import fully_quantized
 from pams_tf.quantization import CodeGrid, MinMaxQuantizer, QuantConv2D
-from pams_tf.training.distillation import quantizers
+from pams_tf.quantization import quantizers
 
 SIZE = (8, 8)
 METHODS = [
@@ -51,7 +52,7 @@ def restless(network):
 def proof(network, content, pairs, path):
     """Every layer's codes, given the same codes: at most one apart, in a thousandth of them."""
     path.write_bytes(content)
-    parity = compare(network, path, pairs, ["xnnpack"], num_threads=1)
+    parity = verify(network, path, pairs, ["xnnpack"], num_threads=1)
     return parity.failures(Tolerance(share=0.001, psnr=0.5), "xnnpack")
 
 
@@ -60,11 +61,11 @@ def test_edsr_of_every_method_is_a_true_copy(student, pairs, tmp_path, recipe):
     network = restless(student(scope="all", headroom=0.6, **recipe))
     content = convert(network, SIZE, edges="int8")
     assert proof(network, content, pairs, tmp_path / "x.tflite") == []
-    operators = Counter(inspect(content).operators)
+    operators = Counter(read_file(content).operators)
     # No clip is an operator of its own; tensors of few bits may need a MUL before an addition.
     assert operators.pop("MUL", 0) <= (0 if recipe["bits"] == 8 else 4)
     assert operators == {"CONV_2D": 3 + 2 * 2 + 3, "ADD": 3, "DEPTH_TO_SPACE": 1}
-    kept = [check.kept for check in summarize(content).checks]
+    kept = [check.kept for check in inspect(content).checks]
     assert kept == [True] * (2 if recipe["bits"] == 8 else 3)
 
 
@@ -79,7 +80,7 @@ def test_codes_are_those_of_the_trained_grid(student, tensors_of, recipe):
     sites = read(content)["sites"]
     bits = recipe["bits"]
     reached = {"relu": set(), "signed": set()}
-    for found in match(layers(network), inspect(content), sites):
+    for found in match(layers(network), read_file(content), sites):
         site = found.layer.site
         if site not in sites or sites[site]["bits"] != bits:
             continue
@@ -110,7 +111,7 @@ def test_rdns_concatenations_are_on_the_grid_behind_them(student, pairs, tmp_pat
             quantizer.restore_range(ends)
     path = tmp_path / "x.tflite"
     path.write_bytes(convert(network, SIZE))
-    (entry,) = compare(network, path, pairs, ["xnnpack"], num_threads=1).kernels
+    (entry,) = verify(network, path, pairs, ["xnnpack"], num_threads=1).kernels
     # XNNPACK's QUANTIZE in front of a concatenation rounds with 8 fractional bits.
     for layer in entry.layers:
         assert layer.given_codes.largest <= 1, layer.site
@@ -132,12 +133,12 @@ def test_batch_normalization_is_folded_and_leaves_the_codes(student, pairs, tmp_
     network = restless(student(scope="all", overrides={"batch_norm": True}, **recipe))
     content = convert(network, SIZE, edges="int8")
     assert proof(network, content, pairs, tmp_path / "x.tflite") == []
-    assert set(inspect(content).operators) <= {"CONV_2D", "ADD", "MUL", "DEPTH_TO_SPACE"}
+    assert set(read_file(content).operators) <= {"CONV_2D", "ADD", "MUL", "DEPTH_TO_SPACE"}
     layer, norm = (network.get_layer(f"block_0_conv_0{end}") for end in ("", "_bn"))
     signs = np.sign(norm.gamma.numpy())
     assert set(signs) == {-1, 1}
     codes = np.rint(np.asarray(layer.quantized_kernel()) / np.asarray(layer.step())) * signs
-    stored = [t for t in inspect(content).tensors if t.data and t.dtype == "int8"]
+    stored = [t for t in read_file(content).tensors if t.data and t.dtype == "int8"]
     kernels = [t.codes().transpose(1, 2, 3, 0) for t in stored if len(t.shape) == 4]
     assert any(k.shape == codes.shape and np.array_equal(k, codes) for k in kernels)
 
@@ -168,7 +169,7 @@ def test_the_range_of_head_and_tail_come_from_the_file(student, images, pairs, t
     """Scope "body": minimum and maximum of a tflite student's edges are in its metadata."""
     network = restless(student(method="tflite", scope="body"))
     content = convert(network, SIZE, [images])
-    whole, expected = simulation(network, read(content)), whole_network(network, [images])
+    whole, expected = simulation(network, read(content)), fully_quantized(network, [images])
     for quantizer in quantizers(whole):
         assert quantizer.range == expected.get_layer(quantizer.name).range
         assert set(quantizer.range) == {"alpha", "minimum", "maximum"}
@@ -230,8 +231,8 @@ def test_the_ends_of_an_int8_tensor_keep_its_scale_in_every_bit(zero):
 def test_dorefa_weights_are_stored_as_odd_codes(student):
     network = student(scope="all", method="dorefa", bits=7)
     content = convert(network, SIZE)
-    matches = match(layers(network), inspect(content), read(content)["sites"])
-    assert check_weights(matches, inspect(content)) > 5000
+    matches = match(layers(network), read_file(content), read(content)["sites"])
+    assert check_weights(matches, read_file(content)) > 5000
     (kernel,) = (
         c.kernel for m in matches for c in m.layer.convolutions if c.name == "block_0_conv_0"
     )
@@ -242,7 +243,7 @@ def test_dorefa_weights_are_stored_as_odd_codes(student):
 def test_dorefas_three_bits_fit_into_int4(student, tensors_of):
     network = student(scope="all", method="dorefa", bits=3, overrides={"features": 32})
     small, large = (convert(network, SIZE, weights=weights) for weights in ("int4", "int8"))
-    assert sum(t.dtype == "int4" for t in inspect(small).tensors) == 4
+    assert sum(t.dtype == "int4" for t in read_file(small).tensors) == 4
     picture = np.random.default_rng(1).integers(0, 256, (*SIZE, 3), np.uint8)
     results = [tensors_of(content, picture, xnnpack=False)[1] for content in (small, large)]
     np.testing.assert_array_equal(*results)

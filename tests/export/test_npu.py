@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 
 from pams_tf import InputError
-from pams_tf.export import convert, inspect
+from pams_tf.export.converter import convert
+from pams_tf.litert.flatbuffer import read_file
 from pams_tf.export.npu import before_depth_to_space
-from pams_tf.export.receptive_field import receptive_field_radius
+from pams_tf.litert.receptive_field import receptive_field_radius
 from pams_tf.quantization import QuantConv2D
 
 SIZE = (16, 20)
@@ -43,7 +44,7 @@ def picture():
 def test_every_code_is_that_of_the_cpu_file(biased, tensors_of, name, scale, per_channel, bits):
     network = biased(name, scale=scale, scope="all", bits=bits, per_channel=per_channel)
     cpu = convert(network, SIZE)
-    assert "DEPTH_TO_SPACE" in inspect(cpu).operators
+    assert "DEPTH_TO_SPACE" in read_file(cpu).operators
     _, expected = tensors_of(cpu, picture())
     assert expected.shape == (16 * scale, 20 * scale, 3)
     assert len(np.unique(expected)) > 50
@@ -51,7 +52,7 @@ def test_every_code_is_that_of_the_cpu_file(biased, tensors_of, name, scale, per
         npu = convert(network, SIZE, target=target)
         _, image = tensors_of(npu, picture())
         np.testing.assert_array_equal(image, expected)
-        assert set(inspect(npu).operators) <= {
+        assert set(read_file(npu).operators) <= {
             "CONV_2D", "ADD", "MUL", "CONCATENATION", "RESHAPE", "QUANTIZE", "MINIMUM", "MAXIMUM",
         }  # fmt: skip
 
@@ -70,7 +71,7 @@ def test_a_student_of_the_body(biased, images, tensors_of):
 def test_no_convolution_is_computed_twice(student, scale, steps, parts):
     """As many kernels as before, cut in two or three; the uncut ones have fallen away."""
     network = student(scale=scale, scope="all")
-    cpu, npu = (inspect(convert(network, SIZE, target=target)) for target in ("cpu", "npu"))
+    cpu, npu = (read_file(convert(network, SIZE, target=target)) for target in ("cpu", "npu"))
     more = {"CONV_2D": steps * (parts - 1), "CONCATENATION": steps, "RESHAPE": steps}
     assert Counter(npu.operators) - Counter(cpu.operators) == more
     assert Counter(cpu.operators) - Counter(npu.operators) == {"DEPTH_TO_SPACE": steps}

@@ -6,14 +6,18 @@ import pytest
 
 from pams_tf import InputError
 from pams_tf.data import datasets
-from pams_tf.evaluation.upscalers import keras_upscaler
-from pams_tf.export import convert, convert_float, inspect, whole_network
-from pams_tf.export.layers import BYTES, IMAGE, OUTPUT, layers
-from pams_tf.export.matching import check_weights, match
-from pams_tf.export.metadata import read
-from pams_tf.export.parity import Tolerance, compare, simulation
-from pams_tf.export.parity_report import markdown, picture
-from pams_tf.export.summary import summarize
+from pams_tf.evaluation.upscaler import keras_upscale
+from pams_tf.export.converter import convert
+from pams_tf.export.variants import convert_float
+from pams_tf.litert.flatbuffer import read_file
+from pams_tf.models.quantize import fully_quantized
+from pams_tf.verification.layers import BYTES, IMAGE, OUTPUT, layers
+from pams_tf.verification.matching import check_weights, match
+from pams_tf.litert.metadata import read
+from pams_tf.verification.compare import Tolerance, verify, simulation
+from pams_tf.verification.report import markdown
+from pams_tf.reporting.plots import differing_codes
+from pams_tf.litert.summary import read_file
 from pams_tf.quantization import QuantConv2D
 
 SIZE = (8, 8)
@@ -55,7 +59,7 @@ def written(path, content):
 def test_a_true_copy_is_one(student, images, pairs, tmp_path, name, recipe):
     network = biased(student(name, **recipe))
     file = written(tmp_path / "x.tflite", convert(network, SIZE, [images]))
-    parity = compare(network, file, pairs, num_threads=1)
+    parity = verify(network, file, pairs, num_threads=1)
     assert parity.absent == {}
     assert [entry.kernels for entry in parity.kernels] == ["xnnpack", "builtin", "reference"]
     # Concatenations are requantized with 8 fractional bits, so RDN differs more often.
@@ -85,12 +89,12 @@ def test_a_true_copy_is_one(student, images, pairs, tmp_path, name, recipe):
 def test_other_forms_of_the_file_are_true_copies_too(student, pairs, tmp_path, size, options):
     network = biased(student(bits=4, scope="all"))
     file = written(tmp_path / "x.tflite", convert(network, size, **options))
-    parity = compare(network, file, pairs, ["xnnpack"], 1)
+    parity = verify(network, file, pairs, ["xnnpack"], 1)
     # XNNPACK leaves int4 convolutions to the builtin kernels, which round in fixed point.
     tolerance = Tolerance(share=0.05 if "weights" in options else 0.001, psnr=0.05)
     assert parity.failures(tolerance, "xnnpack") == []
     assert parity.weights > 5000
-    summary = summarize(file.read_bytes())
+    summary = inspect(file.read_bytes())
     assert [check.kept for check in summary.checks] == [True, True, True]
     assert (summary.macs is None) == (size is None)
 
@@ -108,7 +112,7 @@ def test_the_layers_are_the_network(network):
         codes[layer.site] = layer(codes)
     image = (codes[OUTPUT][0].astype(int) + 128).astype(np.uint8)
     # Float sums in another order may round a tie the other way, no more.
-    difference = np.abs(image.astype(int) - keras_upscaler(network)(low))
+    difference = np.abs(image.astype(int) - keras_upscale(network)(low))
     assert difference.mean() < 1e-2
     probe = keras.Model(network.inputs[0], network.get_layer("block_1_input").output)
     layer = next(layer for layer in parts if layer.site == "block_1_input")
@@ -137,7 +141,7 @@ def test_a_layer_is_integer_arithmetic(network):
 
 def test_trained_biases_explain_what_is_left(network, content, pairs, tmp_path):
     file = written(tmp_path / "x.tflite", content)
-    (entry,) = compare(network, file, pairs, ["xnnpack"], 1).kernels
+    (entry,) = verify(network, file, pairs, ["xnnpack"], 1).kernels
     alone = np.mean([layer.given_codes.share for layer in entry.layers])
     trained = np.mean([layer.given_codes_trained_bias.share for layer in entry.layers])
     assert alone < 1e-4 < trained
@@ -151,7 +155,7 @@ def test_a_site_is_found_by_what_feeds_it_too(student):
     for layer in network.layers:
         if hasattr(layer, "alpha"):
             layer.alpha.assign(100.0)
-    info = inspect(convert(network, SIZE))
+    info = read_file(convert(network, SIZE))
     matches = match(layers(network), info)
     assert len({found.tensor for found in matches}) == len(matches)
     assert [found.layer.site for found in matches][-2:] == ["upsample_0_output", OUTPUT]
@@ -161,7 +165,7 @@ def test_a_site_is_found_by_what_feeds_it_too(student):
 def test_the_chosen_ranges_come_from_the_file(student, images):
     network = student(scope="body")
     content = convert(network, SIZE, [images])
-    whole, expected = simulation(network, read(content)), whole_network(network, [images])
+    whole, expected = simulation(network, read(content)), fully_quantized(network, [images])
     for ours, theirs in zip(whole.weights, expected.weights, strict=True):
         if "observations" not in ours.path:
             np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
@@ -182,7 +186,7 @@ def test_one_weight_code(network, content, pairs, tmp_path, repacked):
 
     file = written(tmp_path / "x.tflite", repacked(content, change))
     with pytest.raises(InputError, match=r"x\.tflite: .* 1 of \d+ weights of \w+ .* not the run's"):
-        compare(network, file, pairs, ["xnnpack"])
+        verify(network, file, pairs, ["xnnpack"])
 
 
 def test_one_bias(network, content, pairs, tmp_path, repacked):
@@ -191,7 +195,7 @@ def test_one_bias(network, content, pairs, tmp_path, repacked):
 
     file = written(tmp_path / "x.tflite", repacked(content, change))
     with pytest.raises(InputError, match=r"the bias of \w+ .* is not the run's"):
-        compare(network, file, pairs, ["xnnpack"])
+        verify(network, file, pairs, ["xnnpack"])
 
 
 def scaled(network, site, factor):
@@ -218,7 +222,7 @@ def test_one_range(network, content, pairs, tmp_path, repacked):
     change = scaled(network, "block_1_relu", 1.001)
     file = written(tmp_path / "x.tflite", repacked(content, change))
     with pytest.raises(InputError, match="not the run's: no tensor in it is block_1_relu: scale"):
-        compare(network, file, pairs, ["xnnpack"])
+        verify(network, file, pairs, ["xnnpack"])
 
 
 def test_one_weight_scale(network, content, pairs, tmp_path, repacked):
@@ -230,19 +234,19 @@ def test_one_weight_scale(network, content, pairs, tmp_path, repacked):
         kernels[2].quantization.scale = [float(kernels[2].quantization.scale[0] * 1.02)]
 
     file = written(tmp_path / "x.tflite", repacked(content, change))
-    parity = compare(network, file, pairs, ["xnnpack"], 1)
+    parity = verify(network, file, pairs, ["xnnpack"], 1)
     failures = parity.failures(Tolerance(psnr=10), "xnnpack")
     assert len(failures) == 1
     assert "given the same codes (0.100% and 1 allowed)" in failures[0]
     text = markdown(parity, Tolerance(psnr=10), failures)
     assert "Beyond the tolerance" in text
     assert failures[0] in text
-    picture(tmp_path / "x.png", parity, Tolerance())
+    differing_codes(tmp_path / "x.png", parity, Tolerance())
     assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_another_psnr(network, content, pairs, tmp_path):
-    parity = compare(network, written(tmp_path / "x.tflite", content), pairs, ["xnnpack"], 1)
+    parity = verify(network, written(tmp_path / "x.tflite", content), pairs, ["xnnpack"], 1)
     assert parity.failures(Tolerance(), "xnnpack") == []
     (line,) = parity.failures(Tolerance(psnr=-1), "xnnpack")
     assert "PSNR-Y is" in line
@@ -258,7 +262,7 @@ def test_other_networks(student, network, content, pairs, tmp_path, images):
         (student(scope="all", headroom=1.1), "its range of block_0_input is .*, the run's"),
     ):
         with pytest.raises(InputError, match=f"not the run's: {message}"):
-            compare(other, file, pairs, ["xnnpack"])
+            verify(other, file, pairs, ["xnnpack"])
 
 
 def test_a_file_without_metadata(student, network, content, pairs, tmp_path, images, repacked):
@@ -266,27 +270,27 @@ def test_a_file_without_metadata(student, network, content, pairs, tmp_path, ima
         model.metadata = []
 
     file = written(tmp_path / "x.tflite", repacked(content, strip))
-    assert compare(network, file, pairs, ["xnnpack"], 1).failures(Tolerance(), "xnnpack") == []
+    assert verify(network, file, pairs, ["xnnpack"], 1).failures(Tolerance(), "xnnpack") == []
     body = student(scope="body")
     file = written(tmp_path / "y.tflite", repacked(convert(body, SIZE, [images]), strip))
     with pytest.raises(InputError, match="no metadata in it tell the range of .*; export the run"):
-        compare(body, file, pairs, ["xnnpack"])
+        verify(body, file, pairs, ["xnnpack"])
     file = written(tmp_path / "z.tflite", convert_float(body, SIZE))
     with pytest.raises(InputError, match=r"z\.tflite: the network in it is not the run's"):
-        compare(network, file, pairs, ["xnnpack"])
+        verify(network, file, pairs, ["xnnpack"])
 
 
 def test_broken_files(network, content, pairs, tmp_path):
     with pytest.raises(InputError, match=r"x\.tflite: truncated or corrupt"):
-        compare(network, written(tmp_path / "x.tflite", content[:2000]), pairs)
+        verify(network, written(tmp_path / "x.tflite", content[:2000]), pairs)
     with pytest.raises(InputError, match="not a TensorFlow Lite file"):
-        compare(network, written(tmp_path / "x.tflite", b"GIF89a" * 20), pairs)
+        verify(network, written(tmp_path / "x.tflite", b"GIF89a" * 20), pairs)
     empty = datasets.ImagePairs("none", 2, (), (), ())
     with pytest.raises(InputError, match="'none' holds no images"):
-        compare(network, written(tmp_path / "x.tflite", content), empty)
+        verify(network, written(tmp_path / "x.tflite", content), empty)
     file = written(tmp_path / "x.tflite", content)
     with pytest.raises(InputError, match="kernels='fast' is not possible"):
-        compare(network, file, pairs, ["fast"])
+        verify(network, file, pairs, ["fast"])
 
 
 @pytest.mark.parametrize("target", ["npu", "ethos-u85"])
@@ -301,7 +305,7 @@ def test_broken_files(network, content, pairs, tmp_path):
 def test_a_file_for_an_npu(student, images, pairs, tmp_path, recipe, target):
     network = biased(student(scale=2, **recipe))
     content = convert(network, (12, 16), [images], target=target)
-    parity = compare(network, written(tmp_path / "x.tflite", content), pairs, ["xnnpack"], 1)
+    parity = verify(network, written(tmp_path / "x.tflite", content), pairs, ["xnnpack"], 1)
     assert parity.failures(Tolerance(psnr=0.02), "xnnpack") == []
     (same,) = parity.same_images
     # LR images of 20x28 and 24x18 in parts of 12x16.
@@ -315,7 +319,7 @@ def test_a_file_for_an_npu(student, images, pairs, tmp_path, recipe, target):
 @pytest.mark.parametrize("target", ["npu", "ethos-u85"])
 def test_one_weight_code_of_a_file_for_an_npu(network, pairs, tmp_path, repacked, target):
     content = convert(network, (12, 16), target=target)
-    graph = inspect(content).graph
+    graph = read_file(content).graph
 
     def change(position):
         operator = [operator for operator in graph if operator.name == "CONV_2D"][position]
@@ -330,9 +334,9 @@ def test_one_weight_code_of_a_file_for_an_npu(network, pairs, tmp_path, repacked
         return written(tmp_path / "x.tflite", repacked(content, changed))
 
     with pytest.raises(InputError, match="kernel or bias of 1 output channels are not those"):
-        compare(network, change(3), pairs, ["xnnpack"], 1)
+        verify(network, change(3), pairs, ["xnnpack"], 1)
     if target == "ethos-u85":  # the last convolution is in another form: its images tell
-        parity = compare(network, change(-1), pairs, ["xnnpack"], 1)
+        parity = verify(network, change(-1), pairs, ["xnnpack"], 1)
         (line,) = parity.failures(Tolerance(), "xnnpack")
         assert "image bytes differ" in line
 
@@ -340,4 +344,4 @@ def test_one_weight_code_of_a_file_for_an_npu(network, pairs, tmp_path, repacked
 def test_another_runs_file_for_an_npu(student, network, pairs, tmp_path):
     file = written(tmp_path / "x.tflite", convert(network, SIZE, target="npu"))
     with pytest.raises(InputError, match="its range of block_0_input is"):
-        compare(student(scope="all", headroom=1.1), file, pairs, ["xnnpack"], 1)
+        verify(student(scope="all", headroom=1.1), file, pairs, ["xnnpack"], 1)

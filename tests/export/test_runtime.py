@@ -9,11 +9,16 @@ import tensorflow as tf
 from pams_tf import models
 from pams_tf.data.resize import upscale
 from pams_tf.errors import InputError
-from pams_tf.evaluation.interpreter import ImageInterpreter
-from pams_tf.evaluation.upscalers import keras_upscaler, tflite_upscaler
-from pams_tf.export import convert, convert_float, inspect, runtime
-from pams_tf.export.receptive_field import receptive_field_radius
-from pams_tf.export.runtime import AnySizeUpscaler, TiledUpscaler, load_any_size
+from pams_tf.litert.interpreter import ImageInterpreter
+from pams_tf.evaluation.upscaler import keras_upscale, tflite_upscale
+from pams_tf.export.converter import convert
+from pams_tf.export.variants import convert_float
+from pams_tf.litert.flatbuffer import read_file
+from pams_tf.export import runtime
+from pams_tf.litert.receptive_field import receptive_field_radius
+from pams_tf.litert.tiling import LiteRTUpscaler
+from pams_tf.litert.upscaler import LiteRTUpscaler
+from pams_tf.evaluation.upscaler import Upscaler
 from pams_tf.models.blocks import RGB_MEAN
 
 RADIUS = {"edsr_mobile": 8, "rdn": 11}  # of the small students
@@ -74,9 +79,9 @@ def test_tiles_give_the_codes_of_the_whole_image(student, name, scale, bits, edg
     network = student(name, scale=scale, bits=bits, scope="all")
     content = convert(network, tile, edges=edges, weights=weights)
     image = photo(3 * radius + 30, 2 * radius + 41)
-    whole = tflite_upscaler(content)(image)
+    whole = tflite_upscale(content)(image)
     assert len(np.unique(whole)) > 50
-    tiled = TiledUpscaler(content)
+    tiled = LiteRTUpscaler(content)
     assert (tiled.tile, tiled.halo, tiled.scale) == (tile, radius, scale)
     calls = []
     result = tiled(image, lambda done, total: calls.append((done, total)))
@@ -84,23 +89,23 @@ def test_tiles_give_the_codes_of_the_whole_image(student, name, scale, bits, edg
     assert calls == [(i + 1, len(calls)) for i in range(len(calls))]
     assert len(calls) > 6
     # The test can fail: without a halo the cuts are to be seen.
-    assert differing(TiledUpscaler(content, halo=0)(image), whole) > 100
+    assert differing(LiteRTUpscaler(content, halo=0)(image), whole) > 100
 
 
 def test_float_files_have_no_seams_either(student):
     content = convert_float(student(), (24, 30))
     image = photo(50, 61)
-    assert differing(TiledUpscaler(content)(image), tflite_upscaler(content)(image)) == 0
+    assert differing(LiteRTUpscaler(content)(image), tflite_upscale(content)(image)) == 0
 
 
 def test_a_file_that_leaves_its_size_open(student, monkeypatch):
     monkeypatch.setattr(runtime, "INNER", 16)
     content = convert(student(scope="all"), None)
-    tiled = TiledUpscaler(content)
+    tiled = LiteRTUpscaler(content)
     assert (tiled.tile, tiled.scale) == ((16 + 2 * 8, 16 + 2 * 8), 2)
     for size in ((60, 43), (5, 40), (32, 32)):
         image = photo(*size)
-        assert differing(tiled(image), tflite_upscaler(content)(image)) == 0
+        assert differing(tiled(image), tflite_upscale(content)(image)) == 0
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 60), (60, 7), (24, 29), (24, 30), (25, 30), (24, 31)])
@@ -108,14 +113,14 @@ def test_sizes_below_and_about_a_tile(student, size):
     """The graph is allocated for the side that is shorter; so borders stand where they must."""
     content = convert(student(scope="all"), (24, 30))
     image = photo(*size)
-    assert differing(TiledUpscaler(content)(image), tflite_upscaler(content)(image)) == 0
+    assert differing(LiteRTUpscaler(content)(image), tflite_upscale(content)(image)) == 0
 
 
 def test_one_interpreter_serves_all_sizes_in_turn(student):
     content = convert(student(scope="all"), (24, 30))
-    tiled = TiledUpscaler(content, num_threads=1)
+    tiled = LiteRTUpscaler(content, num_threads=1)
     for size in ((40, 50), (10, 12), (40, 50), (10, 50)):
-        assert differing(tiled(photo(*size)), tflite_upscaler(content)(photo(*size))) == 0
+        assert differing(tiled(photo(*size)), tflite_upscale(content)(photo(*size))) == 0
 
 
 def test_no_tile_is_larger_than_the_file_and_few_are_needed():
@@ -126,7 +131,7 @@ def test_no_tile_is_larger_than_the_file_and_few_are_needed():
         return piece.repeat(2, 0).repeat(2, 1)
 
     image = photo(300, 200)
-    upscaler = AnySizeUpscaler(repeat, name="repeat", scale=2, tile=(64, 80), halo=10)
+    upscaler = LiteRTUpscaler(repeat, name="repeat", scale=2, tile=(64, 80), halo=10)
     np.testing.assert_array_equal(upscaler(image), repeat(image))
     assert set(seen[:-1]) == {(64, 80)}
     # Each tile moves on by 44 rows and 60 columns at most.
@@ -178,27 +183,27 @@ def reshaping_network(x):
 )
 def test_depth_to_space_in_other_operators(network, operator):
     content = file_of(network, 14, 12, tf.int8)
-    assert operator in inspect(content).operators
-    tiled = TiledUpscaler(content)
+    assert operator in read_file(content).operators
+    tiled = LiteRTUpscaler(content)
     assert (tiled.tile, tiled.halo, tiled.scale) == ((14, 12), 2, 2)
     image = photo(33, 29)
-    whole = tflite_upscaler(file_of(shuffling_network, 14, 12, tf.int8))
+    whole = tflite_upscale(file_of(shuffling_network, 14, 12, tf.int8))
     assert differing(tiled(image), whole(image)) == 0
 
 
 def test_a_graph_that_takes_one_size_gets_a_mirrored_border():
     """RESHAPE holds the size in a constant."""
     content = file_of(reshaping_network, 14, 12, tf.int8)
-    tiled = TiledUpscaler(content)
+    tiled = LiteRTUpscaler(content)
     low = photo(9, 30)
     result = tiled(low)
-    whole = tflite_upscaler(file_of(shuffling_network, 14, 12, tf.int8))(low)
+    whole = tflite_upscale(file_of(shuffling_network, 14, 12, tf.int8))(low)
     inside = 2 * (9 - tiled.halo)
     assert differing(result[:inside], whole[:inside]) == 0  # the upper border is the true one
     assert differing(result[inside:], whole[inside:]) > 0
     small = photo(9, 7)
     mirrored = np.pad(small, ((0, 5), (0, 5), (0, 0)), mode="reflect")
-    assert differing(tiled(small), tflite_upscaler(content)(mirrored)[:18, :14]) == 0
+    assert differing(tiled(small), tflite_upscale(content)(mirrored)[:18, :14]) == 0
 
 
 # --- Receptive fields ----------------------------------------------------------------------------
@@ -273,15 +278,15 @@ def test_operators_without_a_known_reach_are_named(tmp_path):
 
     content = file_of(pooled, 16, 16)
     with pytest.raises(InputError, match="how far an operator of the file sees: MEAN.*halo"):
-        TiledUpscaler(content)
-    assert TiledUpscaler(content, halo=3)(photo(30, 30)).shape == (30, 30, 3)
+        LiteRTUpscaler(content)
+    assert LiteRTUpscaler(content, halo=3)(photo(30, 30)).shape == (30, 30, 3)
 
     def strided(x):
         x = tf.nn.conv2d(x, kernel(3, 3, 12), 2, "SAME")
         return tf.nn.depth_to_space(x, 2)
 
     with pytest.raises(InputError, match="CONV_2D with .*strideW=2"):
-        TiledUpscaler(file_of(strided, 16, 16))
+        LiteRTUpscaler(file_of(strided, 16, 16))
 
 
 # --- Bad input -----------------------------------------------------------------------------------
@@ -290,20 +295,20 @@ def test_operators_without_a_known_reach_are_named(tmp_path):
 def test_a_file_too_small_for_its_halo(student, tmp_path):
     path = tmp_path / "small.tflite"
     path.write_bytes(convert(student(scope="all"), (23, 60)))
-    tiled = TiledUpscaler(path)
+    tiled = LiteRTUpscaler(path)
     with pytest.raises(InputError) as caught:
         tiled(photo(50, 50))
     message = str(caught.value)
     assert message.startswith(f"{path} takes 23x60, too small for tiles of an image of 50x50")
     assert "halo of 8 pixels needs 24; export it with --input_size 24x24 or more" in message
     assert "a halo of at most 7" in message
-    assert TiledUpscaler(path, halo=7)(photo(50, 50)).shape == (100, 100, 3)
+    assert LiteRTUpscaler(path, halo=7)(photo(50, 50)).shape == (100, 100, 3)
     # No cut, no halo: an image of one tile is none too large.
     assert tiled(photo(23, 50)).shape == (46, 100, 3)
 
 
 def test_a_file_too_small_for_any_tile():
-    tiled = TiledUpscaler(file_of(small_network, 7, 16), halo=0)
+    tiled = LiteRTUpscaler(file_of(small_network, 7, 16), halo=0)
     with pytest.raises(InputError, match="export it with --input_size 8x8 or more$"):
         tiled(photo(8, 8))
 
@@ -311,7 +316,7 @@ def test_a_file_too_small_for_any_tile():
 @pytest.mark.parametrize("halo", [-1, 1.5, True])
 def test_no_halo_at_all(halo):
     with pytest.raises(InputError, match=f"halo={halo} is not possible"):
-        TiledUpscaler(file_of(small_network, 16, 16), halo=halo)
+        LiteRTUpscaler(file_of(small_network, 16, 16), halo=halo)
 
 
 @pytest.mark.parametrize(
@@ -325,16 +330,16 @@ def test_no_halo_at_all(halo):
 )
 def test_what_is_no_image(image):
     with pytest.raises(InputError, match=r"give uint8 \(h, w, 3\)"):
-        TiledUpscaler(file_of(small_network, 16, 16))(image)
+        LiteRTUpscaler(file_of(small_network, 16, 16))(image)
 
 
 def test_files_that_are_no_upscalers(tmp_path):
     with pytest.raises(InputError, match="turns 16x16 into 8x8, which is no whole factor"):
-        TiledUpscaler(file_of(lambda x: x[:, ::2, ::2], 16, 16), halo=1)
+        LiteRTUpscaler(file_of(lambda x: x[:, ::2, ::2], 16, 16), halo=1)
     foreign = tmp_path / "foreign.tflite"
     foreign.write_bytes(b"no model")
     with pytest.raises(InputError, match=r"foreign\.tflite cannot be run"):
-        TiledUpscaler(foreign)
+        LiteRTUpscaler(foreign)
 
 
 # --- What a user names ---------------------------------------------------------------------------
@@ -343,10 +348,10 @@ def test_files_that_are_no_upscalers(tmp_path):
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_bicubic_in_tiles_is_bicubic(monkeypatch, scale):
     image = photo(300, 280)
-    upscaler = load_any_size("bicubic", scale)
+    upscaler = Upscaler("bicubic", scale)
     assert (upscaler.name, upscaler.scale) == ("bicubic", scale)
     assert differing(upscaler(image), upscale(image, scale)) == 0
-    assert load_any_size("bicubic").scale == 4
+    assert Upscaler("bicubic").scale == 4
 
 
 def test_a_network_in_tiles(monkeypatch, student, tmp_path):
@@ -354,28 +359,28 @@ def test_a_network_in_tiles(monkeypatch, student, tmp_path):
     network = student()
     models.save(network, tmp_path / "student.keras")
     image = photo(50, 40)
-    whole = keras_upscaler(network)(image).astype(int)
+    whole = keras_upscale(network)(image).astype(int)
     for spec in (tmp_path, tmp_path / "student.keras"):
-        upscaler = load_any_size(spec)
+        upscaler = Upscaler(spec)
         assert (upscaler.scale, upscaler.halo, upscaler.tile) == (2, 8, (32, 32))
         # Float kernels may sum in another order for another size.
         difference = np.abs(upscaler(image) - whole)
         assert difference.max() <= 3
         assert (difference > 0).mean() < 0.001
     with pytest.raises(InputError, match="enlarges x2, not x4; leave --scale out"):
-        load_any_size(tmp_path, 4)
-    assert load_any_size(tmp_path, halo=3).halo == 3
+        Upscaler(tmp_path, 4)
+    assert Upscaler(tmp_path, halo=3).halo == 3
 
 
 def test_a_file_by_name(tmp_path):
     path = tmp_path / "net.tflite"
     path.write_bytes(file_of(small_network, 16, 14))
-    assert load_any_size(path, num_threads=1).halo == 3
-    assert load_any_size(str(path), 2, halo=1).halo == 1
+    assert Upscaler(path, num_threads=1).halo == 3
+    assert Upscaler(str(path), 2, halo=1).halo == 1
     with pytest.raises(InputError, match="enlarges x2, not x3"):
-        load_any_size(path, 3)
+        Upscaler(path, 3)
     with pytest.raises(InputError, match="'EDSR' does not exist; give a run folder"):
-        load_any_size("EDSR")
+        Upscaler("EDSR")
     (tmp_path / "net.h5").write_bytes(b"")
     with pytest.raises(InputError, match="is of another kind"):
-        load_any_size(tmp_path / "net.h5")
+        Upscaler(tmp_path / "net.h5")

@@ -8,13 +8,17 @@ import pytest
 import tensorflow as tf
 
 from pams_tf import InputError, QuantizationRecipe, models
-from pams_tf.evaluation.upscalers import keras_upscaler, tflite_upscaler
-from pams_tf.export import convert, convert_float, convert_ptq, inspect, metadata, whole_network
-from pams_tf.export.graph import IntegerSites
-from pams_tf.export.layers import layers
-from pams_tf.export.matching import match
+from pams_tf.evaluation.upscaler import keras_upscale, tflite_upscale
+from pams_tf.export.converter import convert
+from pams_tf.export.variants import convert_float, convert_ptq
+from pams_tf.litert.flatbuffer import read_file
+from pams_tf.litert import metadata
+from pams_tf.models.quantize import fully_quantized
+from pams_tf.export.integer_sites import IntegerSites
+from pams_tf.verification.layers import layers
+from pams_tf.verification.matching import match
 from pams_tf.quantization import QuantConv2D, functional
-from pams_tf.training.distillation import quantizers
+from pams_tf.quantization import quantizers
 
 PICTURE = (16, 20)
 
@@ -39,9 +43,9 @@ def assert_same_image(codes, simulated):
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_integer_file_gives_the_simulations_image(student, scale):
     network = student(scale=scale, scope="all")
-    codes = tflite_upscaler(convert(network, PICTURE))(picture())
+    codes = tflite_upscale(convert(network, PICTURE))(picture())
     assert codes.shape == (16 * scale, 20 * scale, 3)
-    assert_same_image(codes, keras_upscaler(network)(picture()))
+    assert_same_image(codes, keras_upscale(network)(picture()))
     assert len(np.unique(codes)) > 50
 
 
@@ -50,7 +54,7 @@ def test_learned_alphas_are_the_scales(student, images):
     content = convert(network, PICTURE, [images])
     found = {
         tensor.scales[0]
-        for tensor in inspect(content).tensors
+        for tensor in read_file(content).tensors
         if tensor.dtype == "int8" and tensor.zero_points == (0,) and len(tensor.scales) == 1
     }
     alphas = [np.float32(q.alpha) for q in quantizers(network)]
@@ -66,7 +70,7 @@ def test_any_alpha_survives_in_every_bit(student):
     for quantizer in quantizers(network):
         quantizer.alpha.assign(10 ** rng.uniform(-2, 4))
     content = convert(network, PICTURE)
-    scales = {t.scales[0] for t in inspect(content).tensors if len(t.scales) == 1}
+    scales = {t.scales[0] for t in read_file(content).tensors if len(t.scales) == 1}
     missing = [q.name for q in quantizers(network) if np.float32(q.alpha) / 127 not in scales]
     assert missing == []
 
@@ -87,14 +91,14 @@ def test_one_tensor_at_a_time(student, tensors_of):
         ]
         assert codes, quantizer.name
         assert_close(codes[0], np.rint(np.asarray(value) / scale))
-    assert_same_image(output, keras_upscaler(network)(picture()))
+    assert_same_image(output, keras_upscale(network)(picture()))
 
 
 @pytest.mark.parametrize("per_channel", [False, True])
 @pytest.mark.parametrize("bits", [8, 4, 2])
 def test_weights_are_stored_on_the_grid(student, images, bits, per_channel):
     network = student(bits=bits, per_channel=per_channel)
-    tensors = inspect(convert(network, PICTURE, [images])).tensors
+    tensors = read_file(convert(network, PICTURE, [images])).tensors
     for layer in network.layers:
         if not isinstance(layer, QuantConv2D):
             continue
@@ -116,7 +120,7 @@ def test_fewer_bits_stay_on_their_own_grid(student, tensors_of, bits):
     """Clipped on both sides, by nothing but what the convolutions and additions do anyway."""
     network = student(bits=bits, scope="all", headroom=0.5, overrides={"blocks": 3})
     content = convert(network, PICTURE)
-    operators = Counter(inspect(content).operators)
+    operators = Counter(read_file(content).operators)
     assert operators.pop("QUANTIZE") == 2  # uint8 at both ends
     # What is left: one MUL at most for each tensor of few bits that an addition reads.
     assert operators.pop("MUL", 0) <= 2 * 3
@@ -126,7 +130,7 @@ def test_fewer_bits_stay_on_their_own_grid(student, tensors_of, bits):
     sites = metadata.read(content)["sites"]
     n = 2 ** (bits - 1) - 1
     clipped = set()
-    for found in match(layers(network), inspect(content), sites):
+    for found in match(layers(network), read_file(content), sites):
         site = found.layer.site
         if site not in sites or sites[site]["bits"] != bits:
             continue
@@ -135,7 +139,7 @@ def test_fewer_bits_stay_on_their_own_grid(student, tensors_of, bits):
         assert lowest <= codes[found.tensor].min() <= codes[found.tensor].max() <= n, site
         clipped |= {int(codes[found.tensor].min()), int(codes[found.tensor].max())}
     assert clipped >= {-n, 0, n}
-    assert_close(output, keras_upscaler(network)(picture()), apart=6)
+    assert_close(output, keras_upscale(network)(picture()), apart=6)
 
 
 @pytest.mark.parametrize("name", ["edsr_mobile", "rdn"])
@@ -144,7 +148,7 @@ def test_fused_clips_leave_the_codes_of_separate_ones(student, tensors_of, name,
     network = student(name, bits=bits, scope="all", headroom=0.5)
     content = convert(network, PICTURE)
     _, fused = tensors_of(content, picture())
-    operators = Counter(inspect(content).operators)
+    operators = Counter(read_file(content).operators)
     # RDN's concatenations keep theirs: no operator that makes one could clip.
     assert operators["MINIMUM"] == operators["MAXIMUM"] == operators["CONCATENATION"]
 
@@ -161,7 +165,7 @@ def test_fused_clips_leave_the_codes_of_separate_ones(student, tensors_of, name,
 
     monkeypatch.setattr(IntegerSites, "activation", separate)
     content = convert(network, PICTURE)
-    assert Counter(inspect(content).operators)["MINIMUM"] > operators["MINIMUM"]
+    assert Counter(read_file(content).operators)["MINIMUM"] > operators["MINIMUM"]
     _, expected = tensors_of(content, picture())
     assert np.mean(fused != expected) < 1e-3
     assert len(np.unique(expected)) > 20
@@ -169,7 +173,7 @@ def test_fused_clips_leave_the_codes_of_separate_ones(student, tensors_of, name,
 
 def test_eight_bit_edsr_is_nothing_but_its_convolutions(student, images):
     network = student(scope="body", overrides={"blocks": 3})
-    info = inspect(convert(network, PICTURE, [images], edges="int8"))
+    info = read_file(convert(network, PICTURE, [images], edges="int8"))
     # The mean, head (for blocks and for the long shortcut), two a block, body, upsampling, tail.
     assert Counter(info.operators) == {
         "CONV_2D": 3 + 2 * 3 + 3,
@@ -182,18 +186,18 @@ def test_eight_bit_edsr_is_nothing_but_its_convolutions(student, images):
 @pytest.mark.parametrize(("edges", "zero"), [("int8", -128), ("uint8", 0), ("float32", None)])
 def test_edges_are_image_bytes(student, images, edges, zero):
     content = convert(student(), PICTURE, [images], edges=edges)
-    source, target = inspect(content).edges
+    source, target = read_file(content).edges
     assert (source.shape, target.shape) == ((1, 16, 20, 3), (1, 32, 40, 3))
     for tensor in (source, target):
         assert tensor.dtype == edges
         assert tensor.zero_points == (() if zero is None else (zero,))
         assert tensor.scales == (() if zero is None else (np.float32(1),))
     ends = {"int8": 0, "uint8": 2, "float32": 2}[edges]
-    operators = inspect(content).operators
+    operators = read_file(content).operators
     assert sum("QUANTIZE" in operator for operator in operators) == ends
-    codes = tflite_upscaler(content)(picture())
+    codes = tflite_upscale(content)(picture())
     np.testing.assert_array_equal(
-        codes, tflite_upscaler(convert(student(), PICTURE, [images]))(picture())
+        codes, tflite_upscale(convert(student(), PICTURE, [images]))(picture())
     )
 
 
@@ -202,7 +206,7 @@ def test_int4_weights_are_half_the_bytes_and_the_same_codes(student, images, ten
     network = student(bits=bits, overrides={"features": 32})
     small = convert(network, PICTURE, [images], weights="int4")
     large = convert(network, PICTURE, [images], weights="int8")
-    kernels = [t for t in inspect(small).tensors if t.dtype == "int4"]
+    kernels = [t for t in read_file(small).tensors if t.dtype == "int4"]
     assert len(kernels) == 4  # two blocks of two convolutions; head and tail have 8 bits
     saved = sum(int(np.prod(t.shape)) for t in kernels) // 2
     assert abs(len(large) - len(small) - saved) < 1000
@@ -216,27 +220,27 @@ def test_int4_weights_are_half_the_bytes_and_the_same_codes(student, images, ten
 def test_a_file_of_open_size(student, images):
     network = student()
     content = convert(network, None, [images])
-    fixed = tflite_upscaler(convert(network, PICTURE, [images]))
-    np.testing.assert_array_equal(tflite_upscaler(content)(picture()), fixed(picture()))
+    fixed = tflite_upscale(convert(network, PICTURE, [images]))
+    np.testing.assert_array_equal(tflite_upscale(content)(picture()), fixed(picture()))
 
 
 def test_variants_for_comparison(student, images):
     network = student()
     whole, half = convert_float(network, PICTURE), convert_float(network, PICTURE, half=True)
-    assert any(t.dtype == "float16" for t in inspect(half).tensors)
+    assert any(t.dtype == "float16" for t in read_file(half).tensors)
     assert len(half) < len(whole)
-    reference = tflite_upscaler(whole)(picture()).astype(int)
-    assert np.abs(tflite_upscaler(half)(picture()) - reference).max() <= 1
+    reference = tflite_upscale(whole)(picture()).astype(int)
+    assert np.abs(tflite_upscale(half)(picture()) - reference).max() <= 1
     ptq = convert_ptq(network, PICTURE, [images])
-    assert {t.dtype for t in inspect(ptq).tensors} == {"int8", "int32"}
-    assert np.abs(tflite_upscaler(ptq)(picture()) - reference).mean() < 10
+    assert {t.dtype for t in read_file(ptq).tensors} == {"int8", "int32"}
+    assert np.abs(tflite_upscale(ptq)(picture()) - reference).mean() < 10
 
 
 def test_res_scale_is_folded(student):
     network = student(overrides={"res_scale": 0.1}, scope="all")
     content = convert(network, PICTURE)
-    assert "MUL" not in inspect(content).operators
-    assert_same_image(tflite_upscaler(content)(picture()), keras_upscaler(network)(picture()))
+    assert "MUL" not in read_file(content).operators
+    assert_same_image(tflite_upscale(content)(picture()), keras_upscale(network)(picture()))
 
 
 def test_clipped_values_have_the_same_codes_too(student, tensors_of):
@@ -255,7 +259,7 @@ def test_clipped_values_have_the_same_codes_too(student, tensors_of):
 def test_rdn(student, tensors_of):
     network = student("rdn", scope="all")
     content = convert(network, PICTURE)
-    assert set(inspect(content).operators) == {
+    assert set(read_file(content).operators) == {
         "CONV_2D", "ADD", "CONCATENATION", "QUANTIZE", "DEPTH_TO_SPACE",
     }  # fmt: skip
     # XNNPACK requantizes concatenations with 8 fractional bits, so some codes are one apart there
@@ -273,26 +277,26 @@ def test_rdn(student, tensors_of):
         difference = np.abs(codes[0] - np.rint(np.asarray(value) / scale))
         assert difference.max() <= 1
         assert difference.mean() < 0.05
-    image = tflite_upscaler(content)(picture()).astype(int)
-    assert np.abs(image - keras_upscaler(network)(picture())).mean() < 3
+    image = tflite_upscale(content)(picture()).astype(int)
+    assert np.abs(image - keras_upscale(network)(picture())).mean() < 3
 
 
 def test_float_twin(student):
     network = student()
     content = convert_float(network, PICTURE)
-    assert {t.dtype for t in inspect(content).tensors} == {"float32"}
+    assert {t.dtype for t in read_file(content).tensors} == {"float32"}
     twin = models.build("edsr_mobile", 2, blocks=2, features=8)
     for variable in twin.variables:
         name = variable.path
         variable.assign(next(v for v in network.variables if v.path == name).value)
     np.testing.assert_allclose(
-        tflite_upscaler(content)(picture()).astype(int), keras_upscaler(twin)(picture()), atol=1
+        tflite_upscale(content)(picture()).astype(int), keras_upscale(twin)(picture()), atol=1
     )
 
 
 def test_the_head_has_a_range_for_the_blocks_and_one_for_the_shortcut(student, images):
     network = student(scope="all")
-    tensors = inspect(convert(network, PICTURE)).tensors
+    tensors = read_file(convert(network, PICTURE)).tensors
     for site in ("block_0_input", "head_output"):
         scale = np.float32(network.get_layer(site).alpha) / np.float32(127)
         assert any(t.shape == (1, *PICTURE, 8) and t.scales == (scale,) for t in tensors)
@@ -300,7 +304,7 @@ def test_the_head_has_a_range_for_the_blocks_and_one_for_the_shortcut(student, i
 
 def test_the_bodys_alphas_stay_as_learned(student, images):
     network = student(scope="body")
-    whole = whole_network(network, [images])
+    whole = fully_quantized(network, [images])
     learned = {q.name: float(q.alpha) for q in quantizers(network)}
     completed = {q.name: float(q.alpha) for q in quantizers(whole)}
     assert learned.items() <= completed.items()
@@ -350,7 +354,7 @@ def test_impossible_sizes(student, size):
 def test_percentiles_trim_the_ranges_of_head_and_tail(student, images):
     network = student(scope="body")
     largest, trimmed = (
-        {q.name: float(q.alpha) for q in quantizers(whole_network(network, [images], percentile))}
+        {q.name: float(q.alpha) for q in quantizers(fully_quantized(network, [images], percentile))}
         for percentile in (100.0, 95.0)
     )
     learned = {q.name for q in quantizers(network)}

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from pams_tf import InputError, QuantizationRecipe, models
-from pams_tf.export import convert, convert_float, inspect
+from pams_tf.export.converter import convert
+from pams_tf.export.variants import convert_float
+from pams_tf.litert.flatbuffer import read_file
 from pams_tf.export.vela import ACCELERATORS, find_vela, place
-from pams_tf.training.calibration import calibrate
-from pams_tf.training.checkpoints import transfer_weights
+from pams_tf.quantization.calibration import calibrate
+from pams_tf.models.transfer import transfer_weights
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def test_all_of_edsr_is_on_the_npu(vela, file, accelerator, target, settings):
     path = file(target, **settings)
     placement = place(path, accelerator)
     assert placement.cpu == {}
-    assert placement.npu == Counter(inspect(path).operators)
+    assert placement.npu == Counter(read_file(path).operators)
     assert placement.cycles > 0
     assert placement.inferences_per_second == pytest.approx(
         placement.clock_hz / placement.cycles, rel=1e-6
@@ -101,7 +103,7 @@ def test_edsr_baseline_at_full_size(vela, images, tmp_path, accelerator):
     path.write_bytes(convert(student, (180, 320), target="npu"))
     placement = place(path, accelerator)
     assert placement.cpu == {}
-    assert sum(placement.npu.values()) == len(inspect(path).operators)
+    assert sum(placement.npu.values()) == len(read_file(path).operators)
 
 
 def test_vela_that_is_missing(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from pams_tf import InputError, models
 from pams_tf.data import datasets
 from pams_tf.evaluation.benchmark import evaluate
-from pams_tf.evaluation.upscalers import bicubic, keras_upscaler
+from pams_tf.evaluation.upscaler import bicubic, keras_upscale
 
 SMALL = {"blocks": 2, "features": 8}
 NETWORKS = [
@@ -58,9 +58,9 @@ def test_the_path_interpolates_parabolas_exactly(preset, overrides, scale):
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_start_is_near_bicubic_and_far_above_random_weights(scale):
     pairs = datasets.sample(scale, "valid")
-    start = evaluate(keras_upscaler(started("edsr_small", scale, {})), pairs).psnr
+    start = evaluate(keras_upscale(started("edsr_small", scale, {})), pairs).psnr
     keras.utils.set_random_seed(3)
-    chance = evaluate(keras_upscaler(models.build("edsr_small", scale)), pairs).psnr
+    chance = evaluate(keras_upscale(models.build("edsr_small", scale)), pairs).psnr
     assert start > evaluate(bicubic(scale), pairs).psnr - 2.5
     assert start > chance + 10
 

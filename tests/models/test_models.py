@@ -10,7 +10,8 @@ import pytest
 from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.models.blocks import RGB_MEAN
 from pams_tf.quantization import ActivationQuantizer, PamsQuantizer, QuantConv2D
-from pams_tf.training.checkpoints import load_released, transfer_weights
+from pams_tf.models.torch_weights import load_released
+from pams_tf.models.transfer import transfer_weights
 
 SMALL = {
     "edsr_baseline": {"blocks": 2, "features": 8},
@@ -276,7 +277,7 @@ def test_save_to_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
 
 def test_names_in_released_files_are_complete():
     """Full-size networks ask for exactly the names and shapes the released files have."""
-    from pams_tf.training.released import released_entries
+    from pams_tf.models.torch_weights import released_entries
 
     shapes = json.loads(
         (Path(__file__).parents[1] / "golden" / "state_dict_shapes.json").read_text()

@@ -12,7 +12,7 @@ from pams_tf import InputError
 from pams_tf.commands import reproduce
 from pams_tf.reproduce import engine
 from pams_tf.runs import RunFolder
-from pams_tf.training.callbacks import TrainingLog
+from pams_tf.training.logs import TrainingLog
 
 
 @pytest.fixture(autouse=True)

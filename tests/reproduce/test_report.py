@@ -8,7 +8,7 @@ from PIL import Image
 
 from pams_tf import InputError, models
 from pams_tf.data.pipeline import training_batch
-from pams_tf.evaluation.figures import activation_ranges
+from pams_tf.reporting.plots import activation_ranges
 from pams_tf.models.blocks import RGB_MEAN
 from pams_tf.reproduce import paper, report, tables
 from pams_tf.reproduce.budgets import BUDGETS

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from pams_tf import models
-from pams_tf.training.checkpoints import transfer_weights
+from pams_tf.models.transfer import transfer_weights
 
 
 def pair(recipe, overrides, name="edsr_mobile"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pams_tf import InputError, QuantizationRecipe, models
-from pams_tf.training.checkpoints import load_released
+from pams_tf.models.torch_weights import load_released
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.quantization import MinMaxQuantizer, QuantConv2D
 from pams_tf.recipe import METHODS
 from pams_tf.runs import RunFolder
-from pams_tf.training.calibration import calibrate, random_ranges
-from pams_tf.training.distillation import Distiller, quantizers
+from pams_tf.quantization.calibration import calibrate, random_ranges
+from pams_tf.training.distillation import Distiller
+from pams_tf.quantization import quantizers
 from pams_tf.training.jobs import finetune, train
 from pams_tf.training.settings import DistillationSettings, TrainingSettings, run_name
 

@@ -20,11 +20,11 @@ import tensorflow as tf
 from pams_tf import export, models
 from pams_tf.data.datasets import sample
 from pams_tf.data.images import read_image, write_image
-from pams_tf.evaluation.upscalers import tflite_upscaler
-from pams_tf.export.card import Description, model_card
+from pams_tf.evaluation.upscaler import tflite_upscale
+from pams_tf.litert.card import Description, model_card
+from pams_tf.models.transfer import with_recipe
+from pams_tf.quantization.calibration import calibrate
 from pams_tf.recipe import QuantizationRecipe
-from pams_tf.training.calibration import calibrate
-from pams_tf.training.checkpoints import with_recipe
 
 TILE, SCALE = 32, 2
 REACH = 8  # head, two blocks, body, upsampling, tail: LR pixels that one output pixel depends on
@@ -43,7 +43,7 @@ def main(out: Path) -> None:
         card = model_card(content, f"{name}.tflite", about, picture[:TILE, :TILE])
         (out / f"{name}.tflite").write_bytes(content)
         (out / f"{name}.json").write_text(json.dumps(card))
-        (out / f"{name}.rgb").write_bytes(tflite_upscaler(content)(picture).tobytes())
+        (out / f"{name}.rgb").write_bytes(tflite_upscale(content)(picture).tobytes())
         if bits == 8:
             bad_files(out, content, card, recipe)
     # Twelve megapixels, as phones take them.

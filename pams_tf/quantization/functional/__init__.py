@@ -5,7 +5,6 @@ from pams_tf.quantization.functional.fixed_ranges import (
     min_max,
     moving_average,
 )
-from pams_tf.quantization.functional.grids import code_range, levels, steps
 from pams_tf.quantization.functional.learned_ranges import pact, pams
 from pams_tf.quantization.functional.statistics import (
     running_maximum,
@@ -15,10 +14,8 @@ from pams_tf.quantization.functional.statistics import (
 from pams_tf.quantization.functional.weights import dorefa_weights, max_abs, max_abs_range
 
 __all__ = [
-    "code_range",
     "dorefa_activations",
     "dorefa_weights",
-    "levels",
     "max_abs",
     "max_abs_range",
     "min_max",
@@ -28,5 +25,4 @@ __all__ = [
     "running_maximum",
     "sample_maxima",
     "sample_ranges",
-    "steps",
 ]

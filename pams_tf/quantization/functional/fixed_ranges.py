@@ -4,13 +4,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from pams_tf.quantization.functional.grids import clip_and_round, code_range, steps
+from pams_tf.grid import qrange, unsigned_qmax
+from pams_tf.quantization.functional.grids import clip_and_round
 
 Tensor = Any
 
 
 def dorefa_activations(
-    x: Tensor, alpha: Tensor, bits: int, unsigned: bool = False, full_range: bool = False
+    x: Tensor, alpha: Tensor, bits: int, *, unsigned: bool = False, full_range: bool = False
 ) -> Tensor:
     """Quantize to a fixed range: s * round(clip(x, -alpha, alpha) / s), [0, alpha] if unsigned.
 
@@ -28,7 +29,7 @@ def dorefa_activations(
       x: float32, any shape.
       alpha: float32 scalar, positive.
       bits: 2 to 16.
-      unsigned, full_range: see `code_range`.
+      unsigned, full_range: see `grid.qrange`.
 
     Returns:
       float32 of x's shape.
@@ -36,7 +37,9 @@ def dorefa_activations(
     Raises:
       ValueError: bits out of range, or unsigned and full_range both.
     """
-    return clip_and_round(x, alpha, code_range(bits, unsigned, full_range), to_alpha=None)
+    return clip_and_round(
+        x, alpha, qrange(bits, unsigned=unsigned, full_range=full_range), to_alpha=None
+    )
 
 
 def min_max(x: Tensor, minimum: Tensor, maximum: Tensor, bits: int) -> Tensor:
@@ -62,7 +65,7 @@ def min_max(x: Tensor, minimum: Tensor, maximum: Tensor, bits: int) -> Tensor:
     Raises:
       ValueError: bits out of range.
     """
-    steps(bits)
+    unsigned_qmax(bits)
     minimum, maximum = (tf.stop_gradient(tf.convert_to_tensor(end)) for end in (minimum, maximum))
     return tf.quantization.fake_quant_with_min_max_vars(
         x, tf.minimum(minimum, 0.0), tf.maximum(maximum, 0.0), num_bits=bits

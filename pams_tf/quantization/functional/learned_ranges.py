@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from pams_tf.quantization.functional.grids import clip_and_round, code_range
+from pams_tf.grid import qrange
+from pams_tf.quantization.functional.grids import clip_and_round
 from pams_tf.recipe import ALPHA_GRADIENTS
 
 Tensor = Any
@@ -12,9 +13,10 @@ def pams(
     x: Tensor,
     alpha: Tensor,
     bits: int,
-    alpha_gradient: str = "eq3",
-    full_range: bool = False,
+    *,
     unsigned: bool = False,
+    full_range: bool = False,
+    alpha_gradient: str = "eq3",
 ) -> Tensor:
     """Quantize to the grid of a learned maximum: s * round(clip(x, -alpha, alpha) / s).
 
@@ -46,13 +48,15 @@ def pams(
             f"alpha_gradient={alpha_gradient!r} is not possible; "
             f"choose one of {', '.join(map(repr, ALPHA_GRADIENTS))}"
         )
-    codes = code_range(bits, unsigned, full_range)
-    lower_bound = codes[0] / codes[1]  # in units of alpha, and so its gradient
-    return clip_and_round(x, alpha, codes, (lower_bound, 1.0), alpha_gradient == "rounding")
+    codes = qrange(bits, unsigned=unsigned, full_range=full_range)
+    lower_bound = codes[0] / codes[1]  # in units of alpha, and so is its gradient
+    return clip_and_round(
+        x, alpha, codes, to_alpha=(lower_bound, 1.0), rounding=alpha_gradient == "rounding"
+    )
 
 
 def pact(
-    x: Tensor, alpha: Tensor, bits: int, unsigned: bool = False, full_range: bool = False
+    x: Tensor, alpha: Tensor, bits: int, *, unsigned: bool = False, full_range: bool = False
 ) -> Tensor:
     """Quantize to a learned clip: s * round(clip(x, -alpha, alpha) / s), [0, alpha] if unsigned.
 
@@ -69,7 +73,7 @@ def pact(
       x: float32, any shape.
       alpha: float32 scalar, positive.
       bits: 2 to 16.
-      unsigned, full_range: see `code_range`.
+      unsigned, full_range: see `grid.qrange`.
 
     Returns:
       float32 of x's shape.
@@ -77,4 +81,5 @@ def pact(
     Raises:
       ValueError: bits out of range, or unsigned and full_range both.
     """
-    return clip_and_round(x, alpha, code_range(bits, unsigned, full_range), (0.0, 1.0))
+    codes = qrange(bits, unsigned=unsigned, full_range=full_range)
+    return clip_and_round(x, alpha, codes, to_alpha=(0.0, 1.0))

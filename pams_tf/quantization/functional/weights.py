@@ -4,12 +4,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from pams_tf.quantization.functional.grids import levels, steps
+from pams_tf.grid import signed_qmax, unsigned_qmax
 
 Tensor = Any
 
 
-def max_abs(w: Tensor, bits: int, axis: int | None = None) -> Tensor:
+def max_abs(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
     """Quantize weights to the grid of their own maximum: s * round(w / s), s = max|w| / n.
 
     Paper, Eq. 1 with a = max|w| and n = 2**(bits-1) - 1. The gradient passes straight through.
@@ -26,7 +26,7 @@ def max_abs(w: Tensor, bits: int, axis: int | None = None) -> Tensor:
     Raises:
       ValueError: bits out of range.
     """
-    n = levels(bits)
+    n = signed_qmax(bits)
 
     @tf.custom_gradient
     def quantize(w: Tensor) -> Any:
@@ -36,7 +36,7 @@ def max_abs(w: Tensor, bits: int, axis: int | None = None) -> Tensor:
     return quantize(tf.convert_to_tensor(w))
 
 
-def dorefa_weights(w: Tensor, bits: int, axis: int | None = None) -> Tensor:
+def dorefa_weights(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
     """DoReFa's weights (Zhou et al. 2016, arXiv 1606.06160, Eq. 9), on the scale of the tensor.
 
     With N = 2**bits - 1: v = tanh(w) / (2 max|tanh w|) + 1/2 in [0, 1] is rounded to k / N, half to
@@ -62,7 +62,7 @@ def dorefa_weights(w: Tensor, bits: int, axis: int | None = None) -> Tensor:
     Raises:
       ValueError: bits out of range.
     """
-    n = steps(bits)
+    n = unsigned_qmax(bits)
 
     @tf.custom_gradient
     def quantize(w: Tensor) -> Any:

@@ -1,0 +1,77 @@
+"""LR images that ranges are calibrated on."""
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from pams_tf.data import datasets
+from pams_tf.data.packed import PackedPairs, pack
+from pams_tf.data.patches import training_batch
+from pams_tf.errors import InputError
+
+Images = Iterable[Any] | str | os.PathLike[str] | None
+SIDE = 128
+"""Of the part in the middle of a photograph that is looked at, in LR pixels."""
+
+
+def lr_batches(images: Images, scale: int) -> Iterator[np.ndarray]:
+    """What `quantize` and `convert` are given to calibrate on, as batches of LR images.
+
+    Args:
+      images: None for the built-in photographs; a folder of HR images, which are reduced by bicubic
+        (see `datasets.find`); one array, (N, H, W, 3) or (H, W, 3); or an iterable of such arrays.
+        Arrays are LR images in [0, 255], uint8 or float.
+      scale: the upscaling factor by which photographs are reduced.
+
+    Yields:
+      float32 (N, H, W, 3) in [0, 255]: an array at a time, or one photograph at a time (its middle,
+      of at most 128x128 LR pixels).
+
+    Raises:
+      InputError: no such folder, no image in it, or an array of another shape.
+    """
+    if images is None or isinstance(images, str | os.PathLike):
+        pairs = datasets.find_or_sample(images, scale, "train")
+        for index in range(len(pairs)):
+            yield _middle(pairs.load(index)[0])[None].astype(np.float32)
+        return
+    arrays = [images] if hasattr(images, "shape") else images
+    for array in arrays:
+        batch = np.asarray(array, np.float32)
+        batch = batch[None] if batch.ndim == 3 else batch
+        if batch.ndim != 4 or batch.shape[-1] != 3 or not batch.size:
+            raise InputError(
+                f"calibration images of shape {batch.shape} cannot be used; give LR images "
+                "(N, H, W, 3) or (H, W, 3) in [0, 255]"
+            )
+        yield batch
+
+
+def training_batches(
+    packed: PackedPairs, *, seed: int, batch_size: int, patch_size: int
+) -> Iterator[np.ndarray]:
+    """Endless LR batches (N, p, p, 3), drawn as the first training batches are."""
+    for step in count():
+        lr, _ = training_batch(
+            packed, seed=seed, step=step, batch_size=batch_size, patch_size=patch_size
+        )
+        yield lr
+
+
+def packed_images(data: str | None, scale: int, patch_size: int) -> PackedPairs:
+    """The training images of a folder, or the built-in photographs without one, decoded once.
+
+    Raises:
+      InputError: the images cannot be used, or one is smaller than a patch.
+    """
+    packed = pack(datasets.find_or_sample(data, scale, "train"))
+    packed.check_patch(patch_size)
+    return packed
+
+
+def _middle(image: np.ndarray) -> np.ndarray:
+    top, left = (max(0, (length - SIDE) // 2) for length in image.shape[:2])
+    return image[top : top + SIDE, left : left + SIDE]

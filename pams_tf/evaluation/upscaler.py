@@ -1,0 +1,157 @@
+"""Any model as an upscaler: images of any size in, enlarged images out."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from pams_tf import locate
+from pams_tf.data import resize
+from pams_tf.data.pictures import Picture
+from pams_tf.errors import InputError
+from pams_tf.litert.interpreter import to_image
+from pams_tf.litert.tiling import Progress, TiledUpscaler, Upscale, in_tiles, open_tile
+from pams_tf.litert.upscaler import LiteRTUpscaler
+
+if TYPE_CHECKING:
+    from pams_tf.models import SuperResolution
+
+Model: TypeAlias = "str | os.PathLike[str] | bytes | SuperResolution"
+"""What `Upscaler` takes."""
+
+BICUBIC_HALO = 4  # the taps of bicubic interpolation reach two pixels
+
+
+class Upscaler(TiledUpscaler):
+    """Enlarges images of any size with any model, in overlapping tiles that leave no seam.
+
+    Example:
+      >>> import numpy as np, pams_tf
+      >>> upscaler = pams_tf.Upscaler("edsr_mobile_x2_8bit")
+      >>> upscaler(np.zeros((40, 50, 3), np.uint8)).shape
+      (80, 100, 3)
+
+    Args:
+      model: a .tflite file or its content (bytes); a .keras file, a run folder or a name in the zoo
+        (see `pams_tf.load`); a Keras model of `pams_tf`; or "bicubic".
+      scale: the upscaling factor it must have; None for the model's own, and 4 for bicubic.
+      halo: LR pixels on each side of what is kept of a tile. None for the model's receptive field,
+        which makes the result equal to that of the whole image, code by code.
+      num_threads: threads of a .tflite file's kernels; None lets the runtime choose.
+      whole: enlarge each image in one piece where the model can, without tiles.
+
+    Attributes:
+      name, scale, tile, halo: see `TiledUpscaler`.
+
+    Raises:
+      InputError: the model cannot be found, loaded or run, or enlarges by another factor.
+
+    Source: README, "Any image size".
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        scale: int | None = None,
+        halo: int | None = None,
+        num_threads: int | None = None,
+        whole: bool = False,
+    ) -> None:
+        inner = _upscaler(model, scale, halo, num_threads, whole)
+        if scale not in (None, inner.scale):
+            raise InputError(
+                f"{inner.name} enlarges x{inner.scale}, not x{scale}; leave the scale out, or give "
+                "a model made for this factor"
+            )
+        super().__init__(
+            inner._upscale, name=inner.name, scale=inner.scale, tile=inner.tile, halo=inner.halo
+        )
+
+
+def bicubic(scale: int) -> Upscale:
+    """MATLAB's bicubic interpolation, the baseline of every paper, as a function of one image."""
+    return partial(resize.upscale, scale=scale)
+
+
+def keras_upscale(model: Callable[..., Any]) -> Upscale:
+    """A Keras model as a function of one image.
+
+    Args:
+      model: maps float32 (1, h, w, 3) in [0, 255] to (1, h*s, w*s, 3). One graph serves images of
+        every size; results are rounded half to even and clipped.
+    """
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
+    def forward(images: Any) -> Any:
+        return tf.cast(model(images, training=False), tf.float32)
+
+    return lambda image: to_image(forward(image[None].astype(np.float32)).numpy()[0])
+
+
+def tflite_upscale(
+    model: str | os.PathLike[str] | bytes, num_threads: int | None = None
+) -> Upscale:
+    """A .tflite file as a function of one image of any size, in one piece.
+
+    Raises:
+      InputError: as `LiteRTUpscaler`; when called, if the file cannot take the image's size.
+    """
+    return LiteRTUpscaler(model, num_threads=num_threads, whole=True)
+
+
+def upscale_picture(
+    picture: Picture, upscaler: TiledUpscaler, progress: Progress | None = None
+) -> Picture:
+    """A picture enlarged: its colours by `upscaler`, its alpha channel by bicubic, the rest kept.
+
+    Raises:
+      InputError: as the upscaler.
+    """
+    rgb, alpha = upscaler(picture.rgb, progress), picture.alpha
+    if alpha is not None:
+        scale = upscaler.scale
+        alpha = in_tiles(bicubic(scale), alpha, scale, open_tile(BICUBIC_HALO), BICUBIC_HALO)
+    return picture.with_pixels(rgb, alpha)
+
+
+def _upscaler(
+    model: Model, scale: int | None, halo: int | None, num_threads: int | None, whole: bool
+) -> TiledUpscaler:
+    if isinstance(model, bytes):
+        return LiteRTUpscaler(model, halo=halo, num_threads=num_threads, whole=whole)
+    if not isinstance(model, str | os.PathLike):
+        return _of_keras(model, model.name, halo, whole)
+    if str(model) == locate.BICUBIC:
+        return TiledUpscaler(
+            bicubic(scale or 4),
+            name=locate.BICUBIC,
+            scale=scale or 4,
+            tile=None if whole else open_tile(BICUBIC_HALO),
+            halo=BICUBIC_HALO,
+        )
+    path = locate.model_file(model)
+    if path.suffix == ".tflite":
+        return LiteRTUpscaler(path, halo=halo, num_threads=num_threads, whole=whole)
+    from pams_tf import models
+
+    name = Path(model).resolve().name if Path(model).is_dir() else str(path)
+    return _of_keras(models.load(path), name, halo, whole)
+
+
+def _of_keras(model: Any, name: str, halo: int | None, whole: bool) -> TiledUpscaler:
+    from pams_tf import models
+
+    if halo is None:
+        halo = models.receptive_field_radius(model.preset, model.scale, **model.overrides)
+    return TiledUpscaler(
+        keras_upscale(model),
+        name=name,
+        scale=model.scale,
+        tile=None if whole else open_tile(halo),
+        halo=halo,
+    )

@@ -1,0 +1,160 @@
+"""The converter: a quantized network becomes a fully integer TensorFlow Lite file."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from pams_tf.data.calibration import Images
+from pams_tf.errors import InputError
+from pams_tf.export.description import describe
+from pams_tf.export.integer_sites import IntegerSites
+from pams_tf.export.npu import EthosU85Sites, NpuSites
+from pams_tf.litert import metadata
+from pams_tf.litert.checks import check_alphas, check_integer
+from pams_tf.models import SuperResolution, fully_quantized, load
+from pams_tf.models.files import Source
+from pams_tf.models.registry import architecture
+
+IO_DTYPES = ("int8", "uint8", "float32")
+WEIGHTS = ("int8", "int4")
+TARGETS = {"cpu": IntegerSites, "npu": NpuSites, "ethos-u85": EthosU85Sites}
+DEFAULT_IO_DTYPES = {"cpu": "uint8", "npu": "int8", "ethos-u85": "int8"}
+"""Image bytes are what programs have, but an accelerator takes a file as a whole only if nothing in
+it is uint8: LiteRT leaves the QUANTIZE at each end of such a file to the CPU."""
+
+
+def convert(
+    model: Source,
+    input_size: tuple[int, int] | None,
+    images: Images = None,
+    *,
+    percentile: float = 100.0,
+    io_dtype: str | None = None,
+    weights: str = "int8",
+    target: str = "cpu",
+    run: str | None = None,
+    author: str = "",
+    license: str = "",
+) -> bytes:
+    """Convert a calibrated student to a fully integer TFLite file.
+
+    Each learned alpha becomes the scale alpha / (2**(bits-1) - 1) of an int8 tensor with zero
+    point 0; behind a ReLU, where a grid is unsigned, alpha / (2**bits - 1), with zero point -128 if
+    it has 8 bits; a range of minimum and maximum becomes scale and zero point. Weights lie on the
+    recipe's grid, batch normalization is folded into them, biases are int32. There is no
+    representative dataset and no other range.
+
+    Example:
+      >>> import pams_tf
+      >>> recipe = pams_tf.QuantizationRecipe(bits=8, scope="all")
+      >>> student = pams_tf.quantize("edsr_mobile_x2", recipe)
+      >>> content = pams_tf.convert(student, input_size=(90, 160))
+      >>> content[4:8]
+      b'TFL3'
+
+    Args:
+      model: a student with a recipe of at most 8 bits: a Keras model of `pams_tf`, a `.keras` file
+        or a run folder.
+      input_size: height and width of the LR image that the file takes, in pixels; None leaves both
+        open.
+      images: for a recipe of scope "body", LR images for the ranges of head and tail, as `quantize`
+        takes them; not used for scope "all".
+      percentile: of each calibration image's values at a site; 100 trims nothing.
+      io_dtype: type of the images in the file's input and output. "uint8": bytes as they are;
+        "int8": byte p is the code p - 128; "float32": [0, 255]. The int8 in between costs "uint8" a
+        QUANTIZE at each end and "float32" a QUANTIZE and a DEQUANTIZE, which accelerators leave to
+        the CPU; "int8" costs nothing. None for uint8 on the CPU and int8 for the other targets.
+      weights: how kernels of 4 bits and less are stored. "int8", the default for every target:
+        fast on every CPU, and all that Vela takes; or "int4": half the bytes.
+      target: what runs the file. "npu": the same codes without DEPTH_TO_SPACE, which several
+        accelerators refuse; see `NpuSites`. "ethos-u85": the same codes again, in the form that is
+        fastest there; see `EthosU85Sites`.
+      run: name of the run that the model came from, for the file's metadata.
+      author, license: of the network, for TensorFlow Lite's own metadata; "" leaves them out.
+
+    Returns:
+      The file's content, checked: only integer tensors, only built-in operators, every alpha
+      found. Its input is named "lr", its output "sr".
+
+    Raises:
+      InputError: the model has no recipe, was never calibrated, has more than 8 bits or DoReFa's
+        weights of 8 bits; a size that is not positive; calibration images missing; an unknown
+        io_dtype, weights or target; no kernel that fits into int4; or an open size for an NPU.
+
+    Source: Li et al., ECCV 2020, Eq. 1 and 2; TensorFlow Lite 8-bit quantization specification.
+    """
+    spec = input_spec(input_size)
+    student = load(model)
+    if target not in TARGETS:
+        raise InputError(f"target={target!r} is not possible; choose one of {', '.join(TARGETS)}")
+    if target != "cpu" and input_size is None:
+        raise InputError("an NPU takes images of one size; give HEIGHTxWIDTH")
+    io_dtype = io_dtype or DEFAULT_IO_DTYPES[target]
+    _check_exportable(student, io_dtype, weights)
+    whole = fully_quantized(student, images, percentile)
+    sites = TARGETS[target](whole, weights)
+
+    @tf.function(input_signature=[spec])
+    def graph(image: Any) -> Any:
+        network = architecture(*whole.identity)
+        output, _ = network.connect(sites.input(image), whole.scale, sites)
+        return sites.image(output).tensor
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [graph.get_concrete_function()], tf.Module()
+    )
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = tf.dtypes.as_dtype(io_dtype)
+    converter.inference_output_type = tf.dtypes.as_dtype(io_dtype)
+    content = converter.convert()
+    check_integer(content, io_dtype, weights)
+    check_alphas(content, sites.scales, sites.zero_points)
+    about = describe(content, student, whole, sites.units, target, run)
+    return metadata.finish(content, about, author, license)
+
+
+def input_spec(input_size: tuple[int, int] | None) -> tf.TensorSpec:
+    """One LR image (1, H, W, 3); None leaves its size open. InputError for a size below 1."""
+    height, width = input_size or (None, None)
+    if height is not None and width is not None and (height < 1 or width < 1):
+        raise InputError(f"input size {height}x{width} is not possible; give HEIGHTxWIDTH")
+    return tf.TensorSpec((1, height, width, 3), tf.float32, "lr")
+
+
+def _check_exportable(model: SuperResolution, io_dtype: str, weights: str) -> None:
+    recipe = model.recipe
+    if io_dtype not in IO_DTYPES:
+        raise InputError(
+            f"io_dtype={io_dtype!r} is not possible; choose one of {', '.join(IO_DTYPES)}"
+        )
+    if weights not in WEIGHTS:
+        raise InputError(f"weights={weights!r} is not possible; choose {' or '.join(WEIGHTS)}")
+    if recipe is None:
+        raise InputError(
+            f"{model.described} is a float network without ranges; quantize or fine-tune it first, "
+            "or convert it to a float file"
+        )
+    widest = max(recipe.bits, recipe.head_tail_bits)
+    if widest > 8:
+        raise InputError(
+            f"a recipe of {widest} bits cannot become an int8 file; 8 bits are the most"
+        )
+    if weights == "int4" and min(recipe.bits, recipe.head_tail_bits) > 4:
+        raise InputError(
+            f"weights='int4' cannot hold the kernels of a recipe of {recipe.bits} bits; "
+            "fine-tune one of at most 4, or store them as int8"
+        )
+    if recipe.method == "dorefa":
+        # Odd codes up to 2**bits - 1, with both signs: a bit more than the width.
+        width = 4 if weights == "int4" and recipe.bits <= 4 else 8
+        if recipe.bits >= width:
+            raise InputError(
+                f"the {recipe.bits}-bit weights of method='dorefa' have the codes -"
+                f"{2**recipe.bits - 1} to {2**recipe.bits - 1}, which need {recipe.bits + 1} bits: "
+                f"int{width} holds those of at most {width - 1} bits"
+            )
+    if not model.calibrated:
+        raise InputError(
+            f"the ranges of {model.described} are placeholders: it was never calibrated; make the "
+            "student with pams_tf.quantize or fine-tune it"
+        )

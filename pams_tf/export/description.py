@@ -1,0 +1,61 @@
+"""What a converted file says of itself: network, recipe, ranges and origin, as plain JSON types."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pams_tf
+from pams_tf.export.grids import zero_point
+from pams_tf.litert.flatbuffer import TensorInfo, read_file
+from pams_tf.models import SuperResolution
+from pams_tf.quantization import quantizers
+
+
+def describe(
+    content: bytes,
+    student: SuperResolution,
+    whole: SuperResolution,
+    units: Mapping[str, float],
+    target: str,
+    run: str | None,
+) -> dict[str, Any]:
+    """The fields of a file's metadata.
+
+    Args:
+      content: the file, from which its input and output are read.
+      student: the network as it was trained: its recipe.
+      whole: the network with a quantizer at every site (see `fully_quantized`): its ranges.
+      units: of each site's tensor in the file (see `IntegerSites`).
+      target, run: as `convert` takes them.
+    """
+    info = read_file(content)
+    return {
+        "package": f"pams_tf {pams_tf.__version__}",
+        "preset": student.preset,
+        "scale": student.scale,
+        "overrides": dict(student.overrides),
+        "recipe": student.recipe.to_dict() if student.recipe else None,
+        "sites": {
+            q.name: {
+                **q.range,
+                "bits": q.bits,
+                "unit": units[q.name],
+                "scale": units[q.name] * q.grid.scale,
+                "zero_point": zero_point(q.grid),
+            }
+            for q in quantizers(whole)
+        },
+        "input": _image_tensor(info.tensors[info.inputs[0]]),
+        "output": _image_tensor(info.tensors[info.outputs[0]]),
+        "run": run,
+        "target": target,
+    }
+
+
+def _image_tensor(tensor: TensorInfo) -> dict[str, Any]:
+    """How pixels p are written: the code p / scale + zero_point, or p itself in float."""
+    return {
+        "dtype": tensor.dtype,
+        "shape": list(tensor.shape),
+        "scale": float(tensor.scales[0]) if tensor.scales else None,
+        "zero_point": tensor.zero_points[0] if tensor.zero_points else None,
+    }

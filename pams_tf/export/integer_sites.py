@@ -1,0 +1,215 @@
+"""The integer graph: the network's own text, with each range written down for the converter."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pams_tf.export.constants import (
+    ConvolutionConstants,
+    convolution_constants,
+    stored_weights,
+)
+from pams_tf.export.grids import INT8_MAX, INT8_MIN, zero_point
+from pams_tf.export.values import Held, Part, Result, Value, on_grid
+from pams_tf.models import SuperResolution
+from pams_tf.models.sites import Sites
+from pams_tf.quantization import ActivationQuantizer, CodeGrid, RangeQuantizer
+
+
+class IntegerSites(Sites):
+    """Writes each range down as the fake quantization that the converter turns into a scale.
+
+    Works on `Value` objects inside a `tf.function`; every weight is a constant, read before.
+
+    **Clips.** A grid of fewer than 8 bits must be clipped, which TensorFlow Lite can do inside a
+    convolution or an addition, but only at 6 (RELU6) or at -1 and 1 (RELU_N1_TO_1). So a tensor
+    of few bits is held in a *unit* in which its alpha is that bound: the file's value is the
+    network's times the unit. The codes are the same, and so are the weights' codes: units only
+    scale kernels. An addition wants its tensors in one unit; one that is in another goes through
+    a MUL by a constant, which leaves its codes alone. In unit 1 the scale of a tensor is that
+    of the grid as trained; a network of 8 bits is in unit 1 throughout. An asymmetric grid of few
+    bits has one end at an end of int8, which clips there, and the farther one at the bound.
+
+    **Batch normalization** is folded into the convolution in front, see `export.folding`.
+
+    Args:
+      network: with a quantizer at every site.
+      weights: how kernels of 4 bits and less are stored: "int8" or "int4".
+
+    Attributes:
+      zero_points: of each activation site.
+      scales, units: of each activation site, as the file holds it; known once the graph is made.
+    """
+
+    def __init__(self, network: SuperResolution, weights: str = "int8") -> None:
+        layers = network.layers
+        quantizers = [layer for layer in layers if isinstance(layer, ActivationQuantizer)]
+        self.zero_points = {q.name: zero_point(q.grid) for q in quantizers}
+        self.scales: dict[str, float] = {}
+        self.units: dict[str, float] = {}
+        self._grids: dict[str, CodeGrid] = {q.name: q.grid for q in quantizers}
+        self._constants = convolution_constants(network, weights)
+        self._ranges = {
+            layer.name: (layer.minimum, layer.maximum)
+            for layer in layers
+            if isinstance(layer, RangeQuantizer)
+        }
+
+    def input(self, x: Any) -> Held:
+        """The graph's input, a float32 tensor (1, H, W, 3) in [0, 255], as image bytes."""
+        return Held(lambda: _bytes(x), 3, 1.0, INT8_MIN)
+
+    def image(self, x: Value) -> Held:
+        return Held(
+            lambda: _bytes(x.in_unit(1.0)),
+            x.channels,
+            1.0,
+            INT8_MIN,
+            part=lambda channels: self.image(x.part(channels)),
+        )
+
+    def kept(self, x: Value, held: Value) -> Value:
+        return held
+
+    def activation(
+        self, x: Value, name: str, *, body: bool = True, after_relu: bool = False
+    ) -> Held:
+        if isinstance(x, Held):  # on a grid already: put on another one, which cannot be fused
+            source = x
+            x = Result(lambda unit, clipped: source.in_unit(1.0), x.channels, bound=None)
+        assert isinstance(x, Result)
+        grid, zero = self._grids[name], self.zero_points[name]
+        # What int8 itself does not clip, and no ReLU.
+        below = grid.qmin + zero > INT8_MIN and not after_relu
+        clips = below or grid.qmax + zero < INT8_MAX
+
+        def part(channels: np.ndarray) -> Held:
+            return self.activation(x.part(channels), name, body=body, after_relu=after_relu)
+
+        if x.bound is None:
+            return self._clipped_apart(x, name, clips, part)
+        bound, n = x.bound, max(-grid.qmin, grid.qmax)
+        alpha = grid.scale * n
+
+        def held(unit: float) -> Held | None:
+            if clips and not _falls_on(bound, unit * alpha, n):
+                return None
+
+            def compute() -> Any:
+                # A second range for a convolution's result is a second convolution, as exact as
+                # the first; requantizing the first would round twice.
+                with tf.name_scope(name):  # tensors are named after their site
+                    y = x.make(unit, clips)
+                return self._on_grid(y, name, unit)
+
+            return Held(
+                compute, x.channels, unit * grid.scale, zero, unit=unit, remake=held, part=part
+            )
+
+        first = held(x.unit) or held(bound / alpha)
+        assert first is not None
+        return first
+
+    def convolution(
+        self,
+        x: Value,
+        filters: int,
+        kernel_size: int,
+        name: str,
+        *,
+        body: bool = True,
+        batch_norm: bool = False,
+        gain: float = 1.0,
+        shift: Sequence[float] | None = None,
+        relu: bool = False,
+        dtype: str | None = None,
+    ) -> Value:
+        offset = 0.0 if shift is None else np.asarray(shift)
+        return self._convolved(x, self._constants[name].folded(gain, offset), relu)
+
+    def add(self, tensors: Sequence[Value], name: str) -> Result:
+        def make(unit: float, clipped: bool) -> Any:
+            first, second = (x.in_unit(unit) for x in tensors)
+            return tf.clip_by_value(first + second, -1.0, 1.0) if clipped else first + second
+
+        return Result(make, tensors[0].channels, bound=1.0, unit=tensors[0].unit)
+
+    def concatenate(self, tensors: Sequence[Value], name: str) -> Result:
+        def make(unit: float, clipped: bool) -> Any:
+            return tf.concat([x.in_unit(1.0) for x in tensors], axis=-1)
+
+        return Result(make, sum(x.channels for x in tensors), bound=None)
+
+    def depth_to_space(self, x: Value, scale: int, name: str) -> Value:
+        assert isinstance(x, Held)
+        return x.moved(lambda: tf.nn.depth_to_space(x.tensor, scale), x.channels // scale**2)
+
+    def shifted_image(self, x: Value, shift: Sequence[float], name: str) -> Held:
+        low, high = self._ranges[name]
+
+        def compute() -> Any:
+            # An identity convolution: its int32 bias holds the mean to 1/127 of a grey level, where
+            # an int8 constant to add would be off by up to 0.2. Zero padding comes behind it, as
+            # in the float network, so the head cannot take the mean into its own bias.
+            kernel = stored_weights(np.eye(3).reshape(1, 1, 3, 3), [1.0], bits=8)
+            y = tf.nn.conv2d(x.in_unit(1.0), kernel, 1, "SAME")
+            y = tf.nn.bias_add(y, tf.constant(shift, tf.float32))
+            return tf.quantization.fake_quant_with_min_max_args(y, low, high)
+
+        scale = (high - low) / 255
+        return Held(compute, 3, scale, round(-low / scale) + INT8_MIN)
+
+    def _convolved(self, x: Value, constants: ConvolutionConstants, relu: bool) -> Result:
+        if isinstance(x, Held):
+            x.convolved = True
+        copies = itertools.count()
+
+        def make(unit: float, clipped: bool) -> Any:
+            # Units scale grid and kernel alike, so the codes are those that were trained.
+            kernel = constants.weights(unit / x.unit, next(copies))
+            y = tf.nn.conv2d(x.in_unit(x.unit), kernel, 1, "SAME")
+            y = tf.nn.bias_add(y, tf.constant(constants.bias * unit, tf.float32))
+            if relu:
+                return tf.nn.relu6(y) if clipped else tf.nn.relu(y)
+            return tf.clip_by_value(y, -1.0, 1.0) if clipped else y
+
+        return Result(
+            make,
+            constants.kernel.shape[-1],
+            bound=6.0 if relu else 1.0,
+            part=lambda channels: self._convolved(x, constants.part(channels), relu),
+        )
+
+    def _clipped_apart(self, x: Result, name: str, clips: bool, part: Part) -> Held:
+        """A concatenation: nothing in it could choose a unit or clip."""
+        grid, zero = self._grids[name], self.zero_points[name]
+
+        def compute() -> Any:
+            y = x.in_unit(1.0)
+            if clips:
+                # On its grid before the clip too, or the converter puts the concatenation on that
+                # of its first tensor, to whose range the others would be clipped.
+                y = on_grid(y, grid.scale, zero)
+                y = tf.clip_by_value(y, grid.qmin * grid.scale, grid.qmax * grid.scale)
+            return self._on_grid(y, name, 1.0)
+
+        return Held(compute, x.channels, grid.scale, zero, part=part)
+
+    def _on_grid(self, y: Any, name: str, unit: float) -> Any:
+        """The tensor of a site, in a unit; what the file will hold of it is noted."""
+        self.units[name] = unit
+        self.scales[name] = unit * self._grids[name].scale
+        return on_grid(y, self.scales[name], self.zero_points[name])
+
+
+def _bytes(x: Any) -> Any:
+    """Image bytes: scale 1, and 0 at code -128."""
+    return tf.quantization.fake_quant_with_min_max_args(x, 0.0, 255.0)
+
+
+def _falls_on(bound: float, alpha: float, n: int) -> bool:
+    """Whether a clip at `bound` leaves the codes up to n: kernels round it to a code, too."""
+    return abs(bound / (alpha / n) - n) < 0.4

@@ -1,0 +1,149 @@
+"""Tensors of the integer graph as values: how each is computed, and what its codes mean.
+
+Nothing is computed before something reads it. So a builder can describe the whole network first,
+and when the graph is made it is known who reads what: no operator is made that nobody needs.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pams_tf.export.grids import int8_range
+
+Part = Callable[[np.ndarray], "Value"]
+"""Output channels -> the value with these channels alone, computed without the others."""
+
+
+class Value:
+    """A tensor that a builder passes on.
+
+    Attributes:
+      channels: how many it has.
+      unit: the file's numbers are the network's times this.
+      enlarged: (value, scale) if this is the depth-to-space of that value.
+    """
+
+    def __init__(self, channels: int, unit: float, part: Part | None) -> None:
+        self.channels = channels
+        self.unit = unit
+        self.enlarged: tuple[Value, int] | None = None
+        self._part = part
+
+    def in_unit(self, unit: float) -> Any:
+        """The TensorFlow tensor with the same codes, in another unit."""
+        raise NotImplementedError
+
+    def part(self, channels: np.ndarray) -> "Value":
+        """Some of the channels; they are sliced off where they cannot be computed alone."""
+        if self._part is not None:
+            return self._part(channels)
+        first, last = int(channels[0]), int(channels[-1]) + 1
+        return self._sliced(slice(first, last))
+
+    def _sliced(self, channels: slice) -> "Value":
+        raise NotImplementedError
+
+
+class Result(Value):
+    """What an operator makes, on no grid yet: the site behind it says which one.
+
+    Attributes:
+      make: (unit, clipped) -> the tensor in that unit, clipped at -bound (at 0 behind a ReLU) and
+        at bound, or not.
+      bound: where the operator itself can clip; None if it cannot, and then the unit is 1.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[float, bool], Any],
+        channels: int,
+        *,
+        bound: float | None,
+        unit: float = 1.0,
+        part: Part | None = None,
+    ) -> None:
+        super().__init__(channels, unit, part)
+        self.make = make
+        self.bound = bound
+
+    def in_unit(self, unit: float) -> Any:
+        return self.make(unit, False)
+
+    def _sliced(self, channels: slice) -> "Result":
+        return Result(
+            lambda unit, clipped: self.make(unit, clipped)[..., channels],
+            channels.stop - channels.start,
+            bound=self.bound,
+            unit=self.unit,
+        )
+
+
+class Held(Value):
+    """A tensor on its grid, as the file holds it.
+
+    Attributes:
+      scale, zero_point: of the grid, in the value's unit.
+      convolved: whether a convolution reads it. In another unit it is then rescaled, not made anew:
+        it is in the file anyway.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[], Any],
+        channels: int,
+        scale: float,
+        zero_point: int,
+        *,
+        unit: float = 1.0,
+        remake: Callable[[float], "Held | None"] | None = None,
+        part: Part | None = None,
+    ) -> None:
+        super().__init__(channels, unit, part)
+        self.scale = scale
+        self.zero_point = zero_point
+        self.convolved = False
+        self._compute = compute
+        self._remake = remake
+        self._other_units: dict[float, Any] = {}
+
+    @functools.cached_property
+    def tensor(self) -> Any:
+        """The TensorFlow tensor, computed at the first reading."""
+        return self._compute()
+
+    def in_unit(self, unit: float) -> Any:
+        if unit == self.unit:
+            return self.tensor
+        if unit not in self._other_units:
+            self._other_units[unit] = self._in_other_unit(unit)
+        return self._other_units[unit]
+
+    def moved(self, compute: Callable[[], Any], channels: int) -> "Held":
+        """A tensor that holds the same numbers in other places."""
+        return Held(compute, channels, self.scale, self.zero_point, unit=self.unit)
+
+    def _in_other_unit(self, unit: float) -> Any:
+        remade = None
+        if self._remake is not None and not self.convolved:
+            remade = self._remake(unit)
+        if remade is not None:
+            return remade.tensor
+        factor = unit / self.unit
+        return on_grid(self.tensor * _one(factor), self.scale * factor, self.zero_point)
+
+    def _sliced(self, channels: slice) -> "Held":
+        return self.moved(lambda: self.tensor[..., channels], channels.stop - channels.start)
+
+
+def on_grid(x: Any, scale: float, zero_point: int) -> Any:
+    """Write a grid down as the fake quantization that the converter turns into an int8 tensor."""
+    return tf.quantization.fake_quant_with_min_max_args(x, *int8_range(scale, zero_point))
+
+
+def _one(factor: float) -> Any:
+    """A constant factor that is stored as the code 1: on a grid scaled by it, codes stay."""
+    constant = tf.constant(factor, tf.float32)
+    return tf.quantization.fake_quant_with_min_max_args(constant, *int8_range(factor, 0))

@@ -1,0 +1,1 @@
+"""Read, check and run .tflite files with NumPy and LiteRT; TensorFlow is not needed."""

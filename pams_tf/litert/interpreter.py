@@ -1,0 +1,211 @@
+"""A .tflite image model behind one small class: pixels in, pixels out, for every tensor type."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pams_tf.errors import InputError
+
+KERNELS = {
+    "xnnpack": "AUTO",
+    "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    "reference": "BUILTIN_REF",
+}
+"""Kernel sets of LiteRT: XNNPACK's, what a CPU runs by default; its own without XNNPACK; and the
+plain ones that define what an operator means. The value is LiteRT's name of the resolver."""
+
+
+class ImageInterpreter:
+    """One LiteRT interpreter of a file that maps one image to one image.
+
+    Args:
+      source: path of a .tflite file, or its bytes.
+      num_threads: threads of the kernels; None lets the runtime choose.
+      kernels: a name in `KERNELS`.
+      keep_tensors: let `codes` read what every operator made; costs memory, changes no code.
+
+    Attributes:
+      name: the file, for messages.
+      scale: upscaling factor.
+      input, output: the tensors' details as the runtime gives them, after allocation.
+
+    Raises:
+      InputError: the file is missing, truncated or of another kind; its tensors are not one image
+        (1, h, w, 3) in and one image (1, H, W, 3) out, of float32, int8 or uint8; or it enlarges by
+        no whole factor.
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        num_threads: int | None = None,
+        *,
+        kernels: str = "xnnpack",
+        keep_tensors: bool = False,
+    ) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        if kernels not in KERNELS:
+            raise InputError(f"kernels={kernels!r} is not possible; choose {', '.join(KERNELS)}")
+        self.name, content = _read(source)
+        self._allocated: tuple[int, ...] | None = None
+        try:
+            with warnings.catch_warnings():  # keeping tensors warns of the memory it costs
+                warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors.*")
+                self._interpreter = Interpreter(
+                    model_content=content,
+                    num_threads=num_threads,
+                    experimental_op_resolver_type=OpResolverType[KERNELS[kernels]],
+                    experimental_preserve_all_tensors=keep_tensors,
+                )
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{self.name} cannot be run as a TensorFlow Lite model ({_first_line(error)}); "
+                "it may be truncated or of another kind: export or copy it again"
+            ) from error
+        self._refresh()
+        self.scale = self._scale()
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """(height, width) the file was exported for; None if it leaves them open."""
+        height, width = self.input["shape_signature"][1:3]
+        return None if min(height, width) < 0 else (int(height), int(width))
+
+    def resize(self, height: int, width: int) -> None:
+        """Make the graph take images of another size; costs an allocation only when it differs.
+
+        Raises:
+          InputError: the graph holds its size in constants.
+        """
+        shape = (1, height, width, 3)
+        if shape == self._allocated:
+            return
+        self._allocated = None  # until the allocation has succeeded
+        try:
+            self._interpreter.resize_tensor_input(self.input["index"], shape)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{self.name} cannot take an image of {height}x{width} ({_first_line(error)}); "
+                "export it for that size"
+            ) from error
+        self._refresh()
+
+    def run(self, image: np.ndarray) -> np.ndarray:
+        """Enlarge an image of the present size: uint8 (h, w, 3) -> uint8 (H, W, 3).
+
+        Raises:
+          InputError: as `invoke`.
+        """
+        self.set_image(image)
+        self.invoke()
+        return self.image()
+
+    def set_image(self, image: np.ndarray) -> None:
+        """Write an image (h, w, 3) in [0, 255] of the present size into the input tensor."""
+        self._interpreter.set_tensor(self.input["index"], _to_codes(image, self.input)[None])
+
+    def invoke(self) -> None:
+        """Run the graph once.
+
+        Raises:
+          InputError: an operation failed, such as one that reads a variable nothing initialised.
+        """
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise InputError(
+                f"{self.name} fails when run ({_first_line(error)}); export it again"
+            ) from error
+
+    def image(self) -> np.ndarray:
+        """The output tensor as a uint8 image (H, W, 3): rounded half to even, clipped."""
+        codes = self._interpreter.get_tensor(self.output["index"])[0]
+        return to_image(_from_codes(codes, self.output))
+
+    def codes(self, index: int) -> np.ndarray:
+        """A tensor as the last run left it; with `keep_tensors` any, else input and output."""
+        return self._interpreter.get_tensor(index)
+
+    def _refresh(self) -> None:
+        """Look at the tensors, whose shapes are known once they are allocated."""
+        self.input = self._only("input", self._interpreter.get_input_details())
+        self._allocated = tuple(map(int, self.input["shape"]))
+        self.output = self._only("output", self._interpreter.get_output_details())
+
+    def _scale(self) -> int:
+        (height, width), (out_height, out_width) = (
+            map(int, details["shape"][1:3]) for details in (self.input, self.output)
+        )
+        scale = out_height // height
+        if scale < 1 or (out_height, out_width) != (height * scale, width * scale):
+            raise InputError(
+                f"{self.name} turns {height}x{width} into {out_height}x{out_width}, which is no "
+                "whole factor; give a super-resolution model"
+            )
+        return scale
+
+    def _only(self, role: str, details: list[dict[str, Any]]) -> dict[str, Any]:
+        if len(details) != 1:
+            raise InputError(
+                f"{self.name} has {len(details)} {role} tensors; give an image model, which has one"
+            )
+        (tensor,) = details
+        shape, dtype = tuple(map(int, tensor["shape"])), np.dtype(tensor["dtype"])
+        if len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
+            raise InputError(
+                f"{self.name} has an {role} of shape {shape}; give an image model, (1, h, w, 3)"
+            )
+        if dtype not in (np.float32, np.int8, np.uint8):
+            raise InputError(
+                f"{self.name} has an {role} of type {dtype}; export it as float32, int8 or uint8"
+            )
+        return tensor
+
+
+def to_image(values: np.ndarray) -> np.ndarray:
+    """Real values, about [0, 255], to uint8: rounded half to even, clipped; any shape."""
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _read(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
+    if isinstance(source, bytes):
+        name, content = f"a model of {len(source)} bytes", source
+    else:
+        name = str(source)
+        try:
+            content = Path(source).read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"cannot read {name}: {error.strerror}; give an existing .tflite file"
+            ) from error
+    if not content:
+        raise InputError(f"{name} is empty; export or copy the .tflite file again")
+    return name, content
+
+
+def _to_codes(image: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    dtype = np.dtype(details["dtype"])
+    if dtype == np.float32:
+        return image.astype(np.float32)
+    scale, zero_point = details["quantization"]
+    # A scale of 0 says the tensor is not quantized: its integers are the pixels themselves.
+    codes = np.rint(image / scale) + zero_point if scale else image
+    limits = np.iinfo(dtype)
+    return np.clip(codes, limits.min, limits.max).astype(dtype)
+
+
+def _from_codes(codes: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    scale, zero_point = details["quantization"]
+    if codes.dtype == np.float32 or not scale:
+        return codes
+    return (codes.astype(np.float64) - zero_point) * scale
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0]

@@ -1,0 +1,147 @@
+"""Images of any size through an upscaler of one size: overlapping tiles without a seam."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+
+from pams_tf.errors import InputError
+
+Upscale = Callable[[np.ndarray], np.ndarray]
+"""uint8 RGB (h, w, 3) -> uint8 RGB (h * scale, w * scale, 3)."""
+Progress = Callable[[int, int], None]
+"""Called after each tile with the number of tiles done and the number of all tiles."""
+
+INNER = 256
+"""Side of what one tile contributes, in LR pixels, where no file says how large a tile is."""
+LEAST_INNER = 8
+"""A tile must contribute at least this many LR pixels, or an image would take tiles without end."""
+
+
+class TiledUpscaler:
+    """Enlarges images of any size with a function that enlarges tiles of at most one size.
+
+    Neighbouring tiles overlap by twice the halo, and of each only what lies at least a halo away
+    from its cuts is kept. A halo of the network's receptive field gives exactly the image that the
+    network makes in one piece: what a tile does not see is too far away to matter, and at the
+    border of the image the tile ends where the image does, so zero padding stands where it does
+    for the whole image. With a smaller halo the pixels near the cuts are those of a network that
+    sees less far.
+
+    One tile is computed at a time, so the memory needed is that of one tile and of the result.
+
+    Args:
+      upscale: enlarges a tile, uint8 (h, w, 3) -> (h*scale, w*scale, 3), with h and w at most those
+        of `tile`.
+      name: what to call it in messages.
+      scale: upscaling factor.
+      tile: height and width of a tile, LR pixels; None enlarges every image in one piece.
+      halo: LR pixels on each side of what is kept of a tile.
+
+    Raises:
+      InputError: the halo is not a whole number from 0 up.
+    """
+
+    def __init__(
+        self,
+        upscale: Upscale,
+        *,
+        name: str,
+        scale: int,
+        tile: tuple[int, int] | None,
+        halo: int,
+    ) -> None:
+        if type(halo) is not int or halo < 0:
+            raise InputError(f"halo={halo!r} is not possible; give a whole number from 0 up")
+        self.name = name
+        self.scale = scale
+        self.tile = tile
+        self.halo = halo
+        self._upscale = upscale
+
+    def __call__(self, image: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+        """uint8 RGB (h, w, 3) -> uint8 RGB (h * scale, w * scale, 3).
+
+        Raises:
+          InputError: the image is of another kind, or it needs tiles and the halo leaves nothing
+            of them.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise InputError(f"cannot enlarge {image.dtype} {image.shape}; give uint8 (h, w, 3)")
+        if self.tile is None:
+            result = self._upscale(image)
+            if progress:
+                progress(1, 1)
+            return result
+        least = 2 * self.halo + LEAST_INNER
+        for length, side in zip(image.shape, self.tile, strict=False):
+            if length > side < least:
+                largest = (side - LEAST_INNER) // 2
+                smaller = f", or give a halo of at most {largest}, which shows at the cuts"
+                raise InputError(
+                    f"{self.name} takes {self.tile[0]}x{self.tile[1]}, too small for tiles of an "
+                    f"image of {image.shape[0]}x{image.shape[1]}: a halo of {self.halo} pixels "
+                    f"needs {least}; export it with --input_size {least}x{least} or more"
+                    f"{smaller if largest >= 0 else ''}"
+                )
+        return in_tiles(self._upscale, image, self.scale, self.tile, self.halo, progress)
+
+
+def open_tile(halo: int) -> tuple[int, int]:
+    """The tile for an upscaler that takes any size: `INNER` pixels and a halo around them."""
+    return INNER + 2 * halo, INNER + 2 * halo
+
+
+def in_tiles(
+    upscale: Upscale,
+    image: np.ndarray,
+    scale: int,
+    tile: tuple[int, int],
+    halo: int,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Enlarge in tiles: uint8 (h, w) or (h, w, c) -> (h*scale, w*scale) or (h*scale, w*scale, c).
+
+    Each side of a tile that is shorter than the image must be longer than two halos.
+    """
+    height, width = image.shape[:2]
+    parts = list(itertools.product(_parts(height, tile[0], halo), _parts(width, tile[1], halo)))
+    result = np.empty((height * scale, width * scale, *image.shape[2:]), np.uint8)
+    for done, (y, x) in enumerate(parts, 1):
+        piece = upscale(image[y.start : y.stop, x.start : x.stop])
+        result[y.kept(scale), x.kept(scale)] = piece[y.inside(scale), x.inside(scale)]
+        if progress:
+            progress(done, len(parts))
+    return result
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """Along one axis: a tile reads [start, stop) and contributes [first, last), in LR pixels."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+    def kept(self, scale: int) -> slice:
+        """What it contributes, in the result."""
+        return slice(self.first * scale, self.last * scale)
+
+    def inside(self, scale: int) -> slice:
+        """What it contributes, in the enlarged tile."""
+        return slice((self.first - self.start) * scale, (self.last - self.start) * scale)
+
+
+def _parts(length: int, side: int, halo: int) -> list[_Part]:
+    """As few tiles as the halo allows, evenly spread; cuts lie in the middle of the overlaps."""
+    if length <= side:
+        return [_Part(0, length, 0, length)]
+    steps = -(-(length - side) // (side - 2 * halo))
+    starts = [(length - side) * i // steps for i in range(steps + 1)]
+    cuts = [(left + side + right) // 2 for left, right in itertools.pairwise(starts)]
+    return [
+        _Part(start, start + side, first, last)
+        for start, first, last in zip(starts, [0, *cuts], [*cuts, length], strict=True)
+    ]

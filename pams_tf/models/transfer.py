@@ -1,0 +1,35 @@
+"""Weights from one network to another of the same architecture."""
+
+from pams_tf.errors import InputError
+from pams_tf.models.network import SuperResolution
+from pams_tf.recipe import QuantizationRecipe
+
+
+def with_recipe(model: SuperResolution, recipe: QuantizationRecipe | None) -> SuperResolution:
+    """The same network under another recipe (None: float), with every weight the two share.
+
+    The ranges of quantizers that `model` does not have are not calibrated; see `quantize`.
+    """
+    twin = SuperResolution(model.preset, model.scale, recipe, model.overrides)
+    transfer_weights(model, twin)
+    return twin
+
+
+def transfer_weights(source: SuperResolution, target: SuperResolution) -> None:
+    """Copy every weight that both networks have, by layer and variable name.
+
+    For networks of one architecture and different recipes: convolutions always match, quantizers
+    where both have them.
+
+    Raises:
+      InputError: the architectures differ; `target` is left as it was.
+    """
+    if source.identity != target.identity:
+        raise InputError(
+            f"the weights are those of {source.described}, not of {target.described}; "
+            "give a checkpoint of that network or change --model, --scale and its overrides"
+        )
+    theirs = {variable.path: variable for variable in source.variables}
+    for variable in target.variables:
+        if variable.path in theirs:
+            variable.assign(theirs[variable.path].value)

@@ -1,0 +1,99 @@
+"""Initial ranges: from the float network's activations (Eq. 4, or the maximum), or at random."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pams_tf.errors import InputError
+from pams_tf.quantization import functional
+from pams_tf.quantization.base import quantizers
+
+
+class Observed(Protocol):
+    """A network that tells what arrives at each of its sites: name -> symbolic tensor."""
+
+    inputs: Any
+    arriving: Mapping[str, Any]
+
+
+def calibrate(
+    student: keras.Model,
+    observed: Observed,
+    batches: Iterable[Any],
+    *,
+    only: Iterable[str] | None = None,
+    percentile: float = 100.0,
+    together: bool = False,
+) -> None:
+    """Set the ranges of `student`, each quantizer by its own rule (paper, Eq. 4).
+
+    The activations are taken from `observed`, a network with the same sites: the float teacher
+    before fine-tuning, so that no range depends on another that is not yet known.
+
+    Args:
+      student: its quantizers are set, in place.
+      observed: the float network, or one with fewer quantizers.
+      batches: LR images (N, H, W, 3) float32 in [0, 255].
+      only: names of the quantizers to set; all by default.
+      percentile: of each sample's values, instead of its extremes; see `sample_ranges`.
+      together: take all batches as one step of the rule, so that every image counts alike. By
+        default each batch is a step; with the paper's decay of 0.9997 the first one then outweighs
+        the next hundreds.
+
+    Raises:
+      InputError: there is no batch, the percentile is out of range, or the networks have different
+        sites.
+    """
+    if not 50 < percentile <= 100:
+        raise InputError(f"percentile={percentile!r} is not possible; give one above 50 up to 100")
+    names = None if only is None else set(only)
+    targets = [q for q in quantizers(student) if names is None or q.name in names]
+    if not targets:
+        return
+    strangers = [q.name for q in targets if q.name not in observed.arriving]
+    if strangers:
+        raise InputError(f"the observed network has no site {', '.join(strangers)}")
+    probe = keras.Model(observed.inputs[0], [observed.arriving[q.name] for q in targets])
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
+    def ranges(lr: Any) -> list[tuple[Any, Any]]:
+        tensors = probe(lr, training=False)
+        # Keras unpacks a list of one output.
+        tensors = tensors if isinstance(tensors, list | tuple) else [tensors]
+        return [functional.sample_ranges(tf.cast(x, tf.float32), percentile) for x in tensors]
+
+    steps: Iterator[Any] = (ranges(lr) for lr in batches)
+    if together:
+        steps = _joined(list(steps))
+    seen = False
+    for step in steps:
+        seen = True
+        for quantizer, (minima, maxima) in zip(targets, step, strict=True):
+            quantizer.observe_ranges(minima, maxima)
+    if not seen:
+        raise InputError("calibration needs at least one batch of images")
+
+
+def random_ranges(student: keras.Model, seed: int, largest: float = 128.0) -> None:
+    """Set each range of `student` at random, without looking at an image (paper, Table 5).
+
+    Args:
+      student: its quantizers are set, in place, one draw each in the order of the data.
+      seed: gives the same ranges each time.
+      largest: ranges are uniform in [0, largest]; 128 in the paper.
+    """
+    rng = np.random.default_rng(seed)
+    for quantizer in quantizers(student):
+        quantizer.set_range(float(rng.uniform(0.0, largest)))
+
+
+def _joined(steps: list[list[tuple[Any, Any]]]) -> Iterator[list[tuple[Any, Any]]]:
+    """The samples of all steps as those of one; nothing for no steps."""
+    if steps:
+        yield [
+            tuple(tf.concat(ends, axis=0) for ends in zip(*ranges, strict=True))
+            for ranges in zip(*steps, strict=True)
+        ]

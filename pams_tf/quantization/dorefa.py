@@ -1,0 +1,37 @@
+"""DoReFa: a calibrated range that nothing trains."""
+
+from typing import Any
+
+import keras
+
+from pams_tf.quantization import functional
+from pams_tf.quantization.base import AlphaQuantizer
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class DorefaQuantizer(AlphaQuantizer):
+    """DoReFa: `functional.dorefa_activations` with the calibrated alpha, which nothing trains.
+
+    Input and output: float32, any shape with the samples first.
+
+    Args:
+      bits: 2 to 16.
+      initial_alpha: the range before any calibration.
+      full_range, unsigned: see `functional.dorefa_activations`.
+      calibration, beta: see `ActivationQuantizer`.
+    """
+
+    def __init__(
+        self,
+        bits: int = 8,
+        initial_alpha: float = 10.0,
+        full_range: bool = False,
+        unsigned: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(bits, initial_alpha, full_range, unsigned, learned=False, **kwargs)
+
+    def call(self, x: Any) -> Any:
+        return functional.dorefa_activations(
+            x, self.alpha, self.bits, unsigned=self.unsigned, full_range=self.full_range
+        )

@@ -1,0 +1,52 @@
+"""PACT: a learned clip that is decayed."""
+
+from typing import Any
+
+import keras
+
+from pams_tf.quantization import functional
+from pams_tf.quantization.base import AlphaQuantizer
+
+# PACT decays alpha as it does weights, by some 1e-4, where activations reach to about ten. On
+# [0, 255] they reach to a hundred, so the same pull on a range ten times as large is 1e-6.
+PACT_DECAY = 1e-6
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class PactQuantizer(AlphaQuantizer):
+    """PACT: `functional.pact` with one trainable alpha, decayed (Choi et al. 2018, Section 3).
+
+    Input and output: float32, any shape with the samples first.
+
+    Args:
+      bits: 2 to 16.
+      decay: lambda of the L2 regularization, lambda * alpha**2; it is in the layer's `losses`.
+      initial_alpha: the range before any calibration; PACT's own is 10.
+      full_range, unsigned: see `functional.pact`.
+      calibration, beta: see `ActivationQuantizer`.
+    """
+
+    def __init__(
+        self,
+        bits: int = 8,
+        decay: float = PACT_DECAY,
+        initial_alpha: float = 10.0,
+        full_range: bool = False,
+        unsigned: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if not decay >= 0:
+            raise ValueError(f"decay={decay!r} is not possible; give 0 or more")
+        regularizer = keras.regularizers.L2(decay) if decay else None
+        super().__init__(
+            bits, initial_alpha, full_range, unsigned, regularizer=regularizer, **kwargs
+        )
+        self.decay = decay
+
+    def call(self, x: Any) -> Any:
+        return functional.pact(
+            x, self.alpha, self.bits, unsigned=self.unsigned, full_range=self.full_range
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "decay": self.decay}

@@ -1,0 +1,47 @@
+"""The quantizer of the paper: a learned symmetric range."""
+
+from typing import Any
+
+import keras
+
+from pams_tf.quantization import functional
+from pams_tf.quantization.base import AlphaQuantizer
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class PamsQuantizer(AlphaQuantizer):
+    """Parameterized max scale: `functional.pams` with one trainable alpha (paper, Eq. 1 to 4).
+
+    Input and output: float32, any shape with the samples first.
+
+    Args:
+      bits: 2 to 16.
+      alpha_gradient, full_range, unsigned: see `functional.pams`.
+      initial_alpha: the range before any calibration.
+      calibration, beta: see `ActivationQuantizer`.
+    """
+
+    def __init__(
+        self,
+        bits: int = 8,
+        alpha_gradient: str = "eq3",
+        initial_alpha: float = 10.0,
+        full_range: bool = False,
+        unsigned: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(bits, initial_alpha, full_range, unsigned, **kwargs)
+        self.alpha_gradient = alpha_gradient
+
+    def call(self, x: Any) -> Any:
+        return functional.pams(
+            x,
+            self.alpha,
+            self.bits,
+            unsigned=self.unsigned,
+            full_range=self.full_range,
+            alpha_gradient=self.alpha_gradient,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "alpha_gradient": self.alpha_gradient}

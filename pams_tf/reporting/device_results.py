@@ -1,0 +1,207 @@
+"""Results that the benchmark app exported on several devices: read, laid in a table, drawn."""
+
+import dataclasses
+import json
+import math
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pams_tf.errors import InputError
+from pams_tf.reporting.tables import markdown_table
+
+FORMAT = "pams_tf benchmark result"
+VERSION = 1
+COLUMNS = (
+    "device", "model", "bits", "input", "ran on", "p50, ms", "p90, ms", "p99, ms", "mean, ms",
+    "std, ms", "samples", "fps", "cold start, ms", "memory, MB", "differing codes", "result",
+)  # fmt: skip
+# What 80 characters of a terminal have room for, in a table for each model; milliseconds.
+SHORT_COLUMNS = ("device", "ran on", "p50", "p99", "cold", "output")
+_SHORT_VERDICTS = {"not checked": "unchecked", "equal within rounding": "rounded"}
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceResult:
+    """One benchmark of one file on one device; times in milliseconds.
+
+    Attributes:
+      device: as the browser names it.
+      model: the .tflite file's name without its ending.
+      bits: of the recipe; None for a float file.
+      width, height: of the input.
+      engine: accelerator it really ran on, with threads, and "in part" if not the whole graph did.
+      p50, p90, p99, mean, std, samples: of the warm runs.
+      fps: frames a second.
+      cold_start: reading and compiling, loading the runtime, and the first run.
+      memory: bytes that WebAssembly held.
+      differing: share of codes that differ from the host's; None without a reference.
+      valid: False if the output was wrong: its times do not count.
+      date: when, in ISO 8601.
+    """
+
+    device: str
+    model: str
+    bits: int | None
+    width: int
+    height: int
+    engine: str
+    p50: float
+    p90: float
+    p99: float
+    mean: float
+    std: float
+    samples: int
+    fps: float
+    cold_start: float
+    memory: int
+    differing: float | None
+    valid: bool
+    date: str
+
+    def cells(self) -> dict[str, str]:
+        """The row of a table, by column."""
+        if not self.valid:
+            verdict = "WRONG"
+        elif self.differing is None:
+            verdict = "not checked"
+        else:
+            verdict = "equal" if self.differing == 0 else "equal within rounding"
+        return {
+            "device": self.device,
+            "model": self.model,
+            "bits": "float" if self.bits is None else str(self.bits),
+            "input": f"{self.width}x{self.height}",
+            "ran on": self.engine,
+            "p50, ms": three_digits(self.p50),
+            "p90, ms": three_digits(self.p90),
+            "p99, ms": three_digits(self.p99),
+            "mean, ms": three_digits(self.mean),
+            "std, ms": three_digits(self.std),
+            "samples": str(self.samples),
+            "fps": three_digits(self.fps),
+            "cold start, ms": three_digits(self.cold_start),
+            "memory, MB": three_digits(self.memory / 1e6),
+            "differing codes": "-" if self.differing is None else f"{self.differing:.3%}",
+            "result": verdict,
+        }
+
+
+def find_files(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """The .json files among `sources`: files themselves, and what lies right in folders.
+
+    Raises:
+      InputError: a source that is not there, or no file at all.
+    """
+    files: list[Path] = []
+    for source in map(Path, sources):
+        if source.is_dir():
+            files += sorted(source.glob("*.json"))
+        elif source.is_file():
+            files.append(source)
+        else:
+            raise InputError(f"{source}: no such file or folder")
+    if not files:
+        raise InputError(f"no .json file in {', '.join(map(str, sources))}")
+    return list(dict.fromkeys(files))
+
+
+def read_results(path: str | os.PathLike[str]) -> list[DeviceResult]:
+    """The results in one exported file: one object, or a list of them.
+
+    Raises:
+      InputError: unreadable, or anything in it is no result of the app; names the file.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable JSON file ({error})") from None
+    entries = content if isinstance(content, list) else [content]
+    if not entries:
+        raise InputError(f"{path}: holds no result")
+    return [_result(entry, str(path)) for entry in entries]
+
+
+def in_order(results: Sequence[DeviceResult]) -> list[DeviceResult]:
+    """By model, fastest first, wrong ones last; a run that was exported twice counts once."""
+    unique = dict.fromkeys(results)
+    return sorted(unique, key=lambda r: (r.model, not r.valid, r.p50, r.device))
+
+
+def markdown(results: Sequence[DeviceResult]) -> str:
+    """A table in Markdown, all columns."""
+    rows = [[result.cells()[column] for column in COLUMNS] for result in results]
+    return "\n".join(markdown_table(COLUMNS, rows)) + "\n"
+
+
+def short_rows(results: Sequence[DeviceResult]) -> dict[str, list[list[str]]]:
+    """For each model the rows of `SHORT_COLUMNS`."""
+    tables: dict[str, list[list[str]]] = {}
+    for result in results:
+        cells = result.cells()
+        row = [
+            shortened(result.device, 20),
+            re.sub(r", (\d+) threads", r" x\1", result.engine).replace(", in part", " (part)"),
+            cells["p50, ms"],
+            cells["p99, ms"],
+            cells["cold start, ms"],
+            _SHORT_VERDICTS.get(cells["result"], cells["result"]),
+        ]
+        tables.setdefault(result.model, []).append(row)
+    return tables
+
+
+def _result(entry: Any, source: str) -> DeviceResult:
+    if not isinstance(entry, dict) or entry.get("format") != FORMAT:
+        raise InputError(f"{source}: not a result of the benchmark app")
+    if entry.get("version") != VERSION:
+        raise InputError(
+            f"{source}: a result of version {entry.get('version')!r}; this tool reads {VERSION}"
+        )
+    try:
+        latency, accelerator = entry["latency_ms"], entry["accelerator"]
+        comparison = entry["check"]["comparison"]
+        recipe = entry["model"]["recipe"]
+        _, height, width, _ = entry["model"]["input"]
+        threads = int(accelerator["threads"])
+        engine = str(accelerator["actual"]) + (f", {threads} threads" if threads > 1 else "")
+        result = DeviceResult(
+            device=str(entry["device"]["name"]),
+            model=str(entry["model"]["file"]).removesuffix(".tflite"),
+            bits=None if recipe is None else int(recipe["bits"]),
+            width=int(width),
+            height=int(height),
+            engine=engine if accelerator["fully_accelerated"] else f"{engine}, in part",
+            p50=float(latency["p50"]),
+            p90=float(latency["p90"]),
+            p99=float(latency["p99"]),
+            mean=float(latency["mean"]),
+            std=float(latency["deviation"]),
+            samples=int(latency["count"]),
+            fps=float(entry["frames_per_second"]),
+            cold_start=sum(float(time) for time in entry["cold_ms"].values()),
+            memory=int(entry["memory_bytes"]["wasm"]),
+            differing=None if comparison is None else float(comparison["share"]),
+            valid=entry["valid"] is True,
+            date=str(entry["date"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{source}: a damaged result ({type(error).__name__}: {error}); export it again"
+        ) from None
+    if not all(math.isfinite(time) and time > 0 for time in (result.p50, result.p99, result.fps)):
+        raise InputError(
+            f"{source}: a damaged result (times that are not above 0); export it again"
+        )
+    return result
+
+
+def three_digits(value: float) -> str:
+    decimals = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:,.{min(decimals, 3)}f}"
+
+
+def shortened(name: str, most: int = 40) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"

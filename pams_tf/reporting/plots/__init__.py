@@ -1,0 +1,1 @@
+"""The plots, one kind in each module."""

@@ -1,0 +1,68 @@
+"""One style for all plots: sizes, colours, grids and how a figure becomes a PNG.
+
+Plots are drawn on Matplotlib's Figure objects, never through pyplot, so nothing here needs a
+display or changes a caller's settings.
+"""
+
+import os
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from pams_tf.files import atomic_write
+
+DPI = 100
+WIDTH = 1600
+"""Pixels across; every figure is that wide."""
+GREY = "#666666"
+# The colours of Okabe and Ito, which people with any colour vision can tell apart.
+BLUE, SKY, GREEN, ORANGE, RED, PINK, YELLOW, BLACK = (
+    "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#F0E442", "#202020",
+)  # fmt: skip
+
+
+def new_figure(height: float, *, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    """An empty figure, 1600 pixels wide.
+
+    Args:
+      height: inches, of 100 pixels each.
+      layout: how Matplotlib arranges the axes; None to place everything by hand.
+    """
+    return Figure(figsize=(WIDTH / DPI, height), dpi=DPI, facecolor="white", layout=layout)
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure as a PNG, atomically.
+
+    Raises:
+      InputError: the path cannot be written.
+    """
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=DPI)
+
+
+def style(axes: Axes, *, integer_steps: bool = True) -> None:
+    """A light grid, no frame at the top and the right, and whole numbers along the x axis."""
+    axes.grid(True, which="major", color="#e6e6e6", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    # Panels share a y axis, but each shows its labels: a reader looks along one panel.
+    axes.tick_params(labelsize=11, labelleft=True)
+    if integer_steps:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True))
+
+
+def set_log_scale(axes: Axes) -> None:
+    """A logarithmic y axis with plain numbers as its labels."""
+    axes.set_yscale("log", nonpositive="mask")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def spreads(values: np.ndarray) -> bool:
+    """Whether positive values spread more than tenfold, so that a logarithmic axis serves."""
+    positive = values[np.isfinite(values) & (values > 0)]
+    return positive.size > 0 and bool(positive.max() > 10 * positive.min())

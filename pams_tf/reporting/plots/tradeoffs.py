@@ -1,0 +1,66 @@
+"""What networks give against what they cost."""
+
+import os
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import NamedTuple
+
+from pams_tf.errors import InputError
+from pams_tf.reporting.plots.style import BLACK, BLUE, RED, new_figure, save, style
+
+# For each series its colour, its marker, and the side of a point on which its name stands.
+_SERIES = (
+    (BLUE, "o", {"xytext": (9, 5), "ha": "left", "va": "bottom"}),
+    (RED, "s", {"xytext": (9, -5), "ha": "left", "va": "top"}),
+    (BLACK, "^", {"xytext": (-9, -5), "ha": "right", "va": "top"}),
+)
+
+
+class Tradeoff(NamedTuple):
+    """What a network gives and what it costs: `psnr` is set -> dB on Y, `ms` a median latency.
+
+    Those of one `series`, such as "8 bits", are joined by a line.
+    """
+
+    label: str
+    series: str
+    ms: float
+    psnr: Mapping[str, float]
+
+
+def tradeoffs(
+    path: str | os.PathLike[str], networks: Sequence[Tradeoff], title: str | None = None
+) -> None:
+    """Save PSNR against latency, one panel a benchmark set, as a PNG: up and to the left is better.
+
+    Args:
+      path: the PNG, 1600 pixels wide.
+      networks: all of them with the same sets.
+      title: a line above everything.
+
+    Raises:
+      InputError: nothing to draw, networks with different sets, or a path that cannot be written.
+    """
+    sets = list(networks[0].psnr) if networks else []
+    if not sets or any(list(network.psnr) != sets for network in networks):
+        raise InputError("no trade-off to draw; give networks that were measured on the same sets")
+    figure = new_figure(6.0)
+    if title:
+        figure.suptitle(title, size=15, x=0.01, ha="left")
+    series = list(dict.fromkeys(network.series for network in networks))
+    for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
+        for (color, marker, beside), one in zip(cycle(_SERIES), series, strict=False):
+            points = sorted((n.ms, n.psnr[name], n.label) for n in networks if n.series == one)
+            x, y, _ = zip(*points, strict=True)
+            axes.plot(x, y, marker=marker, color=color, markersize=9, linewidth=1.4, label=one)
+            for ms, psnr, label in points:
+                axes.annotate(
+                    label, (ms, psnr), textcoords="offset points", size=11, color=color, **beside
+                )
+        style(axes)
+        axes.margins(x=0.2, y=0.12)
+        axes.set_title(name, size=14, loc="left")
+        axes.set_xlabel("latency, ms", size=13)
+        axes.set_ylabel("PSNR (Y), dB", size=13)
+        axes.legend(fontsize=12, frameon=False, loc="lower right")
+    save(figure, path)

@@ -1,0 +1,85 @@
+"""Progress bars on standard error, all in one style; silent where there is no terminal."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+Item = TypeVar("Item")
+
+
+def progress_bar(*columns: ProgressColumn, visible: bool = True) -> Progress:
+    """A bar to be used as a context manager; add tasks to it as to any `rich` progress bar.
+
+    It goes away when it is done. What a command prints to a file or a pipe is left alone.
+
+    Args:
+      *columns: what stands behind the bar; how many items are done and the time left by default.
+      visible: False for silence. Without a terminal the bar is silent in any case.
+    """
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        *(columns or (MofNCompleteColumn(), TimeRemainingColumn(compact=True))),
+        console=console,
+        transient=True,
+        disable=not (visible and console.is_terminal),
+        redirect_stdout=sys.stdout.isatty(),
+    )
+
+
+def tracked(items: Sequence[Item], description: str, *, visible: bool = True) -> Iterator[Item]:
+    """The items one by one, with a bar that says how many are done."""
+    with progress_bar(visible=visible) as bar:
+        yield from bar.track(items, description=description)
+
+
+class StepProgress:
+    """The progress of a training run: a bar with the losses, and a line for each validation.
+
+    The lines go to standard output and stay there, on a terminal above the bar and in a log file.
+
+    Args:
+      title: what the bar is called.
+      steps: of the whole run.
+      start_step: at which this process begins.
+      visible: False for silence.
+    """
+
+    def __init__(self, title: str, steps: int, start_step: int, *, visible: bool) -> None:
+        self._visible = visible
+        self._steps = steps
+        self._bar = progress_bar(
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}", markup=False),
+            visible=visible,
+        )
+        self._task = self._bar.add_task(title, total=steps, completed=start_step, note="")
+
+    def __enter__(self) -> "StepProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def update(self, step: int, losses: Iterable[tuple[str, float]]) -> None:
+        """Show that `step` steps are done, and the losses as they are."""
+        note = "  ".join(f"{name} {value:.4g}" for name, value in losses)
+        self._bar.update(self._task, completed=step, note=note)
+
+    def validated(self, step: int, psnr: float) -> None:
+        """Print the validation PSNR (dB) of one checkpoint."""
+        if self._visible:
+            print(f"step {step} of {self._steps}: validation {psnr:.3f} dB", flush=True)

@@ -1,0 +1,48 @@
+"""Tables for a terminal, and the same rows as Markdown."""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from pams_tf.errors import InputError
+
+# Wider than any table here: without a terminal nothing is cut off or wrapped.
+_UNLIMITED = 10_000
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table to standard output, its first column to the left, the others to the right.
+
+    On a terminal the table fits its width; in a file or a pipe it has the width that it needs.
+
+    Raises:
+      InputError: a row does not have one cell for each column.
+    """
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*_checked(row, columns))
+    width = None if sys.stdout.isatty() else _UNLIMITED
+    # Cells may be file names, in which brackets are no markup.
+    Console(markup=False, highlight=False, width=width).print(table)
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """The lines of a Markdown table; a vertical bar in a cell is escaped.
+
+    Raises:
+      InputError: a row does not have one cell for each column.
+    """
+    cells = [_checked(row, columns) for row in (columns, *rows)]
+    lines = [[cell.replace("|", "\\|") for cell in row] for row in cells]
+    lines.insert(1, ["---"] * len(columns))
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _checked(row: Sequence[object], columns: Sequence[str]) -> list[str]:
+    if len(row) != len(columns):
+        raise InputError(f"the row {list(row)} needs {len(columns)} cells, one for each column")
+    return [str(cell) for cell in row]

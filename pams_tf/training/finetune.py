@@ -1,0 +1,96 @@
+"""Fine-tuning by one call: from a float network to a trained student."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pams_tf.errors import InputError
+from pams_tf.models import SuperResolution, load, save
+from pams_tf.models.files import Source
+from pams_tf.recipe import QuantizationRecipe
+from pams_tf.runs import RunFolder
+from pams_tf.training.jobs import distil
+from pams_tf.training.settings import (
+    DistillationSettings,
+    finetune_budget,
+    paper_patch_size,
+    run_name,
+)
+
+
+def finetune(
+    model: Source,
+    recipe: QuantizationRecipe,
+    images: str | os.PathLike[str] | None = None,
+    *,
+    run: str | os.PathLike[str] | None = None,
+    budget: str | None = None,
+    progress: bool = False,
+    **settings: Any,
+) -> SuperResolution:
+    """Distil a float network into a quantized student: L1 + 1000 * SKT, ranges and weights trained.
+
+    The run folder gets checkpoints, logs and curves. A call that was stopped, however hard,
+    continues when it is made again, and ends with the same weights.
+
+    Example:
+      >>> import pams_tf
+      >>> recipe = pams_tf.QuantizationRecipe(bits=8, scope="all")
+      >>> settings = dict(steps=2, batch_size=2, patch_size=16, checkpoint_every=2)
+      >>> student = pams_tf.finetune("edsr_nano_x3", recipe, run="run", **settings)
+      >>> student.recipe.bits
+      8
+
+    Args:
+      model: the float teacher: a Keras model of `pams_tf`, a `.keras` file, a run folder, or a name
+        in the zoo. It stays as it is.
+      recipe: how the student is quantized.
+      images: folder of HR training images: DIV2K's, a benchmark set, or any folder; None for the
+        built-in photographs.
+      run: the run folder; by default one in "runs" that is named after network and recipe.
+      budget: "demo" (60 steps, the default without images), "short" (300, the default with them) or
+        "paper" (30,000 steps, for a GPU).
+      progress: show how far it is.
+      **settings: fields of `DistillationSettings` in place of the budget's: `steps`, `batch_size`,
+        `patch_size` (LR pixels), `learning_rate`, `valid_data`, `skt_weight`, `seed`, ...
+
+    Returns:
+      The student with the best validation PSNR; it is also RUN/student.keras.
+
+    Raises:
+      InputError: the network is quantized already; unusable settings, images or folder; a run
+        folder that holds another run; or a loss that diverged (the last checkpoint stays good).
+
+    Source: Li et al., ECCV 2020, Section 3 and Eq. 1 to 7.
+    """
+    teacher = load(model)
+    fields = finetune_budget(budget or ("short" if images else "demo"), recipe.bits)
+    fields["patch_size"] = paper_patch_size(teacher.preset, teacher.scale)
+    fields |= settings
+    if images is not None:
+        fields["data"] = str(images)
+    chosen = DistillationSettings(
+        model=teacher.preset,
+        scale=teacher.scale,
+        overrides=dict(teacher.overrides),
+        **fields,
+    )
+    folder = RunFolder(run or Path("runs") / run_name(chosen, recipe))
+    source = model if isinstance(model, str | os.PathLike) else _kept(teacher, folder)
+    distil(chosen.replace(teacher=str(source)), recipe, folder, progress=progress)
+    return load(folder.student)
+
+
+def _kept(teacher: SuperResolution, run: RunFolder) -> Path:
+    """The teacher as a file in the run folder, so that the run can be continued."""
+    if not run.teacher.is_file():
+        save(teacher, run.teacher)
+        return run.teacher
+    pairs = zip(load(run.teacher).variables, teacher.variables, strict=False)
+    if any(not np.array_equal(np.asarray(a.value), np.asarray(b.value)) for a, b in pairs):
+        raise InputError(
+            f"{run.path} holds a run with another teacher; choose another run folder, or delete it"
+        )
+    return run.teacher

@@ -1,0 +1,239 @@
+"""The proof: a file against the network that was trained, layer by layer, code by code.
+
+Two comparisons of each layer, on whole images. *Given the same codes*: the simulation of this
+layer alone, fed with the codes that the interpreter itself had there, against the codes it made of
+them. *Cumulative*: the simulation from the image on against the interpreter from the image on,
+where a code that differs once makes others differ behind it.
+
+Both are made twice: with each bias rounded to int32, as every integer file must hold it, where
+only the kernels' arithmetic can differ; and with the float biases as they were trained. A bias off
+by b accumulator units of M output codes each changes a share b * M of the codes: 0.1 % or more
+where M is large.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from pams_tf.data.datasets import SAMPLE_NAME, ImagePairs
+from pams_tf.errors import InputError
+from pams_tf.evaluation.benchmark import find_pairs
+from pams_tf.evaluation.metrics import psnr_y
+from pams_tf.evaluation.upscaler import keras_upscale
+from pams_tf.litert import metadata
+from pams_tf.litert.flatbuffer import FileInfo, read_bytes, read_file
+from pams_tf.litert.interpreter import KERNELS, ImageInterpreter
+from pams_tf.litert.packing import repacked
+from pams_tf.models import load
+from pams_tf.models.files import Source
+from pams_tf.verification.layers import BYTES, IMAGE, OUTPUT, Layer, layers
+from pams_tf.verification.matching import Match, check_weights, match
+from pams_tf.verification.npu import check_same_weights, cpu_twin, same_images
+from pams_tf.verification.parity import Difference, KernelParity, LayerParity, Parity
+from pams_tf.verification.simulation import simulation
+
+
+def verify(
+    model: Source,
+    tflite: str | os.PathLike[str] | bytes,
+    images: ImagePairs | str | os.PathLike[str] = SAMPLE_NAME,
+    *,
+    kernels: Sequence[str] = ("xnnpack",),
+    num_threads: int | None = None,
+) -> Parity:
+    """Compare a .tflite file with the student that it was exported from, code by code.
+
+    Every weight code and bias must be the student's; then whole images go through both, and the
+    codes of every layer are compared. What was found is returned, whatever it is;
+    `Parity.failures` says what lies beyond a tolerance.
+
+    Example:
+      >>> import pams_tf
+      >>> student = pams_tf.quantize("edsr_mobile_x2", pams_tf.QuantizationRecipe(scope="all"))
+      >>> content = pams_tf.convert(student, input_size=(90, 160))
+      >>> parity = pams_tf.verify(student, content, "sample")
+      >>> parity.failures()
+      []
+
+    Args:
+      model: the student: a Keras model of `pams_tf`, a `.keras` file or a run folder. For scope
+        "body" the file's metadata has the ranges of head and tail.
+      tflite: the file, or its content. One for an NPU is compared with the CPU's file of the same
+        student, made anew: its weights, and its images in parts of its own size. The layers are
+        then those of that file.
+      images: "sample" for the built-in validation photographs, a folder as `pams_tf.evaluate` takes
+        it, or `ImagePairs`. Each image is compared whole, in its own size.
+      kernels: sets of LiteRT's kernels, of "xnnpack", "builtin" and "reference".
+      num_threads: threads of the kernels; None lets the runtime choose.
+
+    Returns:
+      For each layer and set of kernels the share of codes (0 to 1) that differ and by how much;
+      PSNR on Y in dB of student, simulation and file.
+
+    Raises:
+      InputError: no .tflite file, or its network is not the student's: another architecture,
+        recipe, range, or weights; no images, or one that does not fit.
+
+    Source: README, "Proof".
+    """
+    student = load(model)
+    if student.recipe is None:
+        raise InputError(f"{student.described} is a float network; give a quantized student")
+    pairs = find_pairs(images, student.scale)
+    if not len(pairs):
+        raise InputError(f"{pairs.name!r} holds no images; check its folder")
+    info, content = read_file(tflite), read_bytes(tflite)
+    name = "the file" if isinstance(tflite, bytes) else str(tflite)
+    known = metadata.read(content)
+    target = str((known or {}).get("target", "cpu"))
+    sites, original = (known or {}).get("sites"), content
+    try:
+        whole = simulation(student, known)
+        trained = layers(whole)
+        if target != "cpu":
+            content = cpu_twin(whole, info)
+            twin, sites = read_file(content), (metadata.read(content) or {}).get("sites")
+            check_same_weights(info, twin, target)
+            info = twin
+        matches = match(layers(whole, integer_bias=True), info, sites)
+        compared = check_weights(matches, info)
+    except InputError as error:
+        raise InputError(f"{name}: the network in it is not the run's: {error}") from error
+    interpreters, notes, absent = {}, {}, {}
+    for kernel_set in kernels:
+        try:
+            interpreters[kernel_set], notes[kernel_set] = _interpreter(
+                content, info, kernel_set, num_threads
+            )
+        except InputError as error:
+            absent[kernel_set] = str(error)
+    if not interpreters:
+        raise InputError(f"{name}: no kernels can run it; {next(iter(absent.values()))}")
+    tallies = {kernel_set: _Tally(matches, trained) for kernel_set in interpreters}
+    upscale = keras_upscale(student)
+    simulated, students = [], []
+    for index in range(len(pairs)):
+        low, high = pairs.load(index)
+        codes = _run([found.layer for found in matches], low)
+        as_trained = _run(trained, low)
+        students.append(psnr_y(upscale(low), high, pairs.scale))
+        simulated.append(psnr_y(_image(as_trained[OUTPUT]), high, pairs.scale))
+        for kernel_set, interpreter in interpreters.items():
+            interpreter.resize(*low.shape[:2])
+            output = interpreter.run(low)
+            tallies[kernel_set].add(interpreter, codes, as_trained)
+            tallies[kernel_set].psnr.append(psnr_y(output, high, pairs.scale))
+    assert student.recipe is not None
+    return Parity(
+        file=Path(name).name,
+        bits=student.recipe.bits,
+        benchmark=pairs.name,
+        images=len(pairs),
+        weights=compared,
+        student_psnr=float(np.mean(students)),
+        psnr=float(np.mean(simulated)),
+        kernels=tuple(tallies[name].result(name, notes[name]) for name in interpreters),
+        absent=absent,
+        target=target,
+        same_images=(
+            () if target == "cpu" else same_images(original, interpreters, pairs, num_threads)
+        ),
+    )
+
+
+class _Tally:
+    """Counts over the images, for one set of kernels."""
+
+    def __init__(self, matches: Sequence[Match], trained: Sequence[Layer]) -> None:
+        self.psnr: list[float] = []
+        self._matches = matches
+        self._trained = trained
+        self._codes = [0] * len(matches)
+        # A layer's four comparisons, in the order of `LayerParity`: codes that differ, and the
+        # largest difference.
+        self._counts = np.zeros((len(matches), 4, 2), np.int64)
+
+    def add(
+        self,
+        interpreter: ImageInterpreter,
+        simulated: dict[str, np.ndarray],
+        as_trained: dict[str, np.ndarray],
+    ) -> None:
+        codes = {IMAGE: simulated[IMAGE]}
+        for index, (found, trained) in enumerate(zip(self._matches, self._trained, strict=True)):
+            site = found.layer.site
+            if site == OUTPUT:
+                codes[site] = BYTES.codes(interpreter.image()[None])
+            else:
+                codes[site] = interpreter.codes(found.tensor)
+            self._codes[index] += codes[site].size
+            alone = found.layer(codes)
+            alone_trained = trained(codes) if trained.convolutions else alone
+            comparisons = (alone, simulated[site], alone_trained, as_trained[site])
+            for counts, expected in zip(self._counts[index], comparisons, strict=True):
+                difference = np.abs(codes[site].astype(np.int16) - expected)
+                counts[0] += np.count_nonzero(difference)
+                counts[1] = max(counts[1], difference.max())
+
+    def result(self, kernels: str, note: str) -> KernelParity:
+        return KernelParity(
+            kernels=kernels,
+            layers=tuple(
+                LayerParity(
+                    found.layer.site,
+                    "+".join(operator.name for operator in found.operators),
+                    size,
+                    *(Difference(int(share) / size, int(most)) for share, most in counts),
+                )
+                for found, size, counts in zip(
+                    self._matches, self._codes, self._counts, strict=True
+                )
+            ),
+            psnr=float(np.mean(self.psnr)),
+            note=note,
+        )
+
+
+def _run(parts: Sequence[Layer], low: np.ndarray) -> dict[str, np.ndarray]:
+    """The simulation from the image on: the codes of every site."""
+    codes = {IMAGE: BYTES.codes(low[None])}
+    for layer in parts:
+        codes[layer.site] = layer(codes)
+    return codes
+
+
+def _image(codes: np.ndarray) -> np.ndarray:
+    return (codes[0].astype(np.int16) + 128).astype(np.uint8)
+
+
+def _interpreter(
+    content: bytes, info: FileInfo, kernels: str, num_threads: int | None
+) -> tuple[ImageInterpreter, str]:
+    """An interpreter that keeps every tensor, and a remark on how it came to be.
+
+    LiteRT registers its reference kernel of DEPTH_TO_SPACE for version 1 of the operator only,
+    though it computes version 2, int8, as well: such a file runs once it calls itself version 1.
+    """
+    if kernels not in KERNELS:
+        raise InputError(f"kernels={kernels!r} is not possible; choose {', '.join(KERNELS)}")
+    try:
+        return ImageInterpreter(content, num_threads, kernels=kernels, keep_tensors=True), ""
+    except InputError:
+        if kernels != "reference" or "DEPTH_TO_SPACE" not in info.operators:
+            raise
+    older = _older_depth_to_space(content)
+    interpreter = ImageInterpreter(older, num_threads, kernels=kernels, keep_tensors=True)
+    return interpreter, "run with DEPTH_TO_SPACE declared as version 1, all they register"
+
+
+def _older_depth_to_space(content: bytes) -> bytes:
+    def change(model: Any) -> None:
+        for code in model.operatorCodes:
+            if code.builtinCode == schema.BuiltinOperator.DEPTH_TO_SPACE:
+                code.version = 1
+
+    return repacked(content, change)

@@ -1,0 +1,123 @@
+"""A file whose graph is cut for an NPU, against the CPU's file of the same network.
+
+Its layers are not the network's, so they cannot be compared one by one. But the CPU's file of the
+same run can, and the two must hold the same weights and make the same image, code by code.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from pams_tf.data.datasets import ImagePairs
+from pams_tf.errors import InputError
+from pams_tf.export.converter import convert
+from pams_tf.litert.flatbuffer import FileInfo, OperatorInfo
+from pams_tf.litert.interpreter import ImageInterpreter
+from pams_tf.models import SuperResolution
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetParity:
+    """The file for an NPU against the CPU's under one set of kernels.
+
+    Attributes:
+      kernels: their name.
+      tiles: parts of the images, of the file's input size, that went through both.
+      codes: image bytes compared.
+      differing, largest: how many of them differ, and by how much at most.
+    """
+
+    kernels: str
+    tiles: int
+    codes: int
+    differing: int
+    largest: int
+
+
+def cpu_twin(whole: SuperResolution, info: FileInfo) -> bytes:
+    """The CPU's file, of open size, of the network that a file for an NPU claims to be.
+
+    Args:
+      whole: the network with a quantizer at every site; see `simulation.simulation`.
+      info: the file for the NPU: its kernels are stored as they are there.
+    """
+    int4 = any(tensor.dtype == "int4" for tensor in info.tensors)
+    return convert(whole, None, weights="int4" if int4 else "int8")
+
+
+def check_same_weights(info: FileInfo, twin: FileInfo, target: str) -> None:
+    """Assert that two files hold the same kernels and biases, one output channel at a time.
+
+    A convolution that is cut keeps its channels. Those of the last one, to the image, stand in
+    another form where it is computed before the depth-to-space ("ethos-u85"): they are left out.
+
+    Raises:
+      InputError: how many channels are in one file alone.
+    """
+    theirs, ours = (_channels(file.graph, file) for file in (info, twin))
+    if target == "ethos-u85":
+        ours -= _channels([op for op in twin.graph if op.name == "CONV_2D"][-1:], twin)
+        theirs &= ours
+    differing = max(len(ours - theirs), len(theirs - ours))
+    if differing:
+        raise InputError(
+            f"kernel or bias of {differing} output channels are not those of the run's cpu file"
+        )
+
+
+def same_images(
+    content: bytes,
+    twins: Mapping[str, ImageInterpreter],
+    pairs: ImagePairs,
+    num_threads: int | None = None,
+) -> tuple[TargetParity, ...]:
+    """Send the images, in parts of the file's own size, through both files.
+
+    Args:
+      content: the file for an NPU.
+      twins: kernels -> the CPU's file under them, which takes any size.
+      pairs: the images; a smaller one is mirrored beyond its border to fill a part.
+    """
+    results = []
+    for kernels, twin in twins.items():
+        file = ImageInterpreter(content, num_threads, kernels=kernels)
+        assert file.fixed_size is not None  # `convert` makes no other for an NPU
+        twin.resize(*file.fixed_size)
+        tiles = codes = differing = largest = 0
+        for index in range(len(pairs)):
+            for tile in _tiles(pairs.load(index)[0], file.fixed_size):
+                difference = np.abs(file.run(tile).astype(np.int16) - twin.run(tile))
+                tiles, codes = tiles + 1, codes + difference.size
+                differing += int(np.count_nonzero(difference))
+                largest = max(largest, int(difference.max()))
+        results.append(TargetParity(kernels, tiles, codes, differing, largest))
+    return tuple(results)
+
+
+def _channels(
+    graph: Sequence[OperatorInfo], info: FileInfo
+) -> set[tuple[tuple[int, ...], bytes, int]]:
+    """Shape, codes and bias of each output channel of each convolution in `graph`."""
+    channels = set()
+    for operator in graph:
+        if operator.name == "CONV_2D":
+            kernel, bias = (info.tensors[index].codes() for index in operator.inputs[1:3])
+            channels |= {
+                (part.shape, part.tobytes(), int(offset))
+                for part, offset in zip(kernel, bias, strict=True)
+            }
+    return channels
+
+
+def _tiles(image: np.ndarray, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Parts (h, w, 3) of `size` that cover the image; the last ones overlap their neighbours."""
+    missing = [max(0, want - have) for want, have in zip(size, image.shape[:2], strict=True)]
+    image = np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
+    starts = [
+        sorted({*range(0, have - want + 1, want), have - want})
+        for want, have in zip(size, image.shape[:2], strict=True)
+    ]
+    for y in starts[0]:
+        for x in starts[1]:
+            yield image[y : y + size[0], x : x + size[1]]

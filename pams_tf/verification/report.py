@@ -1,0 +1,102 @@
+"""A comparison as a reader wants it: a Markdown table, and a picture of every layer."""
+
+import os
+from collections.abc import Sequence
+
+from pams_tf.reporting.plots.codes import CodesPanel, differing_codes
+from pams_tf.verification.parity import Difference, KernelParity, Parity, Tolerance
+
+_CURVES = {
+    "cumulative, from the image on": "cumulative",
+    "given the same codes, biases as trained": "given_codes_trained_bias",
+    "given the same codes": "given_codes",
+}
+
+
+def markdown(parity: Parity, tolerance: Tolerance, failures: Sequence[str]) -> str:
+    """The comparison as a Markdown page: verdict, PSNR, and a table of layers for each kernels."""
+    lines = [
+        f"# {parity.file} against the network that was trained",
+        "",
+        f"**{'Beyond the tolerance' if failures else 'Within the tolerance'}**: given the same "
+        f"codes at most {tolerance.share:.3%} of a layer's codes differ, by at most "
+        f"{tolerance.largest}; PSNR-Y within {tolerance.psnr:g} dB.",
+        "",
+        *[f"- {failure}" for failure in failures],
+        *([""] if failures else []),
+        f"{parity.bits} bits; {parity.weights:,} weights compared, all equal; "
+        f"{parity.benchmark}, {parity.images} images, whole.",
+        "",
+        *_target(parity),
+        "| | PSNR-Y, dB | worst layer alone | last layer, cumulative |",
+        "|---|---:|---:|---:|",
+        f"| student | {parity.student_psnr:.4f} | | |",
+        f"| simulation, every tensor quantized | {parity.psnr:.4f} | | |",
+    ]
+    for kernels in parity.kernels:
+        worst = max(kernels.layers, key=lambda layer: layer.given_codes.share)
+        lines.append(
+            f"| {kernels.kernels} | {kernels.psnr:.4f} | {_text(worst.given_codes)} "
+            f"({worst.site}) | {_text(kernels.layers[-1].cumulative)} |"
+        )
+    lines += [f"| {name} | cannot run it: {why} | | |" for name, why in parity.absent.items()]
+    for kernels in parity.kernels:
+        lines += ["", f"## {kernels.kernels}", ""]
+        lines += [kernels.note + ".", ""] if kernels.note else []
+        lines += _table(kernels)
+    return "\n".join(lines) + "\n"
+
+
+def picture(path: str | os.PathLike[str], parity: Parity, tolerance: Tolerance) -> None:
+    """Save the share of differing codes of every layer, a panel for each set of kernels, as a PNG.
+
+    Raises:
+      InputError: the path cannot be written.
+    """
+    panels = [
+        CodesPanel(
+            f"{kernels.kernels}, PSNR-Y {kernels.psnr:.4f} dB",
+            [layer.site for layer in kernels.layers],
+            {
+                label: [getattr(layer, field).share for layer in kernels.layers]
+                for label, field in _CURVES.items()
+            },
+        )
+        for kernels in parity.kernels
+    ]
+    title = f"{parity.file}: codes that differ from the simulation's, {parity.benchmark}"
+    differing_codes(path, title, panels, tolerance.share)
+
+
+def _target(parity: Parity) -> list[str]:
+    """What the comparison is of, where the file is for an NPU."""
+    if parity.target == "cpu":
+        return []
+    lines = [
+        f"The graph of {parity.file} is cut for `--target {parity.target}`. It has the weights of "
+        "the cpu file of the same run; what follows is of that file, made anew. Both files on "
+        "the same parts of the images:",
+        "",
+    ]
+    for entry in parity.same_images:
+        same = "all equal" if not entry.differing else f"{entry.differing:,} differ"
+        lines.append(f"- {entry.kernels}: {entry.tiles} parts, {entry.codes:,} bytes, {same}")
+    return [*lines, ""]
+
+
+def _table(kernels: KernelParity) -> list[str]:
+    return [
+        "| layer | operators | codes | same codes | same codes, trained biases | cumulative |",
+        "|---|---|---:|---:|---:|---:|",
+        *(
+            f"| {layer.site} | {layer.operators} | {layer.codes:,} | {_text(layer.given_codes)} | "
+            f"{_text(layer.given_codes_trained_bias)} | {_text(layer.cumulative)} |"
+            for layer in kernels.layers
+        ),
+    ]
+
+
+def _text(difference: Difference) -> str:
+    if not difference.largest:
+        return "0"
+    return f"{difference.share:.4%} by {difference.largest}"

@@ -1,0 +1,56 @@
+"""The Keras network that a file claims to be a copy of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pams_tf.errors import InputError
+from pams_tf.models import SuperResolution, with_recipe
+from pams_tf.quantization import quantizers
+from pams_tf.recipe import QuantizationRecipe
+
+
+def simulation(student: SuperResolution, known: Mapping[str, Any] | None) -> SuperResolution:
+    """The network with a quantizer at every site that a file claims to be a copy of.
+
+    The student's own ranges where it has them; for scope "body" those of head and tail, which the
+    export chose, from the file's metadata `known`.
+
+    Raises:
+      InputError: the metadata tell of another network, or lack the ranges needed.
+    """
+    recipe = student.recipe
+    if recipe is None:
+        raise InputError("the run is a float network's, which has no ranges to compare")
+    if known is not None:
+        if isinstance(known.get("recipe"), dict):  # an older file lacks newer fields
+            recipe_there = QuantizationRecipe.from_dict(known["recipe"], "its recipe").to_dict()
+            known = {**known, "recipe": recipe_there}
+        for key, mine in (
+            ("preset", student.preset),
+            ("scale", student.scale),
+            ("overrides", student.overrides),
+            ("recipe", recipe.to_dict()),
+        ):
+            if known.get(key) != mine:
+                raise InputError(f"its {key} is {known.get(key)!r}, the run's {mine!r}")
+        for quantizer in quantizers(student):
+            site = known["sites"].get(quantizer.name, {})
+            for key, value in quantizer.range.items():
+                if site.get(key) != value:
+                    raise InputError(
+                        f"its range of {quantizer.name} is {key} {site.get(key)!r}, the run's "
+                        f"{value!r}"
+                    )
+    if recipe.scope == "all":
+        return student
+    whole = with_recipe(student, recipe.replace(scope="all"))
+    learned = {q.name for q in quantizers(student)}
+    for quantizer in quantizers(whole):
+        if quantizer.name not in learned:
+            try:
+                quantizer.restore_range((known or {})["sites"][quantizer.name])
+            except (KeyError, TypeError, ValueError):
+                raise InputError(
+                    f"no metadata in it tell the range of {quantizer.name}; export the run again"
+                ) from None
+    return whole
