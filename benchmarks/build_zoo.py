@@ -13,6 +13,7 @@ from pams_tf import zoo
 from pams_tf.commands import cli
 from pams_tf.errors import InputError
 from pams_tf.files import write_text
+from pams_tf.litert.card import VERSION
 from pams_tf.runs import RunFolder
 
 DESCRIPTION = """Make the zoo from finished runs, and measure what it holds.
@@ -22,7 +23,7 @@ Example:
 
 For each NAME, RUNS/NAME is the float run (absent: the weights in the zoo stay), RUNS/NAME_8bit
 and RUNS/NAME_4bit its students of scope all. Writes NAME.keras, NAME_8bit.tflite,
-NAME_4bit.tflite and the card NAME.json into the package's folder of weights.
+NAME_4bit.tflite and a card of each file into the package's folder of weights.
 """
 
 FLAGS = cli.command_flags()
@@ -38,7 +39,7 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_list(
-    "int4", [], "Networks whose 4-bit kernels are stored as int4: half the bytes.",
+    "int4", [], "Networks whose 4-bit weights are stored as int4: half the bytes.",
     flag_values=FLAGS,
 )  # fmt: skip
 flags.DEFINE_list(
@@ -49,8 +50,9 @@ flags.DEFINE_list(
 SETS = ("Set5", "B100")
 SIZES = {2: (180, 320), 3: (360, 640), 4: (180, 320)}
 """LR height and width of the files of a scale; x3 makes 1080x1920, the task of MAI 2021."""
-EDGES = {2: "uint8", 3: "int8", 4: "uint8"}
-"""At 1080x1920 the two QUANTIZE of uint8 edges take about 5 ms."""
+IO_DTYPES = {2: "uint8", 3: "int8", 4: "uint8"}
+"""At 1080x1920 the two QUANTIZE of uint8 images take about 5 ms."""
+AUTHOR, LICENSE = "The pams_tf authors", "Apache-2.0"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,18 +62,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _build() -> list[dict[str, Any]]:
     cli.load_tensorflow()
-    cards = []
-    for name in FLAGS.names:
-        cards.append(_card(name))
-        path = zoo.FOLDER / f"{name}.json"
-        write_text(path, json.dumps(cards[-1], indent=1) + "\n")
-        print(f"{path}: {len(cards[-1]['entries'])} entries")
+    cards = [card for name in FLAGS.names for card in _cards(name)]
+    for card in cards:
+        path = zoo.FOLDER / f"{card['name']}.json"
+        write_text(path, json.dumps(card, indent=1) + "\n")
+        print(path)
     return cards
 
 
-def _card(name: str) -> dict[str, Any]:
+def _cards(name: str) -> list[dict[str, Any]]:
+    """The cards of a network's float weights and of its integer files."""
     from pams_tf import models
-    from pams_tf.reporting.machine import machine
+    from pams_tf.recipe import CARD_FORMAT
 
     float_run = RunFolder(Path(FLAGS.runs) / name)
     path = zoo.FOLDER / f"{name}.keras"
@@ -79,28 +81,32 @@ def _card(name: str) -> dict[str, Any]:
         models.save(models.load(float_run.network()), path)  # without the optimizer's state
         _deflate(path)
     network = models.load(path)
-    entries = [_measured("float", path, network.scale)]
     settings = float_run.read_settings() if float_run.path.is_dir() else None
-    entries[0] |= {
+    runs = {bits: RunFolder(Path(FLAGS.runs) / f"{name}_{bits}bit") for bits in (8, 4)}
+    runs = {bits: run for bits, run in runs.items() if run.path.is_dir()}
+    sources = [settings, *(run.read_settings() for run in runs.values())]
+    data = next((source["data"] for source in sources if source), "unknown")
+    common = {"parameters": network.count_params(), "data": Path(data).name}
+    float_card = {
+        "format": CARD_FORMAT,
+        "version": VERSION,
+        "name": name,
+        "label": "float",
+        "file": path.name,
+        "bytes": path.stat().st_size,
+        "shipped": True,
+        "network": network.preset,
+        "scale": network.scale,
+        "recipe": None,
         "steps": settings["steps"] if settings else None,
         "commands": [_train_command(settings, name)] if settings else [],
+        "benchmarks": _benchmarks(path),
+        **common,
     }
-    data = None
-    for bits in (8, 4):
-        run = RunFolder(Path(FLAGS.runs) / f"{name}_{bits}bit")
-        if run.path.is_dir():
-            entries.append(_integer(name, bits, run, network.scale))
-            data = run.read_settings()["data"]
-    about = machine()
-    return {
-        "name": name,
-        "preset": network.preset,
-        "scale": network.scale,
-        "parameters": network.count_params(),
-        "data": Path(settings["data"] if settings else data or "unknown").name,
-        "machine": f"{about['cpu']}, {about['cores']} cores",
-        "entries": entries,
-    }
+    return [
+        float_card,
+        *(_integer_card(name, bits, run, network.scale, common) for bits, run in runs.items()),
+    ]
 
 
 def _deflate(path: Path) -> None:
@@ -112,57 +118,52 @@ def _deflate(path: Path) -> None:
             deflated.writestr(name, content)
 
 
-def _integer(name: str, bits: int, run: RunFolder, scale: int) -> dict[str, Any]:
+def _integer_card(
+    name: str, bits: int, run: RunFolder, scale: int, common: dict[str, Any]
+) -> dict[str, Any]:
     from pams_tf.export.run import export_run
+    from pams_tf.litert.card import model_card
     from pams_tf.litert.latency import tflite_latency
+    from pams_tf.reporting.machine import machine
 
     storage = "int4" if bits <= 4 and name in FLAGS.int4 else "int8"
     path = zoo.FOLDER / f"{name}_{bits}bit.tflite"
-    edges = EDGES[scale]
-    exported = export_run(run, SIZES[scale], out=path, weights=storage, edges=edges)
-    exported.recipe.unlink()  # the file holds it, and the card's name is the network's
+    io_dtype = IO_DTYPES[scale]
+    options = {"weights": storage, "io_dtype": io_dtype}
+    export_run(run, SIZES[scale], out=path, author=AUTHOR, license=LICENSE, **options)
     settings = run.read_settings()
     latency = tflite_latency(path, num_threads=2)
     size = "x".join(map(str, SIZES[scale]))
     export = f"python tools/to_tflite.py --run runs/{run.path.name} --input_size {size}"
-    defaults = {"edges": "uint8", "weights": "int8"}
-    export = " ".join([export, *_flags({"edges": edges, "weights": storage}, defaults)])
-    entry = _measured(f"{bits} bits", path, scale) | {
-        "bits": bits,
-        "shipped": path.name not in FLAGS.unshipped,
-        "edges": edges,
-        "weights": storage,
-        "steps": settings["steps"],
-        "commands": [_finetune_command(settings, run.path.name), export],
-        "latency": {
-            "median_ms": latency.median_ms,
-            "input_size": size,
-            "threads": 2,
-        },
-    }
-    if not entry["shipped"]:
+    export = " ".join([export, *_flags(options, {"io_dtype": "uint8", "weights": "int8"})])
+    about = machine()
+    card = model_card(
+        path.read_bytes(),
+        path.name,
+        label=f"{bits} bits",
+        shipped=path.name not in FLAGS.unshipped,
+        io_dtype=io_dtype,
+        weights=storage,
+        steps=settings["steps"],
+        commands=[_finetune_command(settings, run.path.name), export],
+        benchmarks=_benchmarks(path),
+        machine=f"{about['cpu']}, {about['cores']} cores",
+        latency={"median_ms": latency.median_ms, "input_size": size, "threads": 2},
+        **common,
+    )
+    if not card["shipped"]:
         path.unlink()
-    return entry
+    return card
 
 
-def _measured(label: str, path: Path, scale: int) -> dict[str, Any]:
-    from pams_tf.data import datasets
+def _benchmarks(path: Path) -> dict[str, dict[str, float]]:
+    """PSNR and SSIM of a file on each set."""
     from pams_tf.evaluation.benchmark import evaluate
-    from pams_tf.evaluation.upscaler import load_upscaler
 
-    upscaler, _ = load_upscaler(path, scale)
-    results = {
-        name: evaluate(upscaler, datasets.benchmark(FLAGS.benchmark_dir, name, scale))
-        for name in SETS
-    }
+    results = {name: evaluate(path, Path(FLAGS.benchmark_dir) / name) for name in SETS}
     return {
-        "label": label,
-        "file": path.name,
-        "bytes": path.stat().st_size,
-        "benchmarks": {
-            name: {"psnr": round(result.psnr, 4), "ssim": round(result.ssim, 5)}
-            for name, result in results.items()
-        },
+        name: {"psnr": round(result.psnr, 4), "ssim": round(result.ssim, 5)}
+        for name, result in results.items()
     }
 
 

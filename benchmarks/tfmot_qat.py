@@ -1,5 +1,6 @@
 """tensorflow-model-optimization's quantization-aware training beside our own; see --help."""
 
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ each the best checkpoint on the validation images is measured, simulated and, wh
 integer file, through LiteRT. 8 bits in every tensor and weights per channel, which is what
 tensorflow-model-optimization does. Our own runs are kept in --runs and continued there.
 
-Needs pip install 'pams_tf[tfmot]'.
+Needs pip install 'pams_tf[comparison]'.
 """
 
 FLAGS = cli.command_flags()
@@ -117,26 +118,23 @@ def _compare() -> dict[str, Any]:
 
 def _load() -> None:
     """TensorFlow with tf_keras beside Keras 3, which the package needs and we do not see."""
+    for module in ("tensorflow_model_optimization", "tf_keras"):
+        if importlib.util.find_spec(module) is None:
+            raise InputError(f"{module} is not installed; pip install 'pams_tf[comparison]'")
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     cli.load_tensorflow()
-    try:
-        import tensorflow_model_optimization  # noqa: F401
-        import tf_keras  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f"{error.name or error} is not installed; pip install 'pams_tf[tfmot]'"
-        ) from None
 
 
 def _tfmot(teacher: Any, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
     import tfmot_twin
 
+    from pams_tf.data.calibration import packed_images
     from pams_tf.data.pipeline import training_dataset
     from pams_tf.litert.checks import check_integer
-    from pams_tf.training.jobs import training_images, validation
+    from pams_tf.training.jobs import validation
 
     student = tfmot_twin.quantized(tfmot_twin.float_twin(teacher))
-    packed = training_images(settings)
+    packed = packed_images(settings.data, settings.scale, settings.patch_size)
     if not FLAGS.own_ranges:
         tfmot_twin.begin(student, _first_ranges(teacher, packed, settings))
     batches = training_dataset(
@@ -154,7 +152,7 @@ def _tfmot(teacher: Any, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
         lambda step, psnr: print(f"tfmot: step {step}, validation {psnr:.3f} dB", flush=True),
     )
     content = tfmot_twin.to_int8(student)
-    check_integer(content, edges="int8")
+    check_integer(content, "int8")
     return {
         "best_step": step,
         "valid_psnr": psnr,
@@ -167,14 +165,19 @@ def _first_ranges(teacher: Any, packed: Any, settings: Any) -> dict[str, tuple[f
     """The ranges that our "tflite" begins with, by the twin's layers."""
     from itertools import islice
 
-    from pams_tf.data.calibration import calibration_batches
+    from pams_tf.data.calibration import training_batches
     from pams_tf.models.transfer import with_recipe
     from pams_tf.quantization import quantizers
     from pams_tf.quantization.calibration import calibrate
 
     student = with_recipe(teacher, _recipe("tflite"))
-    first = islice(calibration_batches(packed, settings), settings.calibration_steps)
-    calibrate(student, teacher, first)
+    first = training_batches(
+        packed,
+        seed=settings.seed,
+        batch_size=settings.batch_size,
+        patch_size=settings.patch_size,
+    )
+    calibrate(student, teacher, islice(first, settings.calibration_steps))
     ends = {q.name: (float(q.minimum.value), float(q.maximum.value)) for q in quantizers(student)}
     shifted = student.get_layer("image")
     ranges = {
@@ -203,16 +206,16 @@ def _ours(method: str, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
     from pams_tf import models
     from pams_tf.export.converter import convert
     from pams_tf.runs import RunFolder
-    from pams_tf.training.jobs import finetune
+    from pams_tf.training.jobs import distil
     from pams_tf.training.settings import run_name
 
     recipe = _recipe(method)
     run = RunFolder(Path(FLAGS.runs) / run_name(settings, recipe))
-    result = finetune(settings, recipe, run, progress=True)
+    result = distil(settings, recipe, run, progress=True)
     student = models.load(run.student)
     row = {"run": str(run.path), "best_step": result.best_step, "valid_psnr": result.best_psnr}
     try:
-        content = convert(student, None, edges="int8")
+        content = convert(student, None, io_dtype="int8")
     except InputError as error:
         return {**row, "no_file": str(error), **_measured(student, None, sets)}
     return {**row, "bytes": len(content), **_measured(student, content, sets)}

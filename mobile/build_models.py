@@ -63,13 +63,13 @@ def build(out: Path) -> None:
     """Write every file with its card, `index.json` with the cards less their references (a list
     that a page can read at once), and the built-in picture.
     """
+    from pams_tf import models
     from pams_tf.data.images import write_image
-    from pams_tf.training.teachers import load_teacher
 
     picture = photograph()
     index = []
     for network in NETWORKS:
-        model = load_teacher(None, network, SCALE)
+        model = models.load(f"{network}_x{SCALE}")
         for kind, recipe in KINDS.items():
             name = f"{network}_x{SCALE}_{kind}"
             content, made = convert(model, recipe)
@@ -93,26 +93,14 @@ def photograph() -> np.ndarray:
 
 def convert(model: Any, recipe: QuantizationRecipe | None) -> tuple[bytes, str]:
     """The file's content, and how it was made."""
-    from pams_tf import export
-    from pams_tf.models.transfer import with_recipe
-    from pams_tf.quantization.calibration import calibrate
+    import pams_tf
+    from pams_tf.export.variants import convert_float
 
     if recipe is None:
-        return export.convert_float(model, (TILE, TILE)), f"{ORIGIN}."
-    student = with_recipe(model, recipe)
-    calibrate(student, model, calibration_images())
-    content = export.convert(student, (TILE, TILE), edges="int8")
+        return convert_float(model, (TILE, TILE)), f"{ORIGIN}."
+    student = pams_tf.quantize(model, recipe)
+    content = pams_tf.convert(student, (TILE, TILE), io_dtype="int8")
     return content, f"{ORIGIN}; ranges calibrated on the built-in photographs, no fine-tuning."
-
-
-def calibration_images() -> list[np.ndarray]:
-    """The built-in training photographs, reduced, as LR batches of one."""
-    from pams_tf.data import datasets
-
-    pairs = datasets.sample(SCALE, "train")
-    return [
-        pairs.load(index)[0][None, :TILE, :TILE].astype(np.float32) for index in range(len(pairs))
-    ]
 
 
 def card_of(
@@ -124,17 +112,18 @@ def card_of(
     picture: np.ndarray,
 ) -> dict[str, Any]:
     """The file's card: its quality on photographs it was not trained on, and its reference."""
-    from pams_tf.data import datasets
     from pams_tf.evaluation.benchmark import evaluate
-    from pams_tf.evaluation.upscaler import tflite_upscale
-    from pams_tf.litert.card import Description, model_card
+    from pams_tf.litert.card import model_card
 
-    result = evaluate(tflite_upscale(content), datasets.sample(SCALE, "valid"))
+    result = evaluate(content, "sample")
     kind = f"{recipe.bits} bit" if recipe else "float"
-    about = Description(
+    left = (picture.shape[1] - TILE) // 2  # the face, and edges of every direction
+    return model_card(
+        content,
+        file,
+        picture[:TILE, left : left + TILE],
         name=f"{NETWORKS[network]} x{SCALE}, {kind}",
         network=network,
-        recipe=recipe,
         made=made,
         halo=halo(content, recipe),
         quality={
@@ -143,8 +132,6 @@ def card_of(
             "ssim": round(result.ssim, 4),
         },
     )
-    left = (picture.shape[1] - TILE) // 2  # the face, and edges of every direction
-    return model_card(content, file, about, picture[:TILE, left : left + TILE])
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def main() -> int:
 
 def seams(file: Path, pictures: list[np.ndarray], halo: int) -> tuple[int, float, int, float]:
     """Side of the parts, share of differing codes, largest difference, PSNR of tiles to whole."""
-    whole, tiles = tflite_upscale(file), LiteRTUpscaler(file, halo)
+    whole, tiles = tflite_upscale(file), LiteRTUpscaler(file, halo=halo)
     side = 3 * tiles.tile[0] - 4 * halo
     parts = [picture[:side, :side] for picture in pictures if min(picture.shape[:2]) >= side]
     errors = np.concatenate(

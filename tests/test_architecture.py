@@ -6,16 +6,22 @@ from pathlib import Path
 import pams_tf
 
 ORDER = [
-    ("errors", "files", "recipe", "runs", "zoo"),
+    ("errors", "grid"),
+    ("files",),
+    ("recipe",),
+    ("runs", "zoo", "backend"),
+    ("locate",),
+    ("reporting",),
+    ("litert",),
+    ("data",),
     ("quantization",),
     ("models",),
-    ("data",),
     ("evaluation",),
-    ("training",),
-    ("export",),
-    ("demo",),
-    ("reproduce",),
+    ("training", "export"),
+    ("verification",),
+    ("presets", "demo"),
     ("commands",),
+    ("reproduce",),
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 ROOT = Path(pams_tf.__file__).parent

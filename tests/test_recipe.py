@@ -32,7 +32,7 @@ def test_frozen():
         ({"bits": 8.0}, r"bits=8\.0 "),
         ({"bits": True}, "bits=True "),
         ({"bits": "8"}, "bits='8' "),
-        ({"edge_bits": 0}, "edge_bits=0 "),
+        ({"head_tail_bits": 0}, "head_tail_bits=0 "),
         ({"method": "magic"}, "method='magic' .*'pams'"),
         ({"scope": "head"}, "scope='head' .*'body', 'all'"),
         ({"per_channel": 1}, "per_channel=1 "),

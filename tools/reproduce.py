@@ -2,6 +2,6 @@
 
 import sys
 
-from pams_tf.commands.reproduce import main
+from pams_tf.reproduce.command import main
 
 sys.exit(main())

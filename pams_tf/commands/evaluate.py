@@ -78,12 +78,6 @@ def _evaluate() -> list[dict[str, Any]]:
         )
         for pairs in benchmarks
     ]
-    if upscaler.tile:
-        height, width = upscaler.tile
-        print(
-            f"{label} takes {height}x{width} alone: larger images went through in tiles, smaller "
-            "ones were mirrored at two borders to fill one"
-        )
     print_table(
         f"{label}, x{upscaler.scale}",
         ("benchmark", "images", "PSNR (Y), dB", "SSIM (Y)"),

@@ -30,7 +30,7 @@ from pams_tf.files import check_writable
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from pams_tf.litert.tiling import TiledUpscaler
+    from pams_tf.evaluation.upscaler import Upscaler
 
 
 FLAGS = cli.command_flags()
@@ -130,7 +130,7 @@ def _upscale() -> dict[str, Any]:
 def _enlarge(
     source: Path,
     target: Path,
-    upscaler: "TiledUpscaler",
+    upscaler: "Upscaler",
     originals: set[tuple[int, int]],
     progress: Callable[[int, int], None],
 ) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class BenchmarkResult:
 
 
 def evaluate(
-    model: Model | Upscale,
+    model: "Model | Upscale",
     images: ImagePairs | str | os.PathLike[str] = "sample",
     *,
     scale: int | None = None,
@@ -89,7 +89,7 @@ def evaluate(
 
     Source: PSNR and SSIM as in Li et al., ECCV 2020, Section 4; see `evaluation.metrics`.
     """
-    if isinstance(images, ImagePairs):
+    if not isinstance(images, str | os.PathLike):
         scale = scale or images.scale
     upscale: Any = model
     if not _is_function(model):
@@ -127,7 +127,7 @@ def find_pairs(images: ImagePairs | str | os.PathLike[str], scale: int | None) -
     Raises:
       InputError: no such folder, no images in it, or no scale to make LR images with.
     """
-    if isinstance(images, ImagePairs):
+    if not isinstance(images, str | os.PathLike):
         return images
     if scale is None:
         raise InputError("the upscaling factor of a function is not known; give the scale")

@@ -25,7 +25,7 @@ Model: TypeAlias = "str | os.PathLike[str] | bytes | SuperResolution"
 BICUBIC_HALO = 4  # the taps of bicubic interpolation reach two pixels
 
 
-class Upscaler(TiledUpscaler):
+class Upscaler:
     """Enlarges images of any size with any model, in overlapping tiles that leave no seam.
 
     Example:
@@ -44,7 +44,8 @@ class Upscaler(TiledUpscaler):
       whole: enlarge each image in one piece where the model can, without tiles.
 
     Attributes:
-      name, scale, tile, halo: see `TiledUpscaler`.
+      name: what to call it in messages.
+      scale: upscaling factor.
 
     Raises:
       InputError: the model cannot be found, loaded or run, or enlarges by another factor.
@@ -61,15 +62,35 @@ class Upscaler(TiledUpscaler):
         num_threads: int | None = None,
         whole: bool = False,
     ) -> None:
-        inner = _upscaler(model, scale, halo, num_threads, whole)
-        if scale not in (None, inner.scale):
+        self._tiled = _upscaler(model, scale, halo, num_threads, whole)
+        self.name, self.scale = self._tiled.name, self._tiled.scale
+        if scale not in (None, self.scale):
             raise InputError(
-                f"{inner.name} enlarges x{inner.scale}, not x{scale}; leave the scale out, or give "
+                f"{self.name} enlarges x{self.scale}, not x{scale}; leave the scale out, or give "
                 "a model made for this factor"
             )
-        super().__init__(
-            inner._upscale, name=inner.name, scale=inner.scale, tile=inner.tile, halo=inner.halo
-        )
+
+    def __call__(self, image: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+        """uint8 RGB (h, w, 3) -> uint8 RGB (h * scale, w * scale, 3).
+
+        Args:
+          image: of any size.
+          progress: called after each tile with the number of tiles done and of all.
+
+        Raises:
+          InputError: the image is of another kind, or the model's input is too small for its halo.
+        """
+        return self._tiled(image, progress)
+
+    @property
+    def tile(self) -> tuple[int, int] | None:
+        """Height and width of a tile, LR pixels; None if images go through in one piece."""
+        return self._tiled.tile
+
+    @property
+    def halo(self) -> int:
+        """LR pixels on each side of what is kept of a tile."""
+        return self._tiled.halo
 
 
 def bicubic(scale: int) -> Upscale:
@@ -105,7 +126,7 @@ def tflite_upscale(
 
 
 def upscale_picture(
-    picture: Picture, upscaler: TiledUpscaler, progress: Progress | None = None
+    picture: Picture, upscaler: Upscaler, progress: Progress | None = None
 ) -> Picture:
     """A picture enlarged: its colours by `upscaler`, its alpha channel by bicubic, the rest kept.
 

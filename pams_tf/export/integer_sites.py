@@ -60,10 +60,11 @@ class IntegerSites(Sites):
 
     def input(self, x: Any) -> Held:
         """The graph's input, a float32 tensor (1, H, W, 3) in [0, 255], as image bytes."""
-        return Held(lambda: _bytes(x), 3, 1.0, INT8_MIN)
+        return Held("input", lambda: _bytes(x), 3, 1.0, INT8_MIN)
 
     def image(self, x: Value) -> Held:
         return Held(
+            "output",
             lambda: _bytes(x.in_unit(1.0)),
             x.channels,
             1.0,
@@ -101,13 +102,10 @@ class IntegerSites(Sites):
             def compute() -> Any:
                 # A second range for a convolution's result is a second convolution, as exact as
                 # the first; requantizing the first would round twice.
-                with tf.name_scope(name):  # tensors are named after their site
-                    y = x.make(unit, clips)
-                return self._on_grid(y, name, unit)
+                return self._on_grid(x.make(unit, clips), name, unit)
 
-            return Held(
-                compute, x.channels, unit * grid.scale, zero, unit=unit, remake=held, part=part
-            )
+            scale = unit * grid.scale
+            return Held(name, compute, x.channels, scale, zero, unit=unit, remake=held, part=part)
 
         first = held(x.unit) or held(bound / alpha)
         assert first is not None
@@ -145,7 +143,8 @@ class IntegerSites(Sites):
 
     def depth_to_space(self, x: Value, scale: int, name: str) -> Value:
         assert isinstance(x, Held)
-        return x.moved(lambda: tf.nn.depth_to_space(x.tensor, scale), x.channels // scale**2)
+        channels = x.channels // scale**2
+        return x.moved(name, lambda: tf.nn.depth_to_space(x.tensor, scale), channels)
 
     def shifted_image(self, x: Value, shift: Sequence[float], name: str) -> Held:
         low, high = self._ranges[name]
@@ -160,7 +159,7 @@ class IntegerSites(Sites):
             return tf.quantization.fake_quant_with_min_max_args(y, low, high)
 
         scale = (high - low) / 255
-        return Held(compute, 3, scale, round(-low / scale) + INT8_MIN)
+        return Held(name, compute, 3, scale, round(-low / scale) + INT8_MIN)
 
     def _convolved(self, x: Value, constants: ConvolutionConstants, relu: bool) -> Result:
         if isinstance(x, Held):
@@ -196,7 +195,7 @@ class IntegerSites(Sites):
                 y = tf.clip_by_value(y, grid.qmin * grid.scale, grid.qmax * grid.scale)
             return self._on_grid(y, name, 1.0)
 
-        return Held(compute, x.channels, grid.scale, zero, part=part)
+        return Held(name, compute, x.channels, grid.scale, zero, part=part)
 
     def _on_grid(self, y: Any, name: str, unit: float) -> Any:
         """The tensor of a site, in a unit; what the file will hold of it is noted."""

@@ -30,7 +30,7 @@ class NpuSites(IntegerSites):
             _, height, width, _ = rows[0].shape
             return tf.reshape(tf.concat(rows, axis=2), (1, height * scale, width * scale, channels))
 
-        y = x.moved(compute, channels)
+        y = x.moved(name, compute, channels)
         y.enlarged = x, scale
         return y
 

@@ -85,6 +85,7 @@ class Held(Value):
     """A tensor on its grid, as the file holds it.
 
     Attributes:
+      name: what the file's tensors are named after: of the site, or of what moves its values.
       scale, zero_point: of the grid, in the value's unit.
       convolved: whether a convolution reads it. In another unit it is then rescaled, not made anew:
         it is in the file anyway.
@@ -92,6 +93,7 @@ class Held(Value):
 
     def __init__(
         self,
+        name: str,
         compute: Callable[[], Any],
         channels: int,
         scale: float,
@@ -102,6 +104,7 @@ class Held(Value):
         part: Part | None = None,
     ) -> None:
         super().__init__(channels, unit, part)
+        self.name = name
         self.scale = scale
         self.zero_point = zero_point
         self.convolved = False
@@ -112,7 +115,9 @@ class Held(Value):
     @functools.cached_property
     def tensor(self) -> Any:
         """The TensorFlow tensor, computed at the first reading."""
-        return self._compute()
+        # By itself, or it would be named after the site that happens to read it first.
+        with tf.name_scope(f"{self.name}/"):
+            return self._compute()
 
     def in_unit(self, unit: float) -> Any:
         if unit == self.unit:
@@ -121,9 +126,9 @@ class Held(Value):
             self._other_units[unit] = self._in_other_unit(unit)
         return self._other_units[unit]
 
-    def moved(self, compute: Callable[[], Any], channels: int) -> "Held":
+    def moved(self, name: str, compute: Callable[[], Any], channels: int) -> "Held":
         """A tensor that holds the same numbers in other places."""
-        return Held(compute, channels, self.scale, self.zero_point, unit=self.unit)
+        return Held(name, compute, channels, self.scale, self.zero_point, unit=self.unit)
 
     def _in_other_unit(self, unit: float) -> Any:
         remade = None
@@ -135,7 +140,8 @@ class Held(Value):
         return on_grid(self.tensor * _one(factor), self.scale * factor, self.zero_point)
 
     def _sliced(self, channels: slice) -> "Held":
-        return self.moved(lambda: self.tensor[..., channels], channels.stop - channels.start)
+        count = channels.stop - channels.start
+        return self.moved(self.name, lambda: self.tensor[..., channels], count)
 
 
 def on_grid(x: Any, scale: float, zero_point: int) -> Any:

@@ -69,11 +69,12 @@ class TiledUpscaler:
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise InputError(f"cannot enlarge {image.dtype} {image.shape}; give uint8 (h, w, 3)")
-        if self.tile is None:
+        if self._fits(*image.shape[:2]):
             result = self._upscale(image)
             if progress:
                 progress(1, 1)
             return result
+        assert self.tile is not None
         least = 2 * self.halo + LEAST_INNER
         for length, side in zip(image.shape, self.tile, strict=False):
             if length > side < least:
@@ -86,6 +87,10 @@ class TiledUpscaler:
                     f"{smaller if largest >= 0 else ''}"
                 )
         return in_tiles(self._upscale, image, self.scale, self.tile, self.halo, progress)
+
+    def _fits(self, height: int, width: int) -> bool:
+        """Whether an image of this size is enlarged in one piece."""
+        return self.tile is None
 
 
 def open_tile(halo: int) -> tuple[int, int]:

@@ -27,8 +27,8 @@ class LiteRTUpscaler(TiledUpscaler):
       model: a .tflite file of float32, int8 or uint8 images, or its content.
       halo: LR pixels on each side of what is kept of a tile; None for the receptive field.
       num_threads: threads of the kernels; None lets the runtime choose.
-      whole: enlarge every image in one piece, whatever its size, if the graph can be resized;
-        needs more memory, and no halo.
+      whole: enlarge an image in one piece, whatever its size, if the graph can be resized to it;
+        tiles are for those to which it cannot. Needs the memory of the whole image.
 
     Raises:
       InputError: as `ImageInterpreter` and `receptive_field_radius`; a file that enlarges by no
@@ -48,17 +48,26 @@ class LiteRTUpscaler(TiledUpscaler):
     ) -> None:
         self._interpreter = ImageInterpreter(model, num_threads)
         self._refused: set[tuple[int, int]] = set()
-        scale, size = self._interpreter.scale, self._interpreter.fixed_size
-        whole = whole and (size is None or self._takes(size[0] + 1, size[1] + 1))
-        if halo is None:
-            halo = 0 if whole else receptive_field_radius(model)
+        self._whole = whole
+        self._model = model
+        if halo is None and not whole:
+            halo = receptive_field_radius(model)
+        size = self._interpreter.fixed_size
         super().__init__(
             self._enlarged,
             name=self._interpreter.name,
-            scale=scale,
-            tile=None if whole else size or open_tile(halo),
-            halo=halo,
+            scale=self._interpreter.scale,
+            tile=size or (None if halo is None else open_tile(halo)),
+            halo=halo or 0,
         )
+        self._halo_known = halo is not None
+
+    def _fits(self, height: int, width: int) -> bool:
+        if self._whole and self._takes(height, width):
+            return True
+        if not self._halo_known:  # tiles after all
+            self.halo, self._halo_known = receptive_field_radius(self._model), True
+        return False
 
     def _enlarged(self, piece: np.ndarray) -> np.ndarray:
         height, width = piece.shape[:2]

@@ -77,8 +77,8 @@ def distil(
     check_writable(run.path.parent)
     keras.utils.set_random_seed(settings.seed)
     with _dtype_policy("float32"):
-        teacher = load_teacher(settings.teacher, settings.model, settings.scale, settings.overrides)
         student = models.build(settings.model, settings.scale, recipe, **settings.overrides)
+        teacher = load_teacher(settings.teacher, settings.model, settings.scale, settings.overrides)
     models.transfer_weights(teacher, student)
     packed = packed_images(settings.data, settings.scale, settings.patch_size)
     with run.lock():

@@ -14,15 +14,12 @@ import pytest
 
 from pams_tf import QuantizationRecipe, models
 from pams_tf.data import datasets
+from pams_tf.data.calibration import packed_images, training_batches
 from pams_tf.export.converter import convert
 from pams_tf.litert.flatbuffer import read_file
 from pams_tf.runs import RunFolder
-from pams_tf.quantization.calibration import calibrate
-from pams_tf.models.transfer import with_recipe
-from pams_tf.data.calibration import calibration_batches
-from pams_tf.training.jobs import finetune, train, training_images
+from pams_tf.training.jobs import distil, train
 from pams_tf.training.settings import DistillationSettings, TrainingSettings
-from pams_tf.training.teachers import load_teacher
 
 pytestmark = pytest.mark.arm
 
@@ -42,11 +39,9 @@ def recipe(bits):
 
 def baseline(bits):
     """The float network that ships, with ranges calibrated on the built-in photographs."""
-    teacher = load_teacher(None, "edsr_baseline", 4)
-    student = with_recipe(teacher, recipe(bits))
-    settings = TrainingSettings(batch_size=8, patch_size=32)
-    calibrate(student, teacher, islice(calibration_batches(training_images(settings), settings), 2))
-    return student
+    packed = packed_images(None, 4, 32)
+    batches = training_batches(packed, seed=1, batch_size=8, patch_size=32)
+    return models.quantize("edsr_baseline_x4", recipe(bits), islice(batches, 2))
 
 
 def mobile(scale, bits, folder):
@@ -62,7 +57,7 @@ def mobile(scale, bits, folder):
     settings = DistillationSettings(
         steps=20, learning_rate=1e-5, calibration_steps=4, teacher=str(teacher.path), **size
     )
-    finetune(settings, recipe(bits), run)
+    distil(settings, recipe(bits), run)
     return models.load(run.student)
 
 
@@ -134,7 +129,9 @@ def test_every_code_is_that_of_x86(files, x86, arm, network, bits, capsys):
     name = f"{network}_{bits}"
     assert arm[f"{name}/delegates"] == x86[f"{name}/delegates"] > 0  # XNNPACK computes on both
     assert len(np.unique(x86[f"{name}/xnnpack"])) > 100  # pictures, not one grey
-    computed = [i for operator in read_file(files / f"{name}.tflite").graph for i in operator.outputs]
+    computed = [
+        i for operator in read_file(files / f"{name}.tflite").graph for i in operator.outputs
+    ]
     compared = [f"{name}/xnnpack", *(f"{name}/tensor_{index}" for index in computed)]
     differing = {key: np.count_nonzero(arm[key] != x86[key]) for key in compared}
     assert {key: count for key, count in differing.items() if count} == {}

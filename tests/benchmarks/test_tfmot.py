@@ -12,7 +12,7 @@ from pams_tf import models
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "tfmot_qat.py"
 INSTALLED = importlib.util.find_spec("tensorflow_model_optimization") is not None
-needs_tfmot = pytest.mark.skipif(not INSTALLED, reason="needs pip install 'pams_tf[tfmot]'")
+needs_tfmot = pytest.mark.skipif(not INSTALLED, reason="needs pip install 'pams_tf[comparison]'")
 
 
 def run(*arguments):
@@ -32,7 +32,9 @@ def teacher(tmp_path):
 def test_not_installed():
     result = run()
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1].endswith("is not installed; pip install 'pams_tf[tfmot]'")
+    assert result.stderr.splitlines()[-1].endswith(
+        "is not installed; pip install 'pams_tf[comparison]'"
+    )
 
 
 @needs_tfmot

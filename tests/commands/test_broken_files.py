@@ -9,8 +9,8 @@ import pytest
 
 from pams_tf import QuantizationRecipe, models
 from pams_tf.data.images import write_image
-from pams_tf.litert.flatbuffer import read_file
 from pams_tf.export.run import export_run
+from pams_tf.litert.flatbuffer import read_file
 from pams_tf.runs import RunFolder
 
 SIZE = {"blocks": 1, "features": 4}
@@ -41,7 +41,8 @@ def folder(tmp_path_factory):
     recipe = QuantizationRecipe(scope="all")
     run = RunFolder(folder / "run")
     run.claim({}, recipe)
-    models.save(models.build("edsr_mobile", 2, recipe, **SIZE), run.student)
+    teacher = models.build("edsr_mobile", 2, **SIZE)
+    models.save(models.quantize(teacher, recipe, coarse), run.student)
     export_run(run, (16, 18), out=folder / "good.tflite")
     return folder
 
@@ -123,7 +124,7 @@ def test_a_size_that_is_too_small_for_tiles_is_said(capsys):
     [
         (("--input_size=0x8",), "0x8"),
         (("--variants=float33",), "'float33' is not possible; choose float32"),
-        (("--edges=int16",), "int16"),
+        (("--io_dtype=int16",), "int16"),
         (("--weights=int4",), "cannot hold the kernels of a recipe of 8 bits"),
         (("--target=npu", "--input_size=dynamic"), "takes images of one size"),
     ],
@@ -156,7 +157,9 @@ def test_calibration_images_that_do_not_fit(capsys):
     recipe = QuantizationRecipe(scope="body")
     run = RunFolder("body")
     run.claim({"model": "edsr_mobile", "scale": 2, "data": "Set1", "patch_size": 24}, recipe)
-    models.save(models.build("edsr_mobile", 2, recipe, **SIZE), run.student)
+    pixels = np.random.default_rng(3).integers(0, 256, (8, 9, 3), np.uint8)
+    teacher = models.build("edsr_mobile", 2, **SIZE)
+    models.save(models.quantize(teacher, recipe, pixels), run.student)
     for arguments, message in (
         ((), "0.png: 32x36 pixels, smaller than the crop of 48"),
         (("--calibration=none",), "none: no such folder"),

@@ -18,7 +18,7 @@ HEIGHT, WIDTH, FEATURES = 6, 10, 4
 PIXELS = HEIGHT * WIDTH
 
 
-def inspect(*arguments):
+def run(*arguments):
     return inspect_tflite.main(["inspect_tflite.py", *map(str, arguments)])
 
 
@@ -46,7 +46,7 @@ def _inside(tmp_path, monkeypatch):
 
 def test_what_is_in_a_file(network, content, capsys):
     Path("x.tflite").write_bytes(content)
-    assert inspect("--tflite=x.tflite", "--json=x.json") == 0
+    assert run("--tflite=x.tflite", "--json=x.json") == 0
     report = json.loads(Path("x.json").read_text())
     assert report["file"] == "x.tflite"
     assert report["bytes"] == len(content) == sum(report["parts"].values())
@@ -84,15 +84,15 @@ def test_an_older_or_foreign_file(network, content, repacked, capsys):
         model.metadata = []
 
     Path("old.tflite").write_bytes(repacked(content, strip))
-    assert inspect("--tflite=old.tflite", "--nooperators") == 0
+    assert run("--tflite=old.tflite", "--nooperators") == 0
     out = capsys.readouterr().out
     assert "no metadata of pams_tf in it" in out
     assert "unknown: every alpha is a scale" in out
     Path("float.tflite").write_bytes(convert_float(network, (HEIGHT, WIDTH)))
-    assert inspect("--tflite=float.tflite", "--json=f.json") == 1
+    assert run("--tflite=float.tflite", "--json=f.json") == 1
     assert "float.tflite: the file is not fully integer: tensor" in capsys.readouterr().err
     assert json.loads(Path("f.json").read_text())["checks"][0]["kept"] is False
-    assert inspect("--tflite=float.tflite", "--nochecks") == 0
+    assert run("--tflite=float.tflite", "--nochecks") == 0
     assert "BROKEN: integers" in capsys.readouterr().out
 
 
@@ -106,7 +106,7 @@ def test_a_lost_alpha(network, content, repacked, capsys):
                 tensor.quantization.scale = np.where(scales == scale, scales * 2, scales)
 
     Path("x.tflite").write_bytes(repacked(content, change))
-    assert inspect("--tflite=x.tflite") == 1
+    assert run("--tflite=x.tflite") == 1
     assert "has no tensor with the scale" in capsys.readouterr().err
 
 
@@ -138,7 +138,7 @@ def test_int4_constants_are_read(content, repacked):
 def test_bad_input_is_one_clear_line(arguments, status, message, content, capsys):
     Path("photo.tflite").write_bytes(b"\xff\xd8\xff\xe0" + bytes(200))
     Path("cut.tflite").write_bytes(content[: len(content) // 3])
-    assert inspect(*arguments) == status
+    assert run(*arguments) == status
     error = capsys.readouterr().err.strip()
     assert message in error
     assert "\n" not in error

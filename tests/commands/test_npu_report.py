@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.commands import npu_report, to_tflite
-from pams_tf.litert.flatbuffer import read_file
 from pams_tf.export.vela import find_vela
+from pams_tf.litert.flatbuffer import read_file
 from pams_tf.runs import RunFolder
 
 
@@ -24,8 +25,9 @@ def run(tmp_path):
     run = RunFolder("runs/small")
     recipe = QuantizationRecipe(scope="all")
     run.claim({}, recipe)
-    network = models.build("edsr_mobile", 2, recipe, blocks=1, features=4)
-    models.save(network, run.student)
+    teacher = models.build("edsr_mobile", 2, blocks=1, features=4)
+    pixels = np.random.default_rng(3).integers(0, 256, (16, 20, 3), np.uint8)
+    models.save(models.quantize(teacher, recipe, pixels), run.student)
     return "--run=runs/small"
 
 

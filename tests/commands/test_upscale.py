@@ -324,18 +324,18 @@ def test_nothing_is_left_of_a_result_that_cannot_be_written(rgb, capsys, monkeyp
 
 
 def test_too_little_memory_is_one_pictures_matter(rgb, capsys, monkeypatch):
-    from pams_tf.export import runtime
+    from pams_tf.evaluation import upscaler
 
     Image.fromarray(rgb).save("in/a.png")
     Image.fromarray(rgb[:10]).save("in/b.png")
-    whole = runtime.upscale_picture
+    whole = upscaler.upscale_picture
 
     def hungry(picture, *rest):
         if picture.rgb.shape[0] > 10:
             raise MemoryError
         return whole(picture, *rest)
 
-    monkeypatch.setattr(runtime, "upscale_picture", hungry)
+    monkeypatch.setattr(upscaler, "upscale_picture", hungry)
     assert command("--model=bicubic", "--input=in", "--out=out") == 1
     assert "in/a.png: too large for this machine's memory" in capsys.readouterr().err
     assert [path.name for path in Path("out").iterdir()] == ["b.png"]
@@ -347,7 +347,11 @@ def test_too_little_memory_is_one_pictures_matter(rgb, capsys, monkeypatch):
         (("--model=bicubic", "--input=in/none.png"), 1, "in/none.png: no such file or folder"),
         (("--model=bicubic", "--input=in/*.png"), 1, "in/*.png: matches no picture"),
         (("--model=bicubic", "--input=in"), 1, "in: no images in it"),
-        (("--model=EDSR", "--input=one.png"), 1, "'EDSR' does not exist; give a run folder"),
+        (
+            ("--model=EDSR", "--input=one.png"),
+            1,
+            "'EDSR' does not exist; give a .keras",
+        ),
         (("--model=none.tflite", "--input=one.png"), 1, "cannot read none.tflite"),
         (("--model=bicubic", "--input=one.png", "--out=one.png"), 1, "cannot write"),
         (("--model=bicubic", "--input=one.png", "--scale=1"), 2, "scale"),

@@ -12,9 +12,9 @@ from pams_tf.commands import verify_tflite
 from pams_tf.data.images import write_image
 from pams_tf.export.converter import convert
 from pams_tf.export.run import export_run
-from pams_tf.runs import RunFolder
-from pams_tf.quantization.calibration import calibrate
 from pams_tf.models.transfer import transfer_weights
+from pams_tf.quantization.calibration import calibrate
+from pams_tf.runs import RunFolder
 
 SIZE = {"blocks": 1, "features": 4}
 

@@ -8,18 +8,19 @@ import pytest
 
 from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.export.converter import convert
-from pams_tf.litert.flatbuffer import read_file
 from pams_tf.export.folding import batch_normalization
-from pams_tf.export.integer_sites import IntegerSites
 from pams_tf.export.grids import int8_range, zero_point
+from pams_tf.export.integer_sites import IntegerSites
+from pams_tf.litert.flatbuffer import read_file
+from pams_tf.litert.metadata import read
+from pams_tf.litert.summary import inspect
+from pams_tf.models.quantize import fully_quantized
+from pams_tf.quantization import CodeGrid, MinMaxQuantizer, QuantConv2D, quantizers
+from pams_tf.verification.compare import verify
 from pams_tf.verification.layers import layers
 from pams_tf.verification.matching import check_weights, match
-from pams_tf.litert.metadata import read
-from pams_tf.verification.compare import Tolerance, verify, simulation
-from pams_tf.litert.summary import read_file
-from pams_tf.models.quantize import fully_quantized
-from pams_tf.quantization import CodeGrid, MinMaxQuantizer, QuantConv2D
-from pams_tf.quantization import quantizers
+from pams_tf.verification.parity import Tolerance
+from pams_tf.verification.simulation import simulation
 
 SIZE = (8, 8)
 METHODS = [
@@ -52,14 +53,14 @@ def restless(network):
 def proof(network, content, pairs, path):
     """Every layer's codes, given the same codes: at most one apart, in a thousandth of them."""
     path.write_bytes(content)
-    parity = verify(network, path, pairs, ["xnnpack"], num_threads=1)
+    parity = verify(network, path, pairs, kernels=["xnnpack"], num_threads=1)
     return parity.failures(Tolerance(share=0.001, psnr=0.5), "xnnpack")
 
 
 @pytest.mark.parametrize("recipe", METHODS, ids=named)
 def test_edsr_of_every_method_is_a_true_copy(student, pairs, tmp_path, recipe):
     network = restless(student(scope="all", headroom=0.6, **recipe))
-    content = convert(network, SIZE, edges="int8")
+    content = convert(network, SIZE, io_dtype="int8")
     assert proof(network, content, pairs, tmp_path / "x.tflite") == []
     operators = Counter(read_file(content).operators)
     # No clip is an operator of its own; tensors of few bits may need a MUL before an addition.
@@ -86,14 +87,14 @@ def test_codes_are_those_of_the_trained_grid(student, tensors_of, recipe):
             continue
         grid, zero = network.get_layer(site).grid, sites[site]["zero_point"]
         seen = codes[found.tensor].astype(int) - zero
-        assert grid.lowest <= seen.min() <= seen.max() <= grid.highest, site
+        assert grid.qmin <= seen.min() <= seen.max() <= grid.qmax, site
         kind = "relu" if site.endswith("_relu") else "signed"
-        reached[kind] |= {end for end in (grid.lowest, grid.highest) if np.any(seen == end)}
+        reached[kind] |= {end for end in (grid.qmin, grid.qmax) if np.any(seen == end)}
         if site.endswith("_relu"):
-            assert (grid.lowest, grid.highest) == (0, 2**bits - 1)
+            assert (grid.qmin, grid.qmax) == (0, 2**bits - 1)
             assert zero == (-128 if bits == 8 else 0)
         elif recipe.get("method") == "tflite":
-            assert grid.highest - grid.lowest == 2**bits - 1
+            assert grid.qmax - grid.qmin == 2**bits - 1
         else:
             assert zero == 0
     assert reached["relu"] == {0, 2**bits - 1}
@@ -111,7 +112,7 @@ def test_rdns_concatenations_are_on_the_grid_behind_them(student, pairs, tmp_pat
             quantizer.restore_range(ends)
     path = tmp_path / "x.tflite"
     path.write_bytes(convert(network, SIZE))
-    (entry,) = verify(network, path, pairs, ["xnnpack"], num_threads=1).kernels
+    (entry,) = verify(network, path, pairs, kernels=["xnnpack"], num_threads=1).kernels
     # XNNPACK's QUANTIZE in front of a concatenation rounds with 8 fractional bits.
     for layer in entry.layers:
         assert layer.given_codes.largest <= 1, layer.site
@@ -131,7 +132,7 @@ def test_rdns_concatenations_are_on_the_grid_behind_them(student, pairs, tmp_pat
 )
 def test_batch_normalization_is_folded_and_leaves_the_codes(student, pairs, tmp_path, recipe):
     network = restless(student(scope="all", overrides={"batch_norm": True}, **recipe))
-    content = convert(network, SIZE, edges="int8")
+    content = convert(network, SIZE, io_dtype="int8")
     assert proof(network, content, pairs, tmp_path / "x.tflite") == []
     assert set(read_file(content).operators) <= {"CONV_2D", "ADD", "MUL", "DEPTH_TO_SPACE"}
     layer, norm = (network.get_layer(f"block_0_conv_0{end}") for end in ("", "_bn"))
@@ -187,7 +188,7 @@ def test_the_grid_of_a_range_is_the_one_its_layer_computes_with(ends, bits):
     grid = layer.grid
     values = np.unique(layer(np.linspace(-9, 9, 40_001, dtype=np.float32)))
     codes = np.rint(values / grid.scale)
-    np.testing.assert_array_equal(codes, np.arange(grid.lowest, grid.highest + 1))
+    np.testing.assert_array_equal(codes, np.arange(grid.qmin, grid.qmax + 1))
     np.testing.assert_allclose(values, codes * grid.scale, atol=1e-5 * grid.scale * 2**bits)
 
 

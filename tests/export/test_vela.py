@@ -9,10 +9,10 @@ import pytest
 from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.export.converter import convert
 from pams_tf.export.variants import convert_float
-from pams_tf.litert.flatbuffer import read_file
 from pams_tf.export.vela import ACCELERATORS, find_vela, place
-from pams_tf.quantization.calibration import calibrate
+from pams_tf.litert.flatbuffer import read_file
 from pams_tf.models.transfer import transfer_weights
+from pams_tf.quantization.calibration import calibrate
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def file(student, tmp_path):
     def make(target, *arguments, size=(16, 20), weights="int8", **settings):
         path = tmp_path / f"{target}.tflite"
         network = student(*arguments, **{"scope": "all", **settings})
-        path.write_bytes(convert(network, size, target=target, weights=weights))
+        path.write_bytes(convert(network, size, target=target, weights=weights, io_dtype="int8"))
         return path
 
     return make
@@ -87,7 +87,7 @@ def test_the_form_for_ethos_u85_is_faster_there(vela, file):
 
 
 def test_int4_kernels(file):
-    path = file("npu", bits=4, edge_bits=4, weights="int4")
+    path = file("npu", bits=4, head_tail_bits=4, weights="int4")
     with pytest.raises(InputError, match="takes no int4 kernels; export the file with --weights"):
         place(path, "ethos-u55-256", sys.executable)
 

@@ -9,9 +9,9 @@ import pytest
 
 from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.models.blocks import RGB_MEAN
-from pams_tf.quantization import ActivationQuantizer, PamsQuantizer, QuantConv2D
 from pams_tf.models.torch_weights import load_released
 from pams_tf.models.transfer import transfer_weights
+from pams_tf.quantization import ActivationQuantizer, PamsQuantizer, QuantConv2D
 
 SMALL = {
     "edsr_baseline": {"blocks": 2, "features": 8},
@@ -126,7 +126,7 @@ def test_parameter_counts(name, scale, count):
     assert models.build(name, scale).count_params() == count
 
 
-@pytest.mark.parametrize("name", models.PRESETS)
+@pytest.mark.parametrize("name", models.presets())
 def test_presets_are_built_as_described(name):
     sizes = {
         "edsr_baseline": (16, 64, None, None),
@@ -162,7 +162,7 @@ def test_scope_says_where_quantizers_stand(name):
     assert body.keys() < whole.keys()
     assert len(body) == {"edsr_baseline": 6, "rdn": 9}[name]
     assert {layer.bits for layer in body.values()} == {4}
-    assert {whole[site].bits for site in whole.keys() - body.keys()} == {8}  # edge_bits
+    assert {whole[site].bits for site in whole.keys() - body.keys()} == {8}  # head_tail_bits
     edges = {"edsr_baseline": ("head", "body", "tail"), "rdn": ("shallow_0", "shallow_1", "tail")}
     convolutions = named("body", QuantConv2D)
     assert not set(edges[name]) & convolutions.keys()
@@ -187,7 +187,7 @@ def test_body_scope_counts_as_table_3():
 def test_student_at_16_bits_is_the_float_network(name, scope):
     keras.utils.set_random_seed(5)
     teacher = models.build(name, 2, **SMALL[name])
-    recipe = QuantizationRecipe(bits=16, scope=scope, edge_bits=16)
+    recipe = QuantizationRecipe(bits=16, scope=scope, head_tail_bits=16)
     student = models.build(name, 2, recipe, **SMALL[name])
     transfer_weights(teacher, student)
     for layer in student.layers:

@@ -13,7 +13,7 @@ def gradients(x, alpha, bits, upstream, alpha_gradient, full_range=False):
     x, alpha = tf.constant(x), tf.constant(alpha)
     with tf.GradientTape() as tape:
         tape.watch([x, alpha])
-        y = functional.pams(x, alpha, bits, alpha_gradient, full_range)
+        y = functional.pams(x, alpha, bits, alpha_gradient=alpha_gradient, full_range=full_range)
     return (y, *tape.gradient(y, [x, alpha], output_gradients=tf.constant(upstream)))
 
 

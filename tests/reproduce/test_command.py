@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pams_tf import InputError
-from pams_tf.commands import reproduce
+from pams_tf.reproduce import command as reproduce
 from pams_tf.reproduce import engine
 from pams_tf.runs import RunFolder
 from pams_tf.training.logs import TrainingLog
@@ -79,7 +79,7 @@ def test_figures_on_a_given_set_that_do_not_say_where_folders_lie(tiny, tmp_path
 
 
 def test_what_was_cut_off_continues_and_what_is_done_is_not_repeated(tiny, monkeypatch, capsys):
-    finetune, started = engine.finetune, []
+    finetune, started = engine.distil, []
     on_train_batch_end = TrainingLog.on_train_batch_end
 
     def counted(settings, recipe, folder, **kwargs):
@@ -91,7 +91,7 @@ def test_what_was_cut_off_continues_and_what_is_done_is_not_repeated(tiny, monke
             raise KeyboardInterrupt
         on_train_batch_end(self, batch, logs)
 
-    monkeypatch.setattr(engine, "finetune", counted)
+    monkeypatch.setattr(engine, "distil", counted)
     monkeypatch.setattr(TrainingLog, "on_train_batch_end", killed)
     assert run("--table=6") == 130
     assert run("--table=6", "--plan", "--json=plan.json") == 0
@@ -109,14 +109,14 @@ def test_what_was_cut_off_continues_and_what_is_done_is_not_repeated(tiny, monke
 
 
 def test_one_run_that_fails_leaves_its_cells_empty_and_the_others_whole(tiny, monkeypatch, capsys):
-    finetune = engine.finetune
+    finetune = engine.distil
 
     def diverging(settings, recipe, folder, **kwargs):
         if recipe.bits == 4:
             raise InputError("the training has diverged")
         return finetune(settings, recipe, folder, **kwargs)
 
-    monkeypatch.setattr(engine, "finetune", diverging)
+    monkeypatch.setattr(engine, "distil", diverging)
     assert run("--table=6", "--json=made.json") == 1
     assert "2 of 5 runs have failed: edsr_mobile_x4_pams4_" in capsys.readouterr().err
     made = json.loads(Path("made.json").read_text())

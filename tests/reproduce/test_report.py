@@ -7,16 +7,16 @@ import pytest
 from PIL import Image
 
 from pams_tf import InputError, models
-from pams_tf.data.pipeline import training_batch
-from pams_tf.reporting.plots import activation_ranges
+from pams_tf.data.calibration import packed_images
+from pams_tf.data.patches import training_batch
 from pams_tf.models.blocks import RGB_MEAN
+from pams_tf.reporting.plots.ranges import activation_ranges
 from pams_tf.reproduce import paper, report, tables
 from pams_tf.reproduce.budgets import BUDGETS
 from pams_tf.reproduce.figures import activation_maxima, shown_blocks
 from pams_tf.reproduce.networks import Bicubic, Catalogue, Given
 from pams_tf.reproduce.storage import table_3
-from pams_tf.training.jobs import training_images
-from pams_tf.training.settings import FEW_BITS, TrainingSettings
+from pams_tf.training.settings import FEW_BITS
 
 PSNR = {"dorefa": 28.0, "tflite": 29.0, "pact": 30.0, "pams": 31.0}
 CONTEXT = {
@@ -142,7 +142,7 @@ def test_activation_maxima_are_those_of_the_layers():
     network = models.build("edsr_mobile", 4, blocks=2, features=4, batch_norm=True)
     maxima = activation_maxima(network, None, 5)
     assert maxima.shape == (5, 6)
-    packed = training_images(TrainingSettings(scale=4))
+    packed = packed_images(None, 4, 48)
     lr, _ = training_batch(packed, seed=1, step=0, batch_size=4, patch_size=48)
     padded = np.pad(lr - np.float32(RGB_MEAN), ((0, 0), (1, 1), (1, 1), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))

@@ -7,10 +7,10 @@ import tensorflow as tf
 from students import batch, pair
 
 from pams_tf import InputError, QuantizationRecipe, models
-from pams_tf.quantization.calibration import calibrate
 from pams_tf.models.transfer import transfer_weights
-from pams_tf.training.distillation import Distiller, skt_loss
 from pams_tf.quantization import quantizers
+from pams_tf.quantization.calibration import calibrate
+from pams_tf.training.distillation import Distiller, skt_loss
 
 SIZE = {"blocks": 2, "features": 8}
 

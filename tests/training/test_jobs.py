@@ -14,7 +14,7 @@ import pytest
 
 from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.runs import RunFolder
-from pams_tf.training.jobs import finetune, train
+from pams_tf.training.jobs import distil, train
 from pams_tf.training.settings import DistillationSettings, TrainingSettings
 
 SIZE = {"blocks": 1, "features": 4}
@@ -58,7 +58,7 @@ def rows(path):
 
 def test_a_finished_run_has_everything(settings, tmp_path):
     run = RunFolder(tmp_path / "run")
-    result = finetune(settings, QuantizationRecipe(), run)
+    result = distil(settings, QuantizationRecipe(), run)
     assert result.steps == 6
     student = models.load(run.student)
     assert student.recipe == QuantizationRecipe.load(run.recipe)
@@ -82,12 +82,12 @@ def test_a_finished_run_has_everything(settings, tmp_path):
 def test_resuming_is_not_starting_again(settings, tmp_path, full_disk):
     """Stopped at step 4 of 6 by the file system, continued by the same command."""
     whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
-    finetune(settings, QuantizationRecipe(bits=4), whole)
+    distil(settings, QuantizationRecipe(bits=4), whole)
     with full_disk(6) as saved:
-        finetune(settings, QuantizationRecipe(bits=4), parts)
+        distil(settings, QuantizationRecipe(bits=4), parts)
     assert 4 in saved
     assert not parts.student.exists()
-    finetune(settings, QuantizationRecipe(bits=4), parts)
+    distil(settings, QuantizationRecipe(bits=4), parts)
     for name, value in weights(whole.student).items():
         np.testing.assert_array_equal(weights(parts.student)[name], value, err_msg=name)
     assert rows(parts.log) == rows(whole.log)
@@ -176,7 +176,7 @@ def test_a_diverging_loss_stops_the_run_and_keeps_the_checkpoint(settings, tmp_p
     run = RunFolder(tmp_path / "run")
     wild = DistillationSettings(**{**settings.to_dict(), "learning_rate": 1e30})
     with pytest.raises(InputError, match=r"diverged.*lower the learning rate"):
-        finetune(wild, QuantizationRecipe(), run)
+        distil(wild, QuantizationRecipe(), run)
     with np.load(run.newest) as file:
         for key in file.files:
             if key != "state":
@@ -186,26 +186,26 @@ def test_a_diverging_loss_stops_the_run_and_keeps_the_checkpoint(settings, tmp_p
 
 def test_other_settings_do_not_touch_a_run(settings, tmp_path):
     run = RunFolder(tmp_path / "run")
-    finetune(settings, QuantizationRecipe(), run)
+    distil(settings, QuantizationRecipe(), run)
     before = run.student.read_bytes()
     with pytest.raises(InputError, match=r"'bits': 8.* is now .*'bits': 4"):
-        finetune(settings, QuantizationRecipe(bits=4), run)
+        distil(settings, QuantizationRecipe(bits=4), run)
     assert run.student.read_bytes() == before
 
 
 def test_a_checkpoint_of_another_network_is_refused(settings, tmp_path):
     first, second = RunFolder(tmp_path / "first"), RunFolder(tmp_path / "second")
-    finetune(settings, QuantizationRecipe(), first)
+    distil(settings, QuantizationRecipe(), first)
     recipe = QuantizationRecipe(scope="all")
     second.claim(settings.to_dict(), recipe)
     foreign = first.newest.read_bytes()
     second.newest.parent.mkdir()
     second.newest.write_bytes(foreign)
     with pytest.raises(InputError, match=r"newest\.npz: a checkpoint of another network"):
-        finetune(settings, recipe, second)
+        distil(settings, recipe, second)
     second.newest.write_bytes(foreign[:5000])
     with pytest.raises(InputError, match=r"newest\.npz: not a readable checkpoint"):
-        finetune(settings, recipe, second)
+        distil(settings, recipe, second)
 
 
 def test_full_disk_while_saving_keeps_the_last_checkpoint(settings, tmp_path, monkeypatch):
@@ -220,13 +220,13 @@ def test_full_disk_while_saving_keeps_the_last_checkpoint(settings, tmp_path, mo
 
     monkeypatch.setattr(os, "fsync", full_later)
     with pytest.raises(InputError, match=r"cannot write .*npz: No space left on device; free"):
-        finetune(settings, QuantizationRecipe(), run)
+        distil(settings, QuantizationRecipe(), run)
     monkeypatch.undo()
     assert not list(run.path.rglob("*.tmp"))
     monkeypatch.setenv("PAMS_TF_CACHE", str(tmp_path / "cache"))
-    finetune(settings, QuantizationRecipe(), run)
+    distil(settings, QuantizationRecipe(), run)
     whole = RunFolder(tmp_path / "whole")
-    finetune(settings, QuantizationRecipe(), whole)
+    distil(settings, QuantizationRecipe(), whole)
     for name, value in weights(whole.student).items():
         np.testing.assert_array_equal(weights(run.student)[name], value, err_msg=name)
 
@@ -234,13 +234,13 @@ def test_full_disk_while_saving_keeps_the_last_checkpoint(settings, tmp_path, mo
 def test_unwritable_folder_is_named_before_any_work(settings, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match=r"cannot write .*choose a folder"):
-        finetune(settings, QuantizationRecipe(), RunFolder(tmp_path / "file" / "run"))
+        distil(settings, QuantizationRecipe(), RunFolder(tmp_path / "file" / "run"))
 
 
 def test_images_smaller_than_the_patch(settings, tmp_path):
     large = DistillationSettings(**{**settings.to_dict(), "patch_size": 17})
     with pytest.raises(InputError, match=r"32x32 pixels, smaller than the crop of 34"):
-        finetune(large, QuantizationRecipe(), RunFolder(tmp_path / "run"))
+        distil(large, QuantizationRecipe(), RunFolder(tmp_path / "run"))
 
 
 @pytest.mark.parametrize(
@@ -254,20 +254,20 @@ def test_images_smaller_than_the_patch(settings, tmp_path):
 def test_missing_inputs(settings, tmp_path, changes, message):
     asked = DistillationSettings(**{**settings.to_dict(), **changes})
     with pytest.raises(InputError, match=message):
-        finetune(asked, QuantizationRecipe(), RunFolder(tmp_path / "run"))
+        distil(asked, QuantizationRecipe(), RunFolder(tmp_path / "run"))
 
 
 def test_a_teacher_of_another_size_is_refused(settings, tmp_path):
     wide = DistillationSettings(**{**settings.to_dict(), "overrides": {"blocks": 2, "features": 4}})
     with pytest.raises(InputError, match=r"weights are those of edsr_mobile x2, blocks=1"):
-        finetune(wide, QuantizationRecipe(), RunFolder(tmp_path / "run"))
+        distil(wide, QuantizationRecipe(), RunFolder(tmp_path / "run"))
 
 
 def test_a_quantized_teacher_is_refused(settings, tmp_path):
-    finetune(settings, QuantizationRecipe(), RunFolder(tmp_path / "run"))
+    distil(settings, QuantizationRecipe(), RunFolder(tmp_path / "run"))
     again = DistillationSettings(**{**settings.to_dict(), "teacher": str(tmp_path / "run")})
     with pytest.raises(InputError, match="is quantized itself"):
-        finetune(again, QuantizationRecipe(), RunFolder(tmp_path / "again"))
+        distil(again, QuantizationRecipe(), RunFolder(tmp_path / "again"))
 
 
 @pytest.mark.parametrize(
@@ -277,8 +277,6 @@ def test_a_quantized_teacher_is_refused(settings, tmp_path):
         ({"batch_size": -1}, "batch_size=-1"),
         ({"learning_rate": 0}, "learning_rate=0"),
         ({"schedule": "step"}, "schedule='step' .*halving or cosine"),
-        ({"precision": "float16"}, "precision='float16'"),
-        ({"start": "bicubic"}, "start='bicubic'"),
         ({"skt_weight": -1.0}, r"skt_weight=-1\.0"),
         ({"alpha_learning_rate": 0.0}, r"alpha_learning_rate=0\.0"),
         ({"calibration_steps": 0}, "calibration_steps=0"),
@@ -288,3 +286,33 @@ def test_a_quantized_teacher_is_refused(settings, tmp_path):
 def test_settings_out_of_range(changes, message):
     with pytest.raises(InputError, match=message):
         DistillationSettings(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"precision": "float16"}, "precision='float16'"),
+        ({"start": "bicubic"}, "start='bicubic'"),
+    ],
+)
+def test_settings_of_a_float_run_out_of_range(changes, message):
+    with pytest.raises(InputError, match=message):
+        TrainingSettings(**changes)
+    with pytest.raises(TypeError, match=next(iter(changes))):  # a student has no such setting
+        DistillationSettings(**changes)
+
+
+def test_the_callers_dtype_policy_is_theirs_and_changes_no_run(settings, photos, tmp_path):
+    short = TrainingSettings(**{**COMMON, "steps": 1}, data=photos)
+    for name, policy in (("plain", "float32"), ("mixed", "mixed_bfloat16")):
+        keras.config.set_dtype_policy(policy)
+        try:
+            train(short, RunFolder(tmp_path / name / "float"))
+            distil(settings.replace(steps=1), QuantizationRecipe(), RunFolder(tmp_path / name))
+            assert keras.config.dtype_policy().name == policy
+        finally:
+            keras.config.set_dtype_policy("float32")
+    for file in ("float/model.keras", "student.keras"):
+        mixed = weights(tmp_path / "mixed" / file)
+        for name, value in weights(tmp_path / "plain" / file).items():
+            np.testing.assert_array_equal(mixed[name], value, err_msg=name)

@@ -8,13 +8,12 @@ import pytest
 from students import batch, pair
 
 from pams_tf import InputError, QuantizationRecipe, models
-from pams_tf.quantization import MinMaxQuantizer, QuantConv2D
+from pams_tf.quantization import MinMaxQuantizer, QuantConv2D, quantizers
+from pams_tf.quantization.calibration import calibrate, random_ranges
 from pams_tf.recipe import METHODS
 from pams_tf.runs import RunFolder
-from pams_tf.quantization.calibration import calibrate, random_ranges
 from pams_tf.training.distillation import Distiller
-from pams_tf.quantization import quantizers
-from pams_tf.training.jobs import finetune, train
+from pams_tf.training.jobs import distil, train
 from pams_tf.training.settings import DistillationSettings, TrainingSettings, run_name
 
 SIZE = {"blocks": 1, "features": 4}
@@ -143,7 +142,7 @@ def test_a_run_of_every_method_resumes(recipe, photos, tmp_path, full_disk):
         calibration_steps=2,
     )  # fmt: skip
     whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
-    finetune(settings, recipe, whole)
+    distil(settings, recipe, whole)
     with whole.alphas.open(newline="") as file:
         rows = list(csv.DictReader(file))
     student = models.load(whole.student)
@@ -153,8 +152,8 @@ def test_a_run_of_every_method_resumes(recipe, photos, tmp_path, full_disk):
         assert float(rows[0][quantizer.name]) > 0
         assert len(values) == 1 if recipe.method == "dorefa" else len(values) > 1
     with full_disk(4):
-        finetune(settings, recipe, parts)
-    finetune(settings, recipe, parts)
+        distil(settings, recipe, parts)
+    distil(settings, recipe, parts)
     expected = {v.path: np.asarray(v.value) for v in student.variables}
     for variable in models.load(parts.student).variables:
         np.testing.assert_array_equal(variable.value, expected[variable.path], variable.path)
@@ -171,7 +170,7 @@ def test_random_initial_ranges_are_where_a_run_begins(photos, tmp_path):
         initial_range="random", seed=5,
     )  # fmt: skip
     run = RunFolder(tmp_path / "run")
-    finetune(settings, QuantizationRecipe(), run)
+    distil(settings, QuantizationRecipe(), run)
     with run.alphas.open(newline="") as file:
         first = next(csv.DictReader(file))
     drawn = np.random.default_rng(5).uniform(0, 128, 3)
@@ -193,7 +192,7 @@ def test_batch_normalization_from_teacher_to_student(photos, tmp_path):
     before = student.get_layer("block_0_conv_0_bn").moving_variance.numpy()
     assert np.abs(before - fresh.get_layer("block_0_conv_0_bn").moving_variance).min() > 0
     for method in ("pams", "pact"):
-        finetune(settings, QuantizationRecipe(method=method), run)
+        distil(settings, QuantizationRecipe(method=method), run)
         with np.load(run.newest) as saved:
             (key,) = (k for k in saved.files if k.endswith("block_0_conv_0_bn/moving_variance"))
             assert np.abs(saved[key] - before).min() > 0
@@ -251,7 +250,7 @@ def test_runs_are_named_by_what_tells_them_apart():
         QuantizationRecipe(unsigned=True),
         QuantizationRecipe(per_channel=True),
         QuantizationRecipe(alpha_gradient="rounding"),
-        QuantizationRecipe(edge_bits=6),
+        QuantizationRecipe(head_tail_bits=6),
         *(QuantizationRecipe(method=method) for method in METHODS),
     ]
     names = [run_name(s, QuantizationRecipe()) for s in changed]

@@ -17,14 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pams_tf import export, models
+from pams_tf import QuantizationRecipe, convert, models
 from pams_tf.data.datasets import sample
 from pams_tf.data.images import read_image, write_image
 from pams_tf.evaluation.upscaler import tflite_upscale
-from pams_tf.litert.card import Description, model_card
-from pams_tf.models.transfer import with_recipe
-from pams_tf.quantization.calibration import calibrate
-from pams_tf.recipe import QuantizationRecipe
+from pams_tf.litert.card import model_card
 
 TILE, SCALE = 32, 2
 REACH = 8  # head, two blocks, body, upsampling, tail: LR pixels that one output pixel depends on
@@ -39,8 +36,14 @@ def main(out: Path) -> None:
         recipe = QuantizationRecipe(bits=bits, scope="all")
         content = tiny(recipe, photograph)
         name = f"tiny_{bits}bit"
-        about = Description(f"Tiny x2, {bits} bit", "edsr_mobile", recipe, "random weights", REACH)
-        card = model_card(content, f"{name}.tflite", about, picture[:TILE, :TILE])
+        card = model_card(
+            content,
+            f"{name}.tflite",
+            picture[:TILE, :TILE],
+            name=f"Tiny x2, {bits} bit",
+            made="random weights",
+            halo=REACH,
+        )
         (out / f"{name}.tflite").write_bytes(content)
         (out / f"{name}.json").write_text(json.dumps(card))
         (out / f"{name}.rgb").write_bytes(tflite_upscale(content)(picture).tobytes())
@@ -74,10 +77,9 @@ def bad_files(out: Path, content: bytes, card: dict, recipe: QuantizationRecipe)
 def tiny(recipe: QuantizationRecipe, photograph: np.ndarray) -> bytes:
     keras.utils.set_random_seed(5)
     teacher = models.build("edsr_mobile", SCALE, blocks=2, features=8)
-    student = with_recipe(teacher, recipe)
-    calibrate(student, teacher, [photograph[None, :96, 160:256].astype(np.float32)])
-    edges = "int8" if recipe.bits == 8 else "uint8"  # the page takes both
-    return export.convert(student, (TILE, TILE), edges=edges)
+    student = models.quantize(teacher, recipe, photograph[:96, 160:256])
+    io_dtype = "int8" if recipe.bits == 8 else "uint8"  # the page takes both
+    return convert(student, (TILE, TILE), io_dtype=io_dtype)
 
 
 def tampered(card: dict) -> dict:

@@ -1,4 +1,4 @@
-"""The rivals' layers: which range moves, when, by what; calibration; saving; bad arguments."""
+"""The baselines' layers: which range moves, when, by what; calibration; saving; bad arguments."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from pams_tf.quantization import (
     QuantConv2D,
     activation_quantizer,
     functional,
-    weight_quantizer,
+    kernel_quantizer,
 )
 
 CLASSES = {
@@ -35,12 +35,12 @@ def test_the_recipe_chooses_the_layer(method):
     body = activation_quantizer(recipe, "q", signed=False)
     assert type(body) is CLASSES[method]
     assert (body.bits, body.calibration, body.name) == (4, "ema", "q")
-    assert activation_quantizer(recipe, "q", edge=True).calibration == "maximum"
+    assert activation_quantizer(recipe, "q", body=False).calibration == "maximum"
     if method != "tflite":
         assert body.unsigned == (method != "pams")
         assert not activation_quantizer(recipe, "q").unsigned
-    assert weight_quantizer(recipe) == ("dorefa" if method == "dorefa" else "max_abs")
-    assert weight_quantizer(recipe, edge=True) == "max_abs"
+    assert kernel_quantizer(recipe) == ("dorefa" if method == "dorefa" else "max_abs")
+    assert kernel_quantizer(recipe, body=False) == "max_abs"
 
 
 def test_unsigned_pams_is_asked_for():
@@ -141,7 +141,7 @@ def test_set_range_of_min_max_is_symmetric_where_the_tensor_is_signed():
 
 def test_every_layer_survives_save_and_load(tmp_path):
     image = keras.Input((None, None, 3))
-    x = QuantConv2D(4, 3, bits=4, weights="dorefa", padding="same", name="conv")(image)
+    x = QuantConv2D(4, 3, bits=4, kernel_quantizer="dorefa", padding="same", name="conv")(image)
     x = MinMaxQuantizer(4, decay=0.5, initial_range=(0.0, 3.0), name="tflite")(x)
     x = PactQuantizer(4, decay=0.125, unsigned=True, name="pact")(x)
     x = DorefaQuantizer(4, full_range=True, name="dorefa")(x)
@@ -163,7 +163,7 @@ def test_every_layer_survives_save_and_load(tmp_path):
 
 
 def test_a_dorefa_convolution_computes_with_dorefa_weights():
-    layer = QuantConv2D(5, 3, bits=3, weights="dorefa", per_channel=True, padding="same")
+    layer = QuantConv2D(5, 3, bits=3, kernel_quantizer="dorefa", per_channel=True, padding="same")
     x = batch(shape=(2, 7, 8, 3))
     y = layer(x)
     kernel = functional.dorefa_weights(layer.kernel.value, 3, axis=-1)
@@ -178,8 +178,8 @@ def test_bad_arguments_name_the_value():
         MinMaxQuantizer(8, decay=1.5)
     with pytest.raises(ValueError, match=r"\[1, 2\] must contain 0"):
         MinMaxQuantizer(8, initial_range=(1, 2))
-    with pytest.raises(ValueError, match="weights='ternary' .*max_abs or dorefa"):
-        QuantConv2D(1, 1, weights="ternary")
+    with pytest.raises(ValueError, match="kernel_quantizer='ternary' .*max_abs or dorefa"):
+        QuantConv2D(1, 1, kernel_quantizer="ternary")
     for maker in CLASSES.values():
         with pytest.raises(ValueError, match="bits=1 "):
             maker(1)

@@ -2,9 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +87,7 @@ def test_a_tflite_file_is_measured(tflite, benchmarks, tmp_path, capsys):
     assert main([*arguments, f"--benchmark_dir={benchmarks}", "--scale=2"]) == 0
     assert "net.tflite, x2" in capsys.readouterr().out
     assert main([*arguments, f"--benchmark_dir={benchmarks}", "--scale=3"]) == 1
-    assert "which is not x3" in capsys.readouterr().err
+    assert "enlarges x2, not x3" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -100,7 +97,7 @@ def test_a_tflite_file_is_measured(tflite, benchmarks, tmp_path, capsys):
         ({"benchmark": "SetA,,SetB"}, 1, "--benchmark=SetA,,SetB has an empty name"),
         ({"benchmark_dir": None}, 1, "--benchmark=SetA needs --benchmark_dir"),
         ({"benchmark_dir": "nowhere"}, 1, "nowhere"),
-        ({"model": "EDSR"}, 1, "'EDSR' does not exist; give a run folder"),
+        ({"model": "EDSR"}, 1, "'EDSR' does not exist; give a .keras or .tflite file"),
         ({"model": None}, 2, "--model"),
         ({"scale": "1"}, 2, "scale"),
         ({"scale": "four"}, 2, "four"),
@@ -115,20 +112,3 @@ def test_what_the_user_got_wrong_is_said_in_one_line(benchmarks, capsys, changes
     assert message in shown.err
     assert shown.err.count("\n") == 1
     assert shown.out == ""
-
-
-def test_help_is_there_at_once():
-    root = Path(__file__).resolve().parents[2]
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", str(root / "tools" / "evaluate.py"), "--help"],
-        capture_output=True,
-        text=True,
-        env={"PYTHONPATH": str(root)},
-        check=True,
-    )
-    assert time.perf_counter() - start < 3  # far below, unless TensorFlow crept in
-    assert "--benchmark_dir" in done.stdout
-    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
-    assert "absl.flags" in imported
-    assert not imported & {"tensorflow", "keras", "numpy", "matplotlib"}

@@ -84,7 +84,7 @@ def test_dorefas_range_has_no_gradient(unsigned):
     x = np.array([-3.0, -1.0, -0.5, 0.5, 1.0, 3.0], np.float32)
     upstream = np.arange(1, 7, dtype=np.float32)
     _, dx, dalpha = gradients(
-        lambda x, a: functional.dorefa_activations(x, a, 4, unsigned), upstream, x, 1.0
+        lambda x, a: functional.dorefa_activations(x, a, 4, unsigned=unsigned), upstream, x, 1.0
     )
     inside = (x > 0) & (x < 1) if unsigned else np.abs(x) < 1
     np.testing.assert_array_equal(dx, upstream * inside)
@@ -95,7 +95,10 @@ def test_unsigned_pams_has_the_rounding_gradient_too():
     x, upstream = samples(5)
     alpha = np.float32(2.5)
     y, _, dalpha = gradients(
-        lambda x, a: functional.pams(x, a, 3, "rounding", unsigned=True), upstream, x, alpha
+        lambda x, a: functional.pams(x, a, 3, alpha_gradient="rounding", unsigned=True),
+        upstream,
+        x,
+        alpha,
     )
     inside = (x > 0) & (x < alpha)
     factor = np.where(x >= alpha, 1.0, inside * (y - x) / alpha)
@@ -132,7 +135,7 @@ def test_dorefa_weights_are_equation_9(bits, axis):
     rng = np.random.default_rng(bits)
     w = rng.normal(0, 0.7, (3, 3, 5, 4)).astype(np.float32)
     upstream = rng.normal(size=w.shape).astype(np.float32)
-    y, dw = gradients(lambda w: functional.dorefa_weights(w, bits, axis), upstream, w)
+    y, dw = gradients(lambda w: functional.dorefa_weights(w, bits, axis=axis), upstream, w)
     expected, factor = numpy_dorefa(w, bits, axis)
     # float32 and float64 may see another side of a tie, rarely; then they are one code apart.
     assert np.mean(np.abs(y - expected) > 1e-5) < 0.01

@@ -10,15 +10,16 @@ from pams_tf.evaluation.upscaler import keras_upscale
 from pams_tf.export.converter import convert
 from pams_tf.export.variants import convert_float
 from pams_tf.litert.flatbuffer import read_file
+from pams_tf.litert.metadata import read
+from pams_tf.litert.summary import inspect
 from pams_tf.models.quantize import fully_quantized
+from pams_tf.quantization import QuantConv2D
+from pams_tf.verification.compare import verify
 from pams_tf.verification.layers import BYTES, IMAGE, OUTPUT, layers
 from pams_tf.verification.matching import check_weights, match
-from pams_tf.litert.metadata import read
-from pams_tf.verification.compare import Tolerance, verify, simulation
-from pams_tf.verification.report import markdown
-from pams_tf.reporting.plots import differing_codes
-from pams_tf.litert.summary import read_file
-from pams_tf.quantization import QuantConv2D
+from pams_tf.verification.parity import Tolerance
+from pams_tf.verification.report import markdown, picture
+from pams_tf.verification.simulation import simulation
 
 SIZE = (8, 8)
 
@@ -30,6 +31,10 @@ def biased(network):
         if isinstance(layer, QuantConv2D):
             layer.bias.assign(rng.normal(0, 3, layer.bias.shape))
     return network
+
+
+def compared(network, file, pairs):
+    return verify(network, file, pairs, kernels=["xnnpack"], num_threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +64,9 @@ def written(path, content):
 def test_a_true_copy_is_one(student, images, pairs, tmp_path, name, recipe):
     network = biased(student(name, **recipe))
     file = written(tmp_path / "x.tflite", convert(network, SIZE, [images]))
-    parity = verify(network, file, pairs, num_threads=1)
+    parity = verify(
+        network, file, pairs, kernels=("xnnpack", "builtin", "reference"), num_threads=1
+    )
     assert parity.absent == {}
     assert [entry.kernels for entry in parity.kernels] == ["xnnpack", "builtin", "reference"]
     # Concatenations are requantized with 8 fractional bits, so RDN differs more often.
@@ -84,12 +91,12 @@ def test_a_true_copy_is_one(student, images, pairs, tmp_path, name, recipe):
 
 @pytest.mark.parametrize(
     ("size", "options"),
-    [(None, {"edges": "uint8"}), (SIZE, {"edges": "float32", "weights": "int4"})],
+    [(None, {"io_dtype": "uint8"}), (SIZE, {"io_dtype": "float32", "weights": "int4"})],
 )
 def test_other_forms_of_the_file_are_true_copies_too(student, pairs, tmp_path, size, options):
     network = biased(student(bits=4, scope="all"))
     file = written(tmp_path / "x.tflite", convert(network, size, **options))
-    parity = verify(network, file, pairs, ["xnnpack"], 1)
+    parity = compared(network, file, pairs)
     # XNNPACK leaves int4 convolutions to the builtin kernels, which round in fixed point.
     tolerance = Tolerance(share=0.05 if "weights" in options else 0.001, psnr=0.05)
     assert parity.failures(tolerance, "xnnpack") == []
@@ -141,7 +148,7 @@ def test_a_layer_is_integer_arithmetic(network):
 
 def test_trained_biases_explain_what_is_left(network, content, pairs, tmp_path):
     file = written(tmp_path / "x.tflite", content)
-    (entry,) = verify(network, file, pairs, ["xnnpack"], 1).kernels
+    (entry,) = compared(network, file, pairs).kernels
     alone = np.mean([layer.given_codes.share for layer in entry.layers])
     trained = np.mean([layer.given_codes_trained_bias.share for layer in entry.layers])
     assert alone < 1e-4 < trained
@@ -186,7 +193,7 @@ def test_one_weight_code(network, content, pairs, tmp_path, repacked):
 
     file = written(tmp_path / "x.tflite", repacked(content, change))
     with pytest.raises(InputError, match=r"x\.tflite: .* 1 of \d+ weights of \w+ .* not the run's"):
-        verify(network, file, pairs, ["xnnpack"])
+        verify(network, file, pairs, kernels=["xnnpack"])
 
 
 def test_one_bias(network, content, pairs, tmp_path, repacked):
@@ -195,7 +202,7 @@ def test_one_bias(network, content, pairs, tmp_path, repacked):
 
     file = written(tmp_path / "x.tflite", repacked(content, change))
     with pytest.raises(InputError, match=r"the bias of \w+ .* is not the run's"):
-        verify(network, file, pairs, ["xnnpack"])
+        verify(network, file, pairs, kernels=["xnnpack"])
 
 
 def scaled(network, site, factor):
@@ -222,7 +229,7 @@ def test_one_range(network, content, pairs, tmp_path, repacked):
     change = scaled(network, "block_1_relu", 1.001)
     file = written(tmp_path / "x.tflite", repacked(content, change))
     with pytest.raises(InputError, match="not the run's: no tensor in it is block_1_relu: scale"):
-        verify(network, file, pairs, ["xnnpack"])
+        verify(network, file, pairs, kernels=["xnnpack"])
 
 
 def test_one_weight_scale(network, content, pairs, tmp_path, repacked):
@@ -234,19 +241,21 @@ def test_one_weight_scale(network, content, pairs, tmp_path, repacked):
         kernels[2].quantization.scale = [float(kernels[2].quantization.scale[0] * 1.02)]
 
     file = written(tmp_path / "x.tflite", repacked(content, change))
-    parity = verify(network, file, pairs, ["xnnpack"], 1)
+    parity = compared(network, file, pairs)
     failures = parity.failures(Tolerance(psnr=10), "xnnpack")
     assert len(failures) == 1
     assert "given the same codes (0.100% and 1 allowed)" in failures[0]
     text = markdown(parity, Tolerance(psnr=10), failures)
     assert "Beyond the tolerance" in text
     assert failures[0] in text
-    differing_codes(tmp_path / "x.png", parity, Tolerance())
+    picture(tmp_path / "x.png", parity, Tolerance())
     assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_another_psnr(network, content, pairs, tmp_path):
-    parity = verify(network, written(tmp_path / "x.tflite", content), pairs, ["xnnpack"], 1)
+    parity = verify(
+        network, written(tmp_path / "x.tflite", content), pairs, kernels=["xnnpack"], num_threads=1
+    )
     assert parity.failures(Tolerance(), "xnnpack") == []
     (line,) = parity.failures(Tolerance(psnr=-1), "xnnpack")
     assert "PSNR-Y is" in line
@@ -262,7 +271,7 @@ def test_other_networks(student, network, content, pairs, tmp_path, images):
         (student(scope="all", headroom=1.1), "its range of block_0_input is .*, the run's"),
     ):
         with pytest.raises(InputError, match=f"not the run's: {message}"):
-            verify(other, file, pairs, ["xnnpack"])
+            verify(other, file, pairs, kernels=["xnnpack"])
 
 
 def test_a_file_without_metadata(student, network, content, pairs, tmp_path, images, repacked):
@@ -270,14 +279,14 @@ def test_a_file_without_metadata(student, network, content, pairs, tmp_path, ima
         model.metadata = []
 
     file = written(tmp_path / "x.tflite", repacked(content, strip))
-    assert verify(network, file, pairs, ["xnnpack"], 1).failures(Tolerance(), "xnnpack") == []
+    assert compared(network, file, pairs).failures(Tolerance(), "xnnpack") == []
     body = student(scope="body")
     file = written(tmp_path / "y.tflite", repacked(convert(body, SIZE, [images]), strip))
     with pytest.raises(InputError, match="no metadata in it tell the range of .*; export the run"):
-        verify(body, file, pairs, ["xnnpack"])
+        verify(body, file, pairs, kernels=["xnnpack"])
     file = written(tmp_path / "z.tflite", convert_float(body, SIZE))
     with pytest.raises(InputError, match=r"z\.tflite: the network in it is not the run's"):
-        verify(network, file, pairs, ["xnnpack"])
+        verify(network, file, pairs, kernels=["xnnpack"])
 
 
 def test_broken_files(network, content, pairs, tmp_path):
@@ -290,7 +299,7 @@ def test_broken_files(network, content, pairs, tmp_path):
         verify(network, written(tmp_path / "x.tflite", content), empty)
     file = written(tmp_path / "x.tflite", content)
     with pytest.raises(InputError, match="kernels='fast' is not possible"):
-        verify(network, file, pairs, ["fast"])
+        verify(network, file, pairs, kernels=["fast"])
 
 
 @pytest.mark.parametrize("target", ["npu", "ethos-u85"])
@@ -305,7 +314,9 @@ def test_broken_files(network, content, pairs, tmp_path):
 def test_a_file_for_an_npu(student, images, pairs, tmp_path, recipe, target):
     network = biased(student(scale=2, **recipe))
     content = convert(network, (12, 16), [images], target=target)
-    parity = verify(network, written(tmp_path / "x.tflite", content), pairs, ["xnnpack"], 1)
+    parity = verify(
+        network, written(tmp_path / "x.tflite", content), pairs, kernels=["xnnpack"], num_threads=1
+    )
     assert parity.failures(Tolerance(psnr=0.02), "xnnpack") == []
     (same,) = parity.same_images
     # LR images of 20x28 and 24x18 in parts of 12x16.
@@ -334,9 +345,9 @@ def test_one_weight_code_of_a_file_for_an_npu(network, pairs, tmp_path, repacked
         return written(tmp_path / "x.tflite", repacked(content, changed))
 
     with pytest.raises(InputError, match="kernel or bias of 1 output channels are not those"):
-        verify(network, change(3), pairs, ["xnnpack"], 1)
+        compared(network, change(3), pairs)
     if target == "ethos-u85":  # the last convolution is in another form: its images tell
-        parity = verify(network, change(-1), pairs, ["xnnpack"], 1)
+        parity = compared(network, change(-1), pairs)
         (line,) = parity.failures(Tolerance(), "xnnpack")
         assert "image bytes differ" in line
 
@@ -344,4 +355,4 @@ def test_one_weight_code_of_a_file_for_an_npu(network, pairs, tmp_path, repacked
 def test_another_runs_file_for_an_npu(student, network, pairs, tmp_path):
     file = written(tmp_path / "x.tflite", convert(network, SIZE, target="npu"))
     with pytest.raises(InputError, match="its range of block_0_input is"):
-        verify(student(scope="all", headroom=1.1), file, pairs, ["xnnpack"], 1)
+        compared(student(scope="all", headroom=1.1), file, pairs)

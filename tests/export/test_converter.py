@@ -10,15 +10,15 @@ import tensorflow as tf
 from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.evaluation.upscaler import keras_upscale, tflite_upscale
 from pams_tf.export.converter import convert
-from pams_tf.export.variants import convert_float, convert_ptq
-from pams_tf.litert.flatbuffer import read_file
-from pams_tf.litert import metadata
-from pams_tf.models.quantize import fully_quantized
 from pams_tf.export.integer_sites import IntegerSites
+from pams_tf.export.values import Held, on_grid
+from pams_tf.export.variants import convert_float, convert_ptq
+from pams_tf.litert import metadata
+from pams_tf.litert.flatbuffer import read_file
+from pams_tf.models.quantize import fully_quantized
+from pams_tf.quantization import QuantConv2D, functional, quantizers
 from pams_tf.verification.layers import layers
 from pams_tf.verification.matching import match
-from pams_tf.quantization import QuantConv2D, functional
-from pams_tf.quantization import quantizers
 
 PICTURE = (16, 20)
 
@@ -154,14 +154,17 @@ def test_fused_clips_leave_the_codes_of_separate_ones(student, tensors_of, name,
 
     def separate(self, x, name, **settings):
         grid = self._grids[name]
-        if x.ref() in self._origins:
-            x = self._origins[x.ref()].make(1.0, False)
-        else:  # a concatenation, on its grid before the clip as well
-            x = self._on_grid(x, grid.scale, 0, 1.0)
-        if grid.highest < 127:
-            alpha = grid.scale * grid.highest
-            x = tf.clip_by_value(x, -alpha, alpha)
-        return self._hold(x, name, 1.0)
+        alpha = grid.scale * grid.qmax
+
+        def compute():
+            y = x.in_unit(1.0)
+            if x.bound is None:  # a concatenation, on its grid before the clip as well
+                y = on_grid(y, grid.scale, 0)
+            if grid.qmax < 127:
+                y = tf.clip_by_value(y, -alpha, alpha)
+            return self._on_grid(y, name, 1.0)
+
+        return Held(name, compute, x.channels, grid.scale, 0)
 
     monkeypatch.setattr(IntegerSites, "activation", separate)
     content = convert(network, PICTURE)
@@ -173,7 +176,7 @@ def test_fused_clips_leave_the_codes_of_separate_ones(student, tensors_of, name,
 
 def test_eight_bit_edsr_is_nothing_but_its_convolutions(student, images):
     network = student(scope="body", overrides={"blocks": 3})
-    info = read_file(convert(network, PICTURE, [images], edges="int8"))
+    info = read_file(convert(network, PICTURE, [images], io_dtype="int8"))
     # The mean, head (for blocks and for the long shortcut), two a block, body, upsampling, tail.
     assert Counter(info.operators) == {
         "CONV_2D": 3 + 2 * 3 + 3,
@@ -185,8 +188,8 @@ def test_eight_bit_edsr_is_nothing_but_its_convolutions(student, images):
 
 @pytest.mark.parametrize(("edges", "zero"), [("int8", -128), ("uint8", 0), ("float32", None)])
 def test_edges_are_image_bytes(student, images, edges, zero):
-    content = convert(student(), PICTURE, [images], edges=edges)
-    source, target = read_file(content).edges
+    content = convert(student(), PICTURE, [images], io_dtype=edges)
+    source, target = read_file(content).io_tensors
     assert (source.shape, target.shape) == ((1, 16, 20, 3), (1, 32, 40, 3))
     for tensor in (source, target):
         assert tensor.dtype == edges
@@ -317,13 +320,13 @@ def test_the_bodys_alphas_stay_as_learned(student, images):
     [
         (None, {}, "is a float network without ranges"),
         (QuantizationRecipe(bits=16), {}, "16 bits cannot become an int8 file"),
-        (QuantizationRecipe(scope="all", edge_bits=16), {}, "16 bits cannot become"),
+        (QuantizationRecipe(scope="all", head_tail_bits=16), {}, "16 bits cannot become"),
         (
             QuantizationRecipe(method="dorefa"),
             {},
             "codes -255 to 255, which need 9 bits: int8 holds those of at most 7 bits",
         ),
-        (QuantizationRecipe(), {}, "give calibration images"),
+        (QuantizationRecipe(), {}, "it was never calibrated; make the student with"),
     ],
 )
 def test_what_has_no_integer_file(recipe, overrides, message):
@@ -335,7 +338,10 @@ def test_what_has_no_integer_file(recipe, overrides, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"edges": "int16"}, "edges='int16' is not possible; choose one of int8, uint8, float32"),
+        (
+            {"io_dtype": "int16"},
+            "io_dtype='int16' is not possible; choose one of int8, uint8, float32",
+        ),
         ({"weights": "int2"}, "weights='int2' is not possible; choose int8 or int4"),
         ({"weights": "int4"}, "weights='int4' cannot hold the kernels of a recipe of 8 bits"),
     ],
@@ -365,3 +371,8 @@ def test_percentiles_trim_the_ranges_of_head_and_tail(student, images):
             convert(network, PICTURE, [images], percentile=percentile)
     with pytest.raises(InputError, match=r"percentile=99.0 .* scope 'all'"):
         convert(student(scope="all"), PICTURE, percentile=99.0)
+
+
+def test_a_student_of_the_body_needs_images(student):
+    with pytest.raises(InputError, match="give calibration images"):
+        convert(student(), PICTURE)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pams_tf.errors import InputError
-from pams_tf.evaluation import latency
+from pams_tf.litert import latency
 from pams_tf.litert.latency import paired_latency, tflite_latency
 
 

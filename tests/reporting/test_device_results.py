@@ -8,6 +8,7 @@ from PIL import Image
 
 from pams_tf.errors import InputError
 from pams_tf.reporting import device_results
+from pams_tf.reporting.plots.devices import device_bars
 
 RESULT = {
     "format": "pams_tf benchmark result",
@@ -131,13 +132,13 @@ def test_markdown_has_every_column_and_survives_bars_in_names(save):
 def test_the_plot_grows_with_the_devices(save, tmp_path):
     entries = [result(device__name=f"device {i}", latency_ms__p50=10 + i) for i in range(8)]
     results = device_results.read_results(save([*entries, result(valid=False)]))
-    device_results.draw(tmp_path / "one.png", results[:1])
-    device_results.draw(tmp_path / "nine.png", results)
+    device_bars(tmp_path / "one.png", results[:1])
+    device_bars(tmp_path / "nine.png", results)
     one, nine = (Image.open(tmp_path / f"{name}.png") for name in ("one", "nine"))
     assert one.width == nine.width
     assert nine.height > 2 * one.height
     with pytest.raises(InputError, match="no results"):
-        device_results.draw(tmp_path / "none.png", [])
+        device_bars(tmp_path / "none.png", [])
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from pams_tf import InputError
+from pams_tf.export.constants import before_depth_to_space
 from pams_tf.export.converter import convert
 from pams_tf.litert.flatbuffer import read_file
-from pams_tf.export.npu import before_depth_to_space
 from pams_tf.litert.receptive_field import receptive_field_radius
 from pams_tf.quantization import QuantConv2D
 
@@ -71,7 +71,10 @@ def test_a_student_of_the_body(biased, images, tensors_of):
 def test_no_convolution_is_computed_twice(student, scale, steps, parts):
     """As many kernels as before, cut in two or three; the uncut ones have fallen away."""
     network = student(scale=scale, scope="all")
-    cpu, npu = (read_file(convert(network, SIZE, target=target)) for target in ("cpu", "npu"))
+    cpu, npu = (
+        read_file(convert(network, SIZE, target=target, io_dtype="int8"))
+        for target in ("cpu", "npu")
+    )
     more = {"CONV_2D": steps * (parts - 1), "CONCATENATION": steps, "RESHAPE": steps}
     assert Counter(npu.operators) - Counter(cpu.operators) == more
     assert Counter(cpu.operators) - Counter(npu.operators) == {"DEPTH_TO_SPACE": steps}

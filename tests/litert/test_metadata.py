@@ -9,10 +9,14 @@ from pams_tf.evaluation.upscaler import tflite_upscale
 from pams_tf.export.converter import convert
 from pams_tf.export.variants import convert_float
 from pams_tf.litert.flatbuffer import read_file
-from pams_tf.litert.metadata import embed, read
+from pams_tf.litert.metadata import finish, read
 from pams_tf.quantization import quantizers
 
-SITES = {"sites": {"there": {"alpha": 2.0, "bits": 8, "scale": 2 / 127}}}
+FIELDS = {
+    "preset": "net",
+    "scale": 2,
+    "sites": {"there": {"alpha": 2.0, "bits": 8, "scale": 2 / 127}},
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,20 +58,18 @@ def test_embedding_changes_no_tensor_and_no_result(content, repacked):
 
     without = repacked(content, strip)
     assert read(without) is None
-    again = embed(without, {**SITES, "text": "größer"})
-    assert read(again) == {**SITES, "text": "größer"}
+    again = finish(without, {**FIELDS, "text": "größer"})
+    assert read(again) == {**FIELDS, "text": "größer"}
     before, after = read_file(without), read_file(again)
     assert after.tensors == before.tensors
     assert after.graph == before.graph
     assert set(after.metadata) - set(before.metadata) == {"pams_tf"}
     picture = np.random.default_rng(1).integers(0, 256, (8, 12, 3), np.uint8)
-    np.testing.assert_array_equal(
-        tflite_upscale(again)(picture), tflite_upscale(content)(picture)
-    )
+    np.testing.assert_array_equal(tflite_upscale(again)(picture), tflite_upscale(content)(picture))
 
 
 def test_embedding_again_replaces(content):
-    replaced = embed(content, {**SITES, "run": "second"})
+    replaced = finish(content, {**FIELDS, "run": "second"})
     assert read(replaced)["run"] == "second"
     model = schema.ModelT.InitFromPackedBuf(replaced, 0)
     assert [entry.name for entry in model.metadata].count(b"pams_tf") == 1
@@ -90,11 +92,11 @@ def test_a_file_without_it(student):
 
 
 @pytest.mark.parametrize(
-    "fields", [[], {}, {"sites": 3}, {"sites": {"a": {}}}, {"sites": {"a": {"alpha": "x"}}}]
+    "fields", [{}, {"sites": 3}, {"sites": {"a": {}}}, {"sites": {"a": {"alpha": "x"}}}]
 )
 def test_foreign_metadata_of_the_same_name(content, fields):
     with pytest.raises(InputError, match="has no 'sites' with their alpha and scale"):
-        read(embed(content, fields))
+        read(finish(content, {"preset": "net", "scale": 2, **fields}))
 
 
 def test_broken_files(content, repacked):
@@ -107,4 +109,4 @@ def test_broken_files(content, repacked):
     with pytest.raises(InputError, match="not a TensorFlow Lite file"):
         read(b"\x89PNG" + bytes(50))
     with pytest.raises(InputError, match="truncated or corrupt"):
-        embed(content[: len(content) // 3], SITES)
+        finish(content[: len(content) // 3], FIELDS)

@@ -7,18 +7,16 @@ import pytest
 import tensorflow as tf
 
 from pams_tf import models
-from pams_tf.data.resize import upscale
 from pams_tf.errors import InputError
-from pams_tf.litert.interpreter import ImageInterpreter
-from pams_tf.evaluation.upscaler import keras_upscale, tflite_upscale
+from pams_tf.evaluation.upscaler import tflite_upscale
 from pams_tf.export.converter import convert
 from pams_tf.export.variants import convert_float
+from pams_tf.litert import tiling
 from pams_tf.litert.flatbuffer import read_file
-from pams_tf.export import runtime
+from pams_tf.litert.interpreter import ImageInterpreter
 from pams_tf.litert.receptive_field import receptive_field_radius
-from pams_tf.litert.tiling import LiteRTUpscaler
+from pams_tf.litert.tiling import TiledUpscaler
 from pams_tf.litert.upscaler import LiteRTUpscaler
-from pams_tf.evaluation.upscaler import Upscaler
 from pams_tf.models.blocks import RGB_MEAN
 
 RADIUS = {"edsr_mobile": 8, "rdn": 11}  # of the small students
@@ -65,7 +63,7 @@ def small_network(x):
 
 @pytest.mark.parametrize("name", ["edsr_mobile", "rdn"])
 @pytest.mark.parametrize(
-    ("scale", "bits", "edges", "weights"),
+    ("scale", "bits", "io_dtype", "weights"),
     [
         (2, 8, "int8", "int8"),
         (4, 4, "uint8", "int8"),
@@ -73,11 +71,11 @@ def small_network(x):
         (2, 4, "int8", "int4"),
     ],
 )
-def test_tiles_give_the_codes_of_the_whole_image(student, name, scale, bits, edges, weights):
+def test_tiles_give_the_codes_of_the_whole_image(student, name, scale, bits, io_dtype, weights):
     radius = RADIUS[name]
     tile = (2 * radius + 8, 2 * radius + 13)
     network = student(name, scale=scale, bits=bits, scope="all")
-    content = convert(network, tile, edges=edges, weights=weights)
+    content = convert(network, tile, io_dtype=io_dtype, weights=weights)
     image = photo(3 * radius + 30, 2 * radius + 41)
     whole = tflite_upscale(content)(image)
     assert len(np.unique(whole)) > 50
@@ -99,7 +97,7 @@ def test_float_files_have_no_seams_either(student):
 
 
 def test_a_file_that_leaves_its_size_open(student, monkeypatch):
-    monkeypatch.setattr(runtime, "INNER", 16)
+    monkeypatch.setattr(tiling, "INNER", 16)
     content = convert(student(scope="all"), None)
     tiled = LiteRTUpscaler(content)
     assert (tiled.tile, tiled.scale) == ((16 + 2 * 8, 16 + 2 * 8), 2)
@@ -131,7 +129,7 @@ def test_no_tile_is_larger_than_the_file_and_few_are_needed():
         return piece.repeat(2, 0).repeat(2, 1)
 
     image = photo(300, 200)
-    upscaler = LiteRTUpscaler(repeat, name="repeat", scale=2, tile=(64, 80), halo=10)
+    upscaler = TiledUpscaler(repeat, name="repeat", scale=2, tile=(64, 80), halo=10)
     np.testing.assert_array_equal(upscaler(image), repeat(image))
     assert set(seen[:-1]) == {(64, 80)}
     # Each tile moves on by 44 rows and 60 columns at most.
@@ -144,7 +142,7 @@ def test_cuts_keep_their_distance_from_the_rims_of_tiles():
         halo = int(rng.integers(0, 40))
         side = 2 * halo + int(rng.integers(1, 60))
         length = int(rng.integers(1, 500))
-        parts = runtime._parts(length, side, halo)
+        parts = tiling._parts(length, side, halo)
         assert parts[0].start == parts[0].first == 0
         assert parts[-1].stop == parts[-1].last == length
         assert {part.stop - part.start for part in parts} == {min(side, length)}
@@ -255,7 +253,7 @@ def test_radii_of_the_presets():
         "rdn_a": 125,
     }
     for scale in (2, 3, 4):
-        found = {name: models.receptive_field_radius(name, scale) for name in models.PRESETS}
+        found = {name: models.receptive_field_radius(name, scale) for name in models.presets()}
         assert found == expected
     with pytest.raises(InputError, match="unknown network"):
         models.receptive_field_radius("unet", 2)
@@ -340,47 +338,3 @@ def test_files_that_are_no_upscalers(tmp_path):
     foreign.write_bytes(b"no model")
     with pytest.raises(InputError, match=r"foreign\.tflite cannot be run"):
         LiteRTUpscaler(foreign)
-
-
-# --- What a user names ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_bicubic_in_tiles_is_bicubic(monkeypatch, scale):
-    image = photo(300, 280)
-    upscaler = Upscaler("bicubic", scale)
-    assert (upscaler.name, upscaler.scale) == ("bicubic", scale)
-    assert differing(upscaler(image), upscale(image, scale)) == 0
-    assert Upscaler("bicubic").scale == 4
-
-
-def test_a_network_in_tiles(monkeypatch, student, tmp_path):
-    monkeypatch.setattr(runtime, "INNER", 16)
-    network = student()
-    models.save(network, tmp_path / "student.keras")
-    image = photo(50, 40)
-    whole = keras_upscale(network)(image).astype(int)
-    for spec in (tmp_path, tmp_path / "student.keras"):
-        upscaler = Upscaler(spec)
-        assert (upscaler.scale, upscaler.halo, upscaler.tile) == (2, 8, (32, 32))
-        # Float kernels may sum in another order for another size.
-        difference = np.abs(upscaler(image) - whole)
-        assert difference.max() <= 3
-        assert (difference > 0).mean() < 0.001
-    with pytest.raises(InputError, match="enlarges x2, not x4; leave --scale out"):
-        Upscaler(tmp_path, 4)
-    assert Upscaler(tmp_path, halo=3).halo == 3
-
-
-def test_a_file_by_name(tmp_path):
-    path = tmp_path / "net.tflite"
-    path.write_bytes(file_of(small_network, 16, 14))
-    assert Upscaler(path, num_threads=1).halo == 3
-    assert Upscaler(str(path), 2, halo=1).halo == 1
-    with pytest.raises(InputError, match="enlarges x2, not x3"):
-        Upscaler(path, 3)
-    with pytest.raises(InputError, match="'EDSR' does not exist; give a run folder"):
-        Upscaler("EDSR")
-    (tmp_path / "net.h5").write_bytes(b"")
-    with pytest.raises(InputError, match="is of another kind"):
-        Upscaler(tmp_path / "net.h5")

@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 
 from pams_tf.errors import InputError
-from pams_tf.reporting.plots import Crop, Tradeoff, alpha_curves, comparison, tradeoffs
 from pams_tf.evaluation.crops import busiest_crops
+from pams_tf.reporting.plots.comparison import Crop, comparison
+from pams_tf.reporting.plots.ranges import alpha_curves
+from pams_tf.reporting.plots.tradeoffs import Tradeoff, tradeoffs
 
 
 def _read(path) -> np.ndarray:
@@ -186,7 +188,7 @@ def test_figures_leave_pyplot_alone(tmp_path):
     import sys
 
     code = (
-        "import sys, numpy as np; from pams_tf.reporting.plots import alpha_curves\n"
+        "import sys, numpy as np; from pams_tf.reporting.plots.ranges import alpha_curves\n"
         f"alpha_curves({str(tmp_path / 'a.png')!r}, [1], {{'a': [1.0]}})\n"
         "assert 'matplotlib.pyplot' not in sys.modules and 'tensorflow' not in sys.modules"
     )

@@ -7,10 +7,10 @@ from ai_edge_litert import schema_py_generated as schema
 from pams_tf import InputError
 from pams_tf.export.converter import convert
 from pams_tf.export.variants import convert_float
-from pams_tf.litert.flatbuffer import read_file
 from pams_tf.litert import metadata
 from pams_tf.litert.checks import check_alphas, check_integer, check_weight_codes
-from pams_tf.litert.summary import read_file
+from pams_tf.litert.flatbuffer import read_file
+from pams_tf.litert.summary import inspect
 
 
 @pytest.fixture(scope="module")
