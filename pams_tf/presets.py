@@ -64,7 +64,7 @@ def from_preset(
     Example:
       >>> import pams_tf
       >>> pams_tf.from_preset("edsr_mobile", 2).count_params()
-      138659
+      140483
       >>> student = pams_tf.from_preset("edsr_mobile", 2, bits=8)
       >>> student.recipe.bits, student.calibrated
       (8, True)

@@ -58,6 +58,8 @@ def _inspect() -> dict[str, Any]:
     for check in summary.checks:
         state = {True: "kept", False: "BROKEN", None: "unknown"}[check.kept]
         print(f"{state}: {check.promise}{': ' if check.detail else ''}{check.detail}")
+    for remark in summary.remarks:
+        print(f"note: {remark}")
     result = {"file": Path(FLAGS.tflite).name, **summary.as_json()}
     broken = [check for check in summary.checks if check.kept is False]
     if broken and FLAGS.checks:

@@ -95,7 +95,9 @@ def _to_tflite() -> list[dict[str, Any]]:
 
     cli.load_tensorflow()
     from pams_tf.export.run import VARIANTS, export_run, export_variant
+    from pams_tf.litert.flatbuffer import read_file
     from pams_tf.litert.receptive_field import receptive_field_radius
+    from pams_tf.litert.summary import remarks
     from pams_tf.litert.tiling import LEAST_INNER
     from pams_tf.runs import RunFolder
 
@@ -123,11 +125,8 @@ def _to_tflite() -> list[dict[str, Any]]:
             f"{exported.file}: {exported.bytes:,} bytes, fully integer, "
             f"{len(exported.alphas)} ranges, {exported.io_dtype} images; card in {exported.card}"
         )
-        if size is None:
-            print(
-                f"{exported.file}: its size is open; some programs open such a file as 1x1, "
-                "TensorFlow Lite Micro without a word: resize its input before it is allocated"
-            )
+        for remark in remarks(read_file(exported.file)):
+            print(f"{exported.file}: {remark}")
         least = 2 * receptive_field_radius(exported.file) + LEAST_INNER
         if size is not None and min(size) < least:
             print(

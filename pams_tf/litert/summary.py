@@ -62,6 +62,7 @@ class Summary:
         `activation_bytes`.
       activation_bytes: the least memory the tensors between operators need: the largest sum of
         those alive at once. A runtime's arena is larger by its alignment and scratch buffers.
+      remarks: what a program that runs the file should know, a sentence each; see `remarks`.
       about: the metadata that the export embedded; None for another file.
     """
 
@@ -71,6 +72,7 @@ class Summary:
     activation_bytes: int | None
     operators: tuple[OperatorSummary, ...]
     checks: tuple[Check, ...]
+    remarks: tuple[str, ...]
     about: Mapping[str, Any] | None
 
     def as_json(self) -> dict[str, Any]:
@@ -112,8 +114,30 @@ def inspect(tflite: str | os.PathLike[str] | bytes) -> Summary:
         activation_bytes=_activation_bytes(info) if fixed else None,
         operators=operators,
         checks=(*_checks(content, info, sites), *_weight_checks(content, about)),
+        remarks=remarks(info),
         about=about,
     )
+
+
+def remarks(info: FileInfo) -> tuple[str, ...]:
+    """What a program that runs a file should know, a sentence each."""
+    sentences = []
+    if any(tensor.dtype == "uint8" for tensor in info.io_tensors):
+        sentences.append(
+            "its images are uint8: LiteRT's CompiledModel runs the QUANTIZE at each end outside "
+            "the accelerator and does not report the file as fully accelerated; int8 images avoid that"
+        )
+    if any(tensor.dtype == "int4" for tensor in info.tensors):
+        sentences.append(
+            "its int4 weights are not taken by XNNPACK, which runs on CPUs, nor by Vela: expect "
+            "slow builtin kernels, and not a file reported as fully accelerated"
+        )
+    if any(-1 in tensor.shape for tensor in info.io_tensors):
+        sentences.append(
+            "its size is open: some programs open such a file as 1x1, TensorFlow Lite Micro "
+            "without a word; resize its input before it is allocated"
+        )
+    return tuple(sentences)
 
 
 def _operator(operator: OperatorInfo, info: FileInfo, sites: Mapping[str, Any]) -> OperatorSummary:

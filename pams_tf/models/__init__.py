@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from pams_tf.backend import check_backend
+
+check_backend()  # before Keras is imported
+
 from pams_tf.models.edsr import EDSRConfig, edsr
 from pams_tf.models.files import load, save
 from pams_tf.models.interpolation import start_as_interpolation

@@ -2,18 +2,18 @@
 
 from pams_tf.backend import check_backend
 
-check_backend()
+check_backend()  # before Keras is imported
 
-from pams_tf.quantization import functional  # noqa: E402 - Keras is only imported once it is right
-from pams_tf.quantization.base import ActivationQuantizer, CodeGrid, quantizers  # noqa: E402
-from pams_tf.quantization.calibration import calibrate, random_ranges  # noqa: E402
-from pams_tf.quantization.choice import activation_quantizer, kernel_quantizer  # noqa: E402
-from pams_tf.quantization.convolution import QuantConv2D  # noqa: E402
-from pams_tf.quantization.dorefa import DorefaQuantizer  # noqa: E402
-from pams_tf.quantization.known_range import RangeQuantizer  # noqa: E402
-from pams_tf.quantization.min_max import MinMaxQuantizer  # noqa: E402
-from pams_tf.quantization.pact import PactQuantizer  # noqa: E402
-from pams_tf.quantization.pams import PamsQuantizer  # noqa: E402
+from pams_tf.quantization import functional
+from pams_tf.quantization.base import ActivationQuantizer, CodeGrid, quantizers
+from pams_tf.quantization.calibration import calibrate, random_ranges
+from pams_tf.quantization.choice import activation_quantizer, kernel_quantizer
+from pams_tf.quantization.convolution import QuantConv2D
+from pams_tf.quantization.dorefa import DorefaQuantizer
+from pams_tf.quantization.known_range import RangeQuantizer
+from pams_tf.quantization.min_max import MinMaxQuantizer
+from pams_tf.quantization.pact import PactQuantizer
+from pams_tf.quantization.pams import PamsQuantizer
 
 __all__ = [
     "ActivationQuantizer",

@@ -1,0 +1,55 @@
+"""The public names: light to import, documented alike, and their examples are true."""
+
+import doctest
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import pams_tf
+from pams_tf.models.registry import register
+
+PUBLIC = [getattr(pams_tf, name) for name in pams_tf.__all__ if name != "__version__"]
+DOCUMENTED = [one for one in PUBLIC if one is not pams_tf.InputError]
+
+
+def named(value):
+    return value.__name__
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = (
+        "import sys, pams_tf; assert set(pams_tf.__all__) <= set(dir(pams_tf)); "
+        "heavy = {'tensorflow', 'keras', 'numpy', 'PIL', 'ai_edge_litert', 'matplotlib', 'rich'}; "
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'pams_tf' has no attribute 'quantise'"):
+        _ = pams_tf.quantise
+
+
+@pytest.mark.parametrize("public", DOCUMENTED, ids=named)
+def test_every_docstring_says_what_a_user_asks(public):
+    text = inspect.getdoc(public)
+    takes_arguments = public not in (pams_tf.list_presets, pams_tf.QuantizationRecipe)
+    sections = ["Raises:", "Source:", "Example:", *(["Args:"] if takes_arguments else [])]
+    if inspect.isfunction(public):
+        sections.append("Returns:")
+    missing = [section for section in sections if section not in text]
+    assert missing == []
+
+
+@pytest.mark.parametrize("public", [*DOCUMENTED, register], ids=named)
+def test_examples_run_and_give_what_they_show(public, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PAMS_TF_CACHE", str(tmp_path / "cache"))
+    found = doctest.DocTestFinder(recurse=False).find(public, public.__name__, globs={})
+    assert sum(len(test.examples) for test in found) > 0
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    for test in found:
+        runner.run(test)
+    assert runner.failures == 0
