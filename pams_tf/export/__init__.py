@@ -1,1 +1,1 @@
-"""From Keras to the device: integer TFLite files, and what a compiler makes of them."""
+"""Conversion of Keras networks to integer TFLite files, and how Vela compiles them."""

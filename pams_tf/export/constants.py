@@ -1,4 +1,4 @@
-"""Trained convolutions as constants of an integer graph."""
+"""Trained convolutions as the constants of an integer graph."""
 
 import dataclasses
 import itertools
@@ -19,10 +19,10 @@ class ConvolutionConstants:
     """A convolution with everything that is folded into it.
 
     Attributes:
-      kernel: (H, W, I, O), on its grid.
+      kernel: (H, W, I, O), values on the quantization grid.
       bias: (O,).
-      step: unit of the kernel's grid, a scalar or one for each channel.
-      storage_bits: width of the codes in the file, 8 or 4.
+      step: scale of the kernel's grid, a scalar or one per output channel.
+      storage_bits: bit width of the codes in the file, 8 or 4.
     """
 
     kernel: np.ndarray
@@ -32,12 +32,12 @@ class ConvolutionConstants:
 
     @property
     def limit(self) -> np.ndarray:
-        """The value of the largest code that the storage has: float32, (1,) or (O,)."""
+        """The value of the largest code that fits `storage_bits`: float32, (1,) or (O,)."""
         return (np.ravel(self.step) * signed_qmax(self.storage_bits)).astype(np.float32)
 
     def folded(self, factor: Any, offset: Any) -> "ConvolutionConstants":
-        """With y = factor * x + offset behind it, for each channel; the codes keep their size."""
-        # A channel with the factor 0 is a constant; its codes are zeros on any grid.
+        """Fold y = factor * x + offset, per channel, into it; the codes keep their magnitude."""
+        # A channel with a factor of 0 is constant; its codes are 0 on any grid.
         magnitude = np.where(np.equal(factor, 0), 1.0, np.abs(factor))
         return dataclasses.replace(
             self,
@@ -47,7 +47,7 @@ class ConvolutionConstants:
         )
 
     def part(self, channels: np.ndarray) -> "ConvolutionConstants":
-        """Some of the output channels."""
+        """The convolution that computes only these output channels."""
         return dataclasses.replace(
             self,
             kernel=self.kernel[..., channels],
@@ -56,7 +56,7 @@ class ConvolutionConstants:
         )
 
     def before_depth_to_space(self, scale: int) -> "ConvolutionConstants":
-        """The convolution that does the same in front of a depth-to-space as this one behind it."""
+        """The equivalent convolution in front of a depth-to-space, if this one is behind it."""
         copies = scale**2
         return dataclasses.replace(
             self,
@@ -66,10 +66,10 @@ class ConvolutionConstants:
         )
 
     def weights(self, factor: float, copy: int) -> Any:
-        """The kernel times `factor`, as a constant that the converter stores as its codes.
+        """The kernel times `factor`, as a constant that the converter stores as the same codes.
 
-        Copies of one convolution must differ, or the converter merges them: the scale of copy n is
-        n steps of float32 larger, which moves no code.
+        Copies of one convolution must differ, or the converter merges them: the range of copy n is
+        n float32 ulps wider, which changes no code.
         """
         limit = self.limit
         for _ in range(copy):
@@ -80,11 +80,11 @@ class ConvolutionConstants:
 def convolution_constants(
     network: SuperResolution, weights: str
 ) -> dict[str, ConvolutionConstants]:
-    """Name of each quantized convolution -> its constants, with batch normalization folded.
+    """The constants of each quantized convolution by name, with batch normalization folded in.
 
     Args:
-      network: read here, outside of any graph.
-      weights: "int4" to store kernels of 4 bits and less so; "int8" for all.
+      network: its variables are read here, outside any graph.
+      weights: "int4" to store kernels of 4 bits or fewer as int4; "int8" to store all as int8.
     """
     constants = {
         layer.name: ConvolutionConstants(
@@ -102,9 +102,9 @@ def convolution_constants(
 
 
 def stored_weights(kernel: np.ndarray, limit: Sequence[float] | np.ndarray, bits: int) -> Any:
-    """A constant kernel (HWIO) that the converter stores as codes of `bits`, the largest `limit`.
+    """A constant kernel (HWIO) that the converter stores as codes of `bits` bits.
 
-    `limit` is one number, or one for each output channel.
+    `limit` is the value of the largest code: one number, or one per output channel.
     """
     constant = tf.constant(kernel, tf.float32)
     limit = np.asarray(limit, np.float32).reshape(-1)
@@ -118,7 +118,10 @@ def stored_weights(kernel: np.ndarray, limit: Sequence[float] | np.ndarray, bits
 
 
 def before_depth_to_space(kernel: np.ndarray, scale: int) -> np.ndarray:
-    """(k, k, C, F), k odd -> (k, k, s*s*C, s*s*F): conv(d2s(x), kernel) = d2s(conv(x, result))."""
+    """The kernel for which conv(d2s(x), kernel) = d2s(conv(x, result)).
+
+    (k, k, C, F) with an odd k becomes (k, k, s*s*C, s*s*F), where s is `scale`.
+    """
     size, _, channels, filters = kernel.shape
     reach, sub = size // 2, range(scale)
     offsets = range(-reach, reach + 1)

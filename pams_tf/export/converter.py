@@ -1,4 +1,4 @@
-"""The converter: a quantized network becomes a fully integer TensorFlow Lite file."""
+"""Converts a quantized network to a fully integer TensorFlow Lite file."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ IO_DTYPES = ("int8", "uint8", "float32")
 WEIGHTS = ("int8", "int4")
 TARGETS = {"cpu": IntegerSites, "npu": NpuSites, "ethos-u85": EthosU85Sites}
 DEFAULT_IO_DTYPES = {"cpu": "uint8", "npu": "int8", "ethos-u85": "int8"}
-"""Image bytes are what programs have, but an accelerator takes a file as a whole only if nothing in
-it is uint8: LiteRT leaves the QUANTIZE at each end of such a file to the CPU."""
+"""uint8 suits applications, which hold images as bytes. An accelerator runs a whole file only if
+no tensor in it is uint8: LiteRT runs the QUANTIZE at either end of a uint8 file on the CPU."""
 
 
 def convert(
@@ -39,10 +39,10 @@ def convert(
     """Convert a calibrated student to a fully integer TFLite file.
 
     Each learned alpha becomes the scale alpha / (2**(bits-1) - 1) of an int8 tensor with zero
-    point 0; behind a ReLU, where a grid is unsigned, alpha / (2**bits - 1), with zero point -128 if
-    it has 8 bits; a range of minimum and maximum becomes scale and zero point. Weights lie on the
-    recipe's grid, batch normalization is folded into them, biases are int32. There is no
-    representative dataset and no other range.
+    point 0. Behind a ReLU, where the grid is unsigned, the scale is alpha / (2**bits - 1), with
+    zero point -128 at 8 bits. A minimum/maximum range becomes a scale and a zero point. Weights
+    lie on the recipe's grid, batch normalization is folded into them, and biases are int32. No
+    representative dataset is used, and no range is estimated by the converter.
 
     Example:
       >>> import pams_tf
@@ -55,31 +55,32 @@ def convert(
     Args:
       model: a student with a recipe of at most 8 bits: a Keras model of `pams_tf`, a `.keras` file
         or a run folder.
-      input_size: height and width of the LR image that the file takes, in pixels; None leaves both
-        open.
-      images: for a recipe of scope "body", LR images for the ranges of head and tail, as `quantize`
-        takes them; not used for scope "all".
-      percentile: of each calibration image's values at a site; 100 trims nothing.
-      io_dtype: type of the images in the file's input and output. "uint8": bytes as they are;
-        "int8": byte p is the code p - 128; "float32": [0, 255]. The int8 in between costs "uint8" a
+      input_size: height and width in pixels of the LR image that the file takes; None leaves both
+        dynamic.
+      images: for a recipe of scope "body", the LR images that calibrate the ranges of head and
+        tail, in any form that `quantize` accepts; not used for scope "all".
+      percentile: percentile of each calibration image's values at a site that its range covers;
+        100 trims nothing.
+      io_dtype: type of the file's input and output image. "uint8": bytes as they are; "int8": byte
+        p is the code p - 128; "float32": [0, 255]. The graph itself is int8, so "uint8" adds a
         QUANTIZE at each end and "float32" a QUANTIZE and a DEQUANTIZE, which accelerators leave to
-        the CPU; "int8" costs nothing. None for uint8 on the CPU and int8 for the other targets.
-      weights: how kernels of 4 bits and less are stored. "int8", the default for every target:
-        fast on every CPU, and all that Vela takes; or "int4": half the bytes.
+        the CPU; "int8" adds nothing. None means uint8 for the CPU and int8 for the other targets.
+      weights: how kernels of 4 bits or fewer are stored. "int8", the default for every target, is
+        fast on every CPU and the only type that Vela supports; "int4" takes half the bytes.
       target: what runs the file. "npu": the same codes without DEPTH_TO_SPACE, which several
-        accelerators refuse; see `NpuSites`. "ethos-u85": the same codes again, in the form that is
-        fastest there; see `EthosU85Sites`.
-      run: name of the run that the model came from, for the file's metadata.
-      author, license: of the network, for TensorFlow Lite's own metadata; "" leaves them out.
+        accelerators do not support; see `NpuSites`. "ethos-u85": the same codes in the form that
+        is fastest on that accelerator; see `EthosU85Sites`.
+      run: name of the run that the model comes from, for the file's metadata.
+      author, license: of the network, for TensorFlow Lite's own metadata; "" omits them.
 
     Returns:
-      The file's content, checked: only integer tensors, only built-in operators, every alpha
-      found. Its input is named "lr", its output "sr".
+      The content of the file, after checking that it has only integer tensors, only built-in
+      operators, and every alpha as a scale. Its input is named "lr", its output "sr".
 
     Raises:
-      InputError: the model has no recipe, was never calibrated, has more than 8 bits or DoReFa's
-        weights of 8 bits; a size that is not positive; calibration images missing; an unknown
-        io_dtype, weights or target; no kernel that fits into int4; or an open size for an NPU.
+      InputError: the model has no recipe, was never calibrated, or has more than 8 bits or 8-bit
+        DoReFa weights; the size is not positive; calibration images are missing; io_dtype, weights
+        or target is unknown; no kernel fits int4; or the size is left open for an NPU.
 
     Source: Li et al., ECCV 2020, Eq. 1 and 2; TensorFlow Lite 8-bit quantization specification.
     """
@@ -114,7 +115,11 @@ def convert(
 
 
 def input_spec(input_size: tuple[int, int] | None) -> tf.TensorSpec:
-    """One LR image (1, H, W, 3); None leaves its size open. InputError for a size below 1."""
+    """The spec of one LR image (1, H, W, 3); None leaves its height and width dynamic.
+
+    Raises:
+      InputError: the height or the width is below 1.
+    """
     height, width = input_size or (None, None)
     if height is not None and width is not None and (height < 1 or width < 1):
         raise InputError(f"input size {height}x{width} is not possible; give HEIGHTxWIDTH")
@@ -145,7 +150,7 @@ def _check_exportable(model: SuperResolution, io_dtype: str, weights: str) -> No
             "fine-tune one of at most 4, or store them as int8"
         )
     if recipe.method == "dorefa":
-        # Odd codes up to 2**bits - 1, with both signs: a bit more than the width.
+        # DoReFa's codes are odd numbers from -(2**bits - 1) to 2**bits - 1: they need one bit more.
         width = 4 if weights == "int4" and recipe.bits <= 4 else 8
         if recipe.bits >= width:
             raise InputError(

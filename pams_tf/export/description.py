@@ -1,4 +1,4 @@
-"""What a converted file says of itself: network, recipe, ranges and origin, as plain JSON types."""
+"""The metadata that a converted file carries: network, recipe, ranges and origin, as JSON types."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,11 +21,12 @@ def describe(
     """The fields of a file's metadata.
 
     Args:
-      content: the file, from which its input and output are read.
-      student: the network as it was trained: its recipe.
-      whole: the network with a quantizer at every site (see `fully_quantized`): its ranges.
-      units: of each site's tensor in the file (see `IntegerSites`).
-      target, run: as `convert` takes them.
+      content: the file, from which the input and output tensors are read.
+      student: the network as trained, which has the recipe.
+      whole: the network with a quantizer at every site (see `fully_quantized`), which has the
+        ranges.
+      units: the unit of each site's tensor in the file (see `IntegerSites`).
+      target, run: the arguments of `convert`.
     """
     info = read_file(content)
     return {
@@ -52,7 +53,7 @@ def describe(
 
 
 def _image_tensor(tensor: TensorInfo) -> dict[str, Any]:
-    """How pixels p are written: the code p / scale + zero_point, or p itself in float."""
+    """How a pixel value p is stored: as the code p / scale + zero_point; in float as p itself."""
     return {
         "dtype": tensor.dtype,
         "shape": list(tensor.shape),

@@ -1,11 +1,11 @@
-"""Batch normalization behind a convolution, as a factor and an offset of each channel."""
+"""Batch normalization behind a convolution, as a factor and an offset per channel."""
 
 import keras
 import numpy as np
 
 
 def normalizations(network: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
-    """The batch normalizations of a network, by the name of the convolution in front."""
+    """The batch normalization layers of a network, by the name of the convolution in front."""
     return {
         layer.name.removesuffix("_bn"): layer
         for layer in network.layers
@@ -14,11 +14,11 @@ def normalizations(network: keras.Model) -> dict[str, keras.layers.BatchNormaliz
 
 
 def batch_normalization(layer: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
-    """What it does at inference: y = factor * x + offset, both (C,) float64.
+    """Factor and offset of y = factor * x + offset, its inference function; both (C,) float64.
 
-    factor = gamma / sqrt(variance + epsilon), offset = beta - factor * mean. On a convolution whose
-    kernel has codes, the factor's magnitude scales a channel's step and its sign the codes, which
-    a symmetric grid has with both signs: the codes stay those that were trained.
+    factor = gamma / sqrt(variance + epsilon), offset = beta - factor * mean. Folded into a
+    quantized convolution, the factor's magnitude scales the channel's weight scale and its sign
+    flips the codes, which a symmetric grid allows: apart from that sign the codes stay as trained.
     """
     gamma, beta, mean, variance = (
         np.asarray(variable.value, np.float64)

@@ -1,4 +1,4 @@
-"""Where the codes of a trained grid lie among those of an int8 tensor."""
+"""Placement of a trained grid's codes within the range of an int8 tensor."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ INT8_MIN, INT8_MAX = -128, 127
 
 
 def zero_point(grid: CodeGrid) -> int:
-    """The int8 code that means 0.
+    """The int8 code that represents 0.
 
-    0 for a grid that is symmetric or begins at 0, if it fits so. Any other is put at the end of
-    int8 that the nearer end of its range falls on, where the tensor clips without an operator:
-    with all 256 codes that is both ends.
+    It is 0 for a grid that is symmetric or starts at 0, if the codes then fit into int8. Any other
+    grid is shifted so that its end nearer to 0 coincides with an end of int8, where the tensor
+    saturates without an extra operator; with all 256 codes both ends do.
 
     Raises:
       ValueError: more than 256 codes.
@@ -25,9 +25,9 @@ def zero_point(grid: CodeGrid) -> int:
 
 
 def int8_range(scale: float, zero: int) -> tuple[float, float]:
-    """The ends of an int8 tensor, float32, whose 255 steps are `scale` in every bit of float32.
+    """The float32 (minimum, maximum) of an int8 tensor whose scale is exactly `scale` in float32.
 
-    The end farther from 0 is rounded, the other makes up for it.
+    The end farther from 0 is rounded to float32, and the other end compensates for the rounding.
     """
     exact = float(np.float32(scale))
     low, high = (INT8_MIN - zero) * exact, (INT8_MAX - zero) * exact

@@ -1,4 +1,4 @@
-"""The integer graph: the network's own text, with each range written down for the converter."""
+"""The integer graph: the network's own builder, with each range made explicit for the converter."""
 
 import itertools
 from collections.abc import Sequence
@@ -20,28 +20,30 @@ from pams_tf.quantization import ActivationQuantizer, CodeGrid, RangeQuantizer
 
 
 class IntegerSites(Sites):
-    """Writes each range down as the fake quantization that the converter turns into a scale.
+    """Expresses each range as the fake quantization that the converter turns into a scale.
 
-    Works on `Value` objects inside a `tf.function`; every weight is a constant, read before.
+    Works on `Value` objects inside a `tf.function`; every weight is a constant that was read
+    beforehand.
 
-    **Clips.** A grid of fewer than 8 bits must be clipped, which TensorFlow Lite can do inside a
-    convolution or an addition, but only at 6 (RELU6) or at -1 and 1 (RELU_N1_TO_1). So a tensor
-    of few bits is held in a *unit* in which its alpha is that bound: the file's value is the
-    network's times the unit. The codes are the same, and so are the weights' codes: units only
-    scale kernels. An addition wants its tensors in one unit; one that is in another goes through
-    a MUL by a constant, which leaves its codes alone. In unit 1 the scale of a tensor is that
-    of the grid as trained; a network of 8 bits is in unit 1 throughout. An asymmetric grid of few
-    bits has one end at an end of int8, which clips there, and the farther one at the bound.
+    **Clipping.** A grid of fewer than 8 bits must be clipped. TensorFlow Lite can fuse the clip
+    into a convolution or an addition, but only at 6 (RELU6) or at -1 and 1 (RELU_N1_TO_1). So a
+    low-bit tensor is held in a *unit* in which its alpha equals that bound: the value in the file
+    is the network's value times the unit. The codes of the tensor stay the same, and so do those
+    of the weights, because a unit only scales the kernel. An addition needs all its inputs in one
+    unit; an input in another unit goes through a MUL by a constant, which leaves its codes
+    unchanged. In unit 1 the scale of a tensor is that of the grid as trained; an 8-bit network is
+    in unit 1 throughout. An asymmetric low-bit grid has its nearer end at an end of int8, where
+    the tensor saturates, and its farther end at the bound.
 
-    **Batch normalization** is folded into the convolution in front, see `export.folding`.
+    **Batch normalization** is folded into the convolution in front of it; see `export.folding`.
 
     Args:
-      network: with a quantizer at every site.
-      weights: how kernels of 4 bits and less are stored: "int8" or "int4".
+      network: a network with a quantizer at every site.
+      weights: how kernels of 4 bits or fewer are stored: "int8" or "int4".
 
     Attributes:
       zero_points: of each activation site.
-      scales, units: of each activation site, as the file holds it; known once the graph is made.
+      scales, units: of each activation site, as stored in the file; known once the graph is built.
     """
 
     def __init__(self, network: SuperResolution, weights: str = "int8") -> None:
@@ -59,7 +61,7 @@ class IntegerSites(Sites):
         }
 
     def input(self, x: Any) -> Held:
-        """The graph's input, a float32 tensor (1, H, W, 3) in [0, 255], as image bytes."""
+        """The graph's input, a float32 tensor (1, H, W, 3) in [0, 255], on the grid of bytes."""
         return Held("input", lambda: _bytes(x), 3, 1.0, INT8_MIN)
 
     def image(self, x: Value) -> Held:
@@ -78,12 +80,12 @@ class IntegerSites(Sites):
     def activation(
         self, x: Value, name: str, *, body: bool = True, after_relu: bool = False
     ) -> Held:
-        if isinstance(x, Held):  # on a grid already: put on another one, which cannot be fused
+        if isinstance(x, Held):  # already on a grid: requantizing it cannot be fused
             source = x
             x = Result(lambda unit, clipped: source.in_unit(1.0), x.channels, bound=None)
         assert isinstance(x, Result)
         grid, zero = self._grids[name], self.zero_points[name]
-        # What int8 itself does not clip, and no ReLU.
+        # Whether an end needs a clip: neither saturation of int8 nor a ReLU provides it there.
         below = grid.qmin + zero > INT8_MIN and not after_relu
         clips = below or grid.qmax + zero < INT8_MAX
 
@@ -100,8 +102,8 @@ class IntegerSites(Sites):
                 return None
 
             def compute() -> Any:
-                # A second range for a convolution's result is a second convolution, as exact as
-                # the first; requantizing the first would round twice.
+                # A second range for the result of a convolution gets a second convolution, which
+                # is as exact as the first; requantizing the first result would round twice.
                 return self._on_grid(x.make(unit, clips), name, unit)
 
             scale = unit * grid.scale
@@ -150,9 +152,9 @@ class IntegerSites(Sites):
         low, high = self._ranges[name]
 
         def compute() -> Any:
-            # An identity convolution: its int32 bias holds the mean to 1/127 of a grey level, where
-            # an int8 constant to add would be off by up to 0.2. Zero padding comes behind it, as
-            # in the float network, so the head cannot take the mean into its own bias.
+            # An identity convolution: its int32 bias stores the mean to 1/127 of a grey level,
+            # while an int8 constant to add would be off by up to 0.2. Zero padding follows it, as
+            # in the float network, so the mean cannot be folded into the bias of the head.
             kernel = stored_weights(np.eye(3).reshape(1, 1, 3, 3), [1.0], bits=8)
             y = tf.nn.conv2d(x.in_unit(1.0), kernel, 1, "SAME")
             y = tf.nn.bias_add(y, tf.constant(shift, tf.float32))
@@ -167,7 +169,7 @@ class IntegerSites(Sites):
         copies = itertools.count()
 
         def make(unit: float, clipped: bool) -> Any:
-            # Units scale grid and kernel alike, so the codes are those that were trained.
+            # A unit scales the kernel and its grid alike, so the codes stay as trained.
             kernel = constants.weights(unit / x.unit, next(copies))
             y = tf.nn.conv2d(x.in_unit(x.unit), kernel, 1, "SAME")
             y = tf.nn.bias_add(y, tf.constant(constants.bias * unit, tf.float32))
@@ -183,14 +185,14 @@ class IntegerSites(Sites):
         )
 
     def _clipped_apart(self, x: Result, name: str, clips: bool, part: Part) -> Held:
-        """A concatenation: nothing in it could choose a unit or clip."""
+        """The site of an operator, such as a concatenation, that has no fused clip and no unit."""
         grid, zero = self._grids[name], self.zero_points[name]
 
         def compute() -> Any:
             y = x.in_unit(1.0)
             if clips:
-                # On its grid before the clip too, or the converter puts the concatenation on that
-                # of its first tensor, to whose range the others would be clipped.
+                # On its grid before the clip as well: otherwise the converter gives the
+                # concatenation the grid of its first input and clips the others to that range.
                 y = on_grid(y, grid.scale, zero)
                 y = tf.clip_by_value(y, grid.qmin * grid.scale, grid.qmax * grid.scale)
             return self._on_grid(y, name, 1.0)
@@ -198,17 +200,17 @@ class IntegerSites(Sites):
         return Held(name, compute, x.channels, grid.scale, zero, part=part)
 
     def _on_grid(self, y: Any, name: str, unit: float) -> Any:
-        """The tensor of a site, in a unit; what the file will hold of it is noted."""
+        """The tensor of a site in the given unit; records the unit and the scale in the file."""
         self.units[name] = unit
         self.scales[name] = unit * self._grids[name].scale
         return on_grid(y, self.scales[name], self.zero_points[name])
 
 
 def _bytes(x: Any) -> Any:
-    """Image bytes: scale 1, and 0 at code -128."""
+    """Put image values on the grid of bytes: scale 1, zero point -128."""
     return tf.quantization.fake_quant_with_min_max_args(x, 0.0, 255.0)
 
 
 def _falls_on(bound: float, alpha: float, n: int) -> bool:
-    """Whether a clip at `bound` leaves the codes up to n: kernels round it to a code, too."""
+    """Whether a clip at `bound` ends at code n: LiteRT's kernels round the bound to a code."""
     return abs(bound / (alpha / n) - n) < 0.4

@@ -1,4 +1,4 @@
-"""The integer graph for accelerators that have no depth-to-space operator."""
+"""The integer graph for accelerators without a depth-to-space operator."""
 
 from typing import Any
 
@@ -12,13 +12,14 @@ IMAGE_CHANNELS = 3
 
 
 class NpuSites(IntegerSites):
-    """Writes convolution and depth-to-space as convolutions whose results lie side by side.
+    """Replaces a convolution and depth-to-space by convolutions, a concatenation and a reshape.
 
-    Row s*h + i of the enlarged image is row h of the channels [i*s*C, (i+1)*s*C) that were
-    convolved: (W, s*C) there, (s*W, C) here, the same bytes. So the convolution is cut into s, each
-    with its share of the kernel; a concatenation along the width puts the rows one behind the
-    other, and a reshape gives them their places. The multiplications are the same, and so is every
-    code, for any s. Arm's compiler places CONV_2D, CONCATENATION and RESHAPE on every Ethos-U.
+    With an upscaling factor s, row s*h + i of the enlarged tensor consists of row h of the channels
+    [i*s*C, (i+1)*s*C) of the convolution: (W, s*C) there and (s*W, C) here, the same bytes. So the
+    convolution is split into s convolutions, each with its share of the kernel; a concatenation
+    along the width puts their rows one after another, and a reshape gives the enlarged tensor. The
+    number of multiplications and every code are the same, for any s. Arm's compiler places CONV_2D,
+    CONCATENATION and RESHAPE on every Ethos-U.
     """
 
     def depth_to_space(self, x: Value, scale: int, name: str) -> Value:
@@ -36,13 +37,14 @@ class NpuSites(IntegerSites):
 
 
 class EthosU85Sites(NpuSites):
-    """Also convolves to the image before the last depth-to-space, not behind it.
+    """Also moves the convolution to the image in front of the last depth-to-space.
 
-    A k x k convolution of the enlarged tensor, C to 3 channels, is a k x k one of the tensor in
-    front, s*s*C to s*s*3: the same weights, each s*s times, and zeros between them. So three
-    channels are moved in the place of C, and every code is the same. By Vela's estimate that spares
-    an Ethos-U85 more memory time than its multiplications cost, unless it has the fastest DRAM that
-    Vela knows; on U55 and U65 it mostly loses.
+    A k x k convolution of the enlarged tensor from C to 3 channels equals a k x k convolution of
+    the tensor in front of the depth-to-space, from s*s*C to s*s*3 channels, whose kernel holds each
+    weight s*s times, with zeros in between. The depth-to-space then moves 3 channels instead of C,
+    and every code is the same. By Vela's estimate this saves an Ethos-U85 more memory time than the
+    added multiplications cost, unless it has the fastest DRAM that Vela knows; on the U55 and U65
+    it is mostly slower.
     """
 
     def convolution(

@@ -1,4 +1,4 @@
-"""From a finished run to an integer file with its card beside it."""
+"""Export of a finished run to an integer file with its card beside it."""
 
 import dataclasses
 import json
@@ -22,13 +22,13 @@ from pams_tf.quantization import quantizers
 from pams_tf.runs import RunFolder
 
 CALIBRATION_STEPS = 16
-PTQ_STEPS = 2  # the converter's calibrator runs each image alone, and slowly
+PTQ_STEPS = 2  # the converter's calibrator runs one image at a time, and slowly
 VARIANTS = ("float32", "float16", "ptq")
 
 
 @dataclasses.dataclass(frozen=True)
 class ExportedFile:
-    """What was written: the file, its card, and the learned ranges in it."""
+    """What an export wrote: the file, its card, and the learned ranges in it."""
 
     file: Path
     card: Path
@@ -51,19 +51,21 @@ def export_run(
     calibration: str | None = None,
     **options: Any,
 ) -> ExportedFile:
-    """Convert a run's student, see `convert`, and write its card beside the file.
+    """Convert the student of a run (see `convert`) and write its card beside the file.
 
     Args:
       run: a finished run of a student.
-      input_size: as `convert` takes it.
+      input_size: as in `convert`.
       out: the .tflite file to write; RUN/student_HxW.tflite by default. The card is NAME.json.
-      calibration: folder of images for head and tail, instead of the run's own.
-      **options: `percentile`, `io_dtype`, `weights`, `target`, `author` and `license`, as `convert`
-        takes them.
+      calibration: folder of images that calibrate head and tail, instead of the run's training
+        images.
+      **options: `percentile`, `io_dtype`, `weights`, `target`, `author` and `license`, as in
+        `convert`.
 
     Raises:
-      InputError: no finished student, a recipe that has no integer file, no calibration images,
-        a name that does not end in .tflite, or an unwritable folder. No partial file is left.
+      InputError: the student is not finished, its recipe cannot become an integer file, there are
+        no calibration images, the name does not end in .tflite, or the folder cannot be written.
+        No partial file is left.
     """
     student = _student(run)
     path = _path(run, input_size, out)
@@ -71,7 +73,7 @@ def export_run(
     images = None
     if student.recipe.scope == "body":
         images = islice(_calibration(run, calibration), CALIBRATION_STEPS)
-    # The run's name alone: where the folder lies is nobody else's business.
+    # Only the run's name: a file that is passed on should not reveal the path of the folder.
     content = convert(student, input_size, images, run=run.path.name, **options)
     with atomic_write(path) as file:
         file.write(content)
@@ -97,17 +99,18 @@ def export_variant(
     out: str | os.PathLike[str] | None = None,
     calibration: str | None = None,
 ) -> Path:
-    """Convert the student's network another way, for comparison with its integer file.
+    """Convert the student's network in another way, for comparison with its integer file.
 
     Args:
-      run, input_size, out, calibration: as `export_run`; the file's name gets `_VARIANT`.
-      variant: "float32", "float16" or "ptq", see `convert_float` and `convert_ptq`.
+      run, input_size, out, calibration: as in `export_run`; `_VARIANT` is appended to the file's
+        name.
+      variant: "float32", "float16" or "ptq"; see `convert_float` and `convert_ptq`.
 
     Returns:
-      The file.
+      The path of the file.
 
     Raises:
-      InputError: as `export_run`, or an unknown variant.
+      InputError: as in `export_run`, or the variant is unknown.
     """
     if variant not in VARIANTS:
         raise InputError(
@@ -144,7 +147,7 @@ def _path(
 
 
 def _calibration(run: RunFolder, folder: str | None) -> Iterator[Any]:
-    """Batches of the run's own training images, or of those in `folder`."""
+    """Batches of the run's own training images, or of the images in `folder`."""
     settings = run.read_settings()
     try:
         data = folder or settings["data"]

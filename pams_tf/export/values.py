@@ -1,7 +1,7 @@
-"""Tensors of the integer graph as values: how each is computed, and what its codes mean.
+"""Lazy tensors of the integer graph: how each one is computed, and what its codes mean.
 
-Nothing is computed before something reads it. So a builder can describe the whole network first,
-and when the graph is made it is known who reads what: no operator is made that nobody needs.
+A value is not computed until something reads it. So the builder describes the whole network first,
+and by the time operators are created all readers are known: no operator is created in vain.
 """
 
 import functools
@@ -14,15 +14,15 @@ import tensorflow as tf
 from pams_tf.export.grids import int8_range
 
 Part = Callable[[np.ndarray], "Value"]
-"""Output channels -> the value with these channels alone, computed without the others."""
+"""Output channels -> the value with only these channels, computed without the others."""
 
 
 class Value:
-    """A tensor that a builder passes on.
+    """A tensor that the builder passes from one operator to the next.
 
     Attributes:
-      channels: how many it has.
-      unit: the file's numbers are the network's times this.
+      channels: number of channels.
+      unit: values in the file are the network's values times this unit.
       enlarged: (value, scale) if this is the depth-to-space of that value.
     """
 
@@ -33,11 +33,11 @@ class Value:
         self._part = part
 
     def in_unit(self, unit: float) -> Any:
-        """The TensorFlow tensor with the same codes, in another unit."""
+        """The TensorFlow tensor with the same codes, in the given unit."""
         raise NotImplementedError
 
     def part(self, channels: np.ndarray) -> "Value":
-        """Some of the channels; they are sliced off where they cannot be computed alone."""
+        """Only these channels; they are sliced from the whole if they cannot be computed alone."""
         if self._part is not None:
             return self._part(channels)
         first, last = int(channels[0]), int(channels[-1]) + 1
@@ -48,11 +48,11 @@ class Value:
 
 
 class Result(Value):
-    """What an operator makes, on no grid yet: the site behind it says which one.
+    """The result of an operator before it is put on a grid, which the site behind it chooses.
 
     Attributes:
-      make: (unit, clipped) -> the tensor in that unit, clipped at -bound (at 0 behind a ReLU) and
-        at bound, or not.
+      make: (unit, clipped) -> the tensor in that unit; if `clipped`, it is clipped at bound and at
+        -bound, or at 0 behind a ReLU.
       bound: where the operator itself can clip; None if it cannot, and then the unit is 1.
     """
 
@@ -82,13 +82,14 @@ class Result(Value):
 
 
 class Held(Value):
-    """A tensor on its grid, as the file holds it.
+    """A tensor on its grid, as the file stores it.
 
     Attributes:
-      name: what the file's tensors are named after: of the site, or of what moves its values.
+      name: the name that the file's tensors get: that of the site, or of the operator that moves
+        the site's values.
       scale, zero_point: of the grid, in the value's unit.
-      convolved: whether a convolution reads it. In another unit it is then rescaled, not made anew:
-        it is in the file anyway.
+      convolved: whether a convolution reads it. If so it is in the file anyway, and another unit is
+        made by rescaling it instead of computing it again.
     """
 
     def __init__(
@@ -114,8 +115,8 @@ class Held(Value):
 
     @functools.cached_property
     def tensor(self) -> Any:
-        """The TensorFlow tensor, computed at the first reading."""
-        # By itself, or it would be named after the site that happens to read it first.
+        """The TensorFlow tensor, computed when it is first read."""
+        # An absolute scope, or the tensor would be named after the site that reads it first.
         with tf.name_scope(f"{self.name}/"):
             return self._compute()
 
@@ -127,7 +128,7 @@ class Held(Value):
         return self._other_units[unit]
 
     def moved(self, name: str, compute: Callable[[], Any], channels: int) -> "Held":
-        """A tensor that holds the same numbers in other places."""
+        """A tensor that holds the same values in another arrangement."""
         return Held(name, compute, channels, self.scale, self.zero_point, unit=self.unit)
 
     def _in_other_unit(self, unit: float) -> Any:
@@ -145,11 +146,11 @@ class Held(Value):
 
 
 def on_grid(x: Any, scale: float, zero_point: int) -> Any:
-    """Write a grid down as the fake quantization that the converter turns into an int8 tensor."""
+    """Express a grid as the fake quantization that the converter turns into an int8 tensor."""
     return tf.quantization.fake_quant_with_min_max_args(x, *int8_range(scale, zero_point))
 
 
 def _one(factor: float) -> Any:
-    """A constant factor that is stored as the code 1: on a grid scaled by it, codes stay."""
+    """A constant factor stored as the code 1: multiplying by it scales a grid and keeps codes."""
     constant = tf.constant(factor, tf.float32)
     return tf.quantization.fake_quant_with_min_max_args(constant, *int8_range(factor, 0))

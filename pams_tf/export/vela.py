@@ -1,6 +1,6 @@
-"""Arm's Vela compiler: which operators of a file an Ethos-U takes, and what it estimates for them.
+"""Arm's Vela compiler: which operators of a file run on an Ethos-U, and Vela's estimate for them.
 
-Vela is the package `ethos-u-vela`; here it is a program, run beside us.
+Vela is the package `ethos-u-vela`; it is run here as a separate program.
 """
 
 import csv
@@ -18,23 +18,23 @@ from pams_tf.errors import InputError
 from pams_tf.litert.flatbuffer import read_file
 
 ACCELERATORS = ("ethos-u55-256", "ethos-u65-512", "ethos-u85-1024")
-_COMMAND = "CUSTOM ethos-u"  # what Vela puts in the place of the operators it has compiled
+_COMMAND = "CUSTOM ethos-u"  # the operator that replaces those that Vela has compiled
 
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """Where a file's operators run on one accelerator, and Vela's estimate of the NPU's part.
+    """Where a file's operators run on one accelerator, and Vela's estimate for the NPU's part.
 
     Attributes:
-      accelerator: such as "ethos-u55-256": the family and its multiplications a cycle.
+      accelerator: for example "ethos-u55-256": the family and its MACs per cycle.
       system, memory_mode: the configuration that Vela assumed, its default for the accelerator.
-      npu, cpu: operators of the file by built-in name, and how many of them.
-      cycles: of one inference, the larger of computing and of memory for each operator. What runs
-        on the CPU is not in it.
-      macs: multiplications of one inference.
-      clock_hz: of the assumed system.
+      npu, cpu: number of operators on each processor, by built-in name.
+      cycles: of one inference: for each operator, the larger of its compute and its memory cycles.
+        Operators on the CPU are not included.
+      macs: multiply-accumulate operations of one inference.
+      clock_hz: clock of the assumed system.
       inferences_per_second: clock_hz / cycles.
-      sram_bytes, dram_bytes, flash_bytes: memory used; weights lie in flash or DRAM.
+      sram_bytes, dram_bytes, flash_bytes: memory used; weights are in flash or DRAM.
     """
 
     accelerator: str
@@ -55,10 +55,10 @@ class Placement:
 
 
 def find_vela(path: str | os.PathLike[str] | None = None) -> str:
-    """The vela program: `path`, or the one on PATH, or the one beside this Python.
+    """The vela program: `path`, or the one on PATH, or the one beside this Python executable.
 
     Raises:
-      InputError: there is none; says how to install it.
+      InputError: there is none; the message says how to install it.
     """
     if path is not None:
         found = shutil.which(path)
@@ -68,8 +68,8 @@ def find_vela(path: str | os.PathLike[str] | None = None) -> str:
     found = shutil.which("vela") or shutil.which("vela", path=str(Path(sys.executable).parent))
     if found is None:
         raise InputError(
-            "Arm's Vela compiler is not installed; pip install 'pams_tf[npu]' (or ethos-u-vela "
-            "elsewhere, and give its vela as --vela PATH)"
+            "Arm's Vela compiler is not installed; pip install 'pams_tf[npu]' (or install "
+            "ethos-u-vela elsewhere and give the path of its vela as --vela PATH)"
         )
     return found
 
@@ -79,30 +79,30 @@ def place(
     accelerator: str,
     vela: str | os.PathLike[str] | None = None,
 ) -> Placement:
-    """Compile a .tflite file for an accelerator with Vela, and read what became of it.
+    """Compile a .tflite file for an accelerator with Vela, and read the result.
 
     Args:
       source: an integer .tflite file.
-      accelerator: a name that Vela knows, see `ACCELERATORS`.
-      vela: its executable, where `find_vela` would not find it.
+      accelerator: a name that Vela knows; see `ACCELERATORS`.
+      vela: path of its executable, if `find_vela` would not find it.
 
     Raises:
-      InputError: no Vela, an accelerator unknown to it, a file that is missing, truncated or
-        without int8 tensors, or one that Vela cannot compile.
+      InputError: Vela is not installed or does not know the accelerator, the file is missing,
+        truncated or has no int8 tensors, or Vela cannot compile it.
     """
     program = find_vela(vela)
     info = read_file(source)
     if not any(tensor.dtype == "int8" for tensor in info.tensors):
         raise InputError(
-            f"{source}: no integer file, and an Ethos-U computes in integers alone; "
+            f"{source}: not an integer file, and an Ethos-U computes only in integers; "
             "export it with tools/to_tflite.py"
         )
     if any(tensor.dtype == "int4" for tensor in info.tensors):
         raise InputError(
-            f"{source}: Vela takes no int4 kernels; export the file with --weights int8"
+            f"{source}: Vela does not support int4 kernels; export the file with --weights int8"
         )
     with tempfile.TemporaryDirectory(prefix="pams_tf_vela_") as folder:
-        network = Path(folder, "network.tflite")  # Vela goes by the ending
+        network = Path(folder, "network.tflite")  # Vela recognizes the format by the suffix
         shutil.copyfile(source, network)
         _compile(program, network, accelerator, str(source))
         compiled = read_file(network.with_name("network_vela.tflite"))
@@ -146,7 +146,7 @@ def _compile(program: str, network: Path, accelerator: str, name: str) -> None:
 
 
 def _summary(network: Path) -> dict[str, str]:
-    # The name ends in that of the assumed system.
+    # The file name ends in the name of the assumed system.
     (path,) = network.parent.glob(f"{network.stem}_summary_*.csv")
     with path.open(newline="") as file:
         return next(csv.DictReader(file))

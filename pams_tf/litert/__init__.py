@@ -1,1 +1,1 @@
-"""Read, check and run .tflite files with NumPy and LiteRT; TensorFlow is not needed."""
+"""Reads, checks and runs .tflite files with NumPy and LiteRT, without TensorFlow."""

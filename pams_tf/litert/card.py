@@ -1,8 +1,8 @@
 """The card of a model file: the JSON beside it, for people and for programs on a device.
 
-One format for all of them: what `pams-to-tflite` writes, the zoo's cards, and those that the
-benchmark page reads. Every card has the fields of `model_card`; `quality`, `reference` and what a
-maker adds (commands, benchmarks, latency) may be absent.
+All cards have one format: those that `pams-to-tflite` writes, those of the zoo, and those that the
+benchmark page reads. Every card has the fields of `model_card`; `quality`, `reference` and fields
+that a tool adds (commands, benchmarks, latency) are optional.
 """
 
 import base64
@@ -32,18 +32,19 @@ def model_card(
       content: the .tflite file.
       file: its name, without a folder.
       picture: uint8 (h, w, 3) of the file's own input size. With it the card gets a `reference`:
-        what went in and what came out of LiteRT on this machine, with its default XNNPACK kernels,
-        against which a device can hold its own output. They are the tensors' codes of an integer
-        file and image bytes of a float file (floats differ in their last bits from device to
-        device), each deflated (zlib) and in base64.
-      **more: fields to add or to replace, such as `name`, `made` (how weights and ranges came
-        about, in a sentence), `halo` (LR pixels that neighbouring tiles share) or `quality`.
+        the input and the output of LiteRT on this machine, with its default XNNPACK kernels, to
+        which a device can compare its own output. They are the codes of the tensors for an integer
+        file, and image bytes for a float file (floats differ in their last bits from device to
+        device), each compressed with zlib and encoded in base64.
+      **more: fields to add or to replace, such as `name`, `made` (a sentence on the origin of
+        weights and ranges), `halo` (LR pixels that neighbouring tiles share) or `quality`.
 
     Returns:
-      Plain JSON types. What the file cannot say of itself and `more` does not tell is null.
+      The card as plain JSON types. Fields that neither the file nor `more` provides are null.
 
     Raises:
-      InputError: not an image model, or a picture for a file of another or of an open size.
+      InputError: the file is not an image model, or there is a picture and the file's input size
+        is open or not the picture's.
     """
     info = read_file(content)
     about = metadata.read(content) or {}
@@ -101,7 +102,7 @@ def _scale(info: FileInfo, about: dict[str, Any]) -> int:
 
 
 def _tensor(tensor: TensorInfo) -> dict[str, Any]:
-    """A scale of 0 says that the tensor is not quantized."""
+    """A scale of 0 means that the tensor is not quantized."""
     return {
         "shape": list(tensor.shape),
         "dtype": tensor.dtype,

@@ -1,4 +1,4 @@
-"""The promises of an export, asserted from a file alone."""
+"""The guarantees of an export, checked on the file alone."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,16 +9,16 @@ from pams_tf.litert.flatbuffer import read_file
 
 
 def check_integer(content: bytes, io_dtype: str = "uint8", weights: str = "int8") -> None:
-    """Assert that a file computes in integers alone.
+    """Check that a file computes only in integers.
 
     Args:
-      content: of the file.
-      io_dtype: type that its input and output must have; "float32" is allowed there alone.
-      weights: "int4" allows that type too.
+      content: the content of the file.
+      io_dtype: the type that its input and output must have; only they may be "float32".
+      weights: "int4" allows int4 tensors too.
 
     Raises:
-      InputError: a tensor is neither int8 nor int32 (nor what is allowed), or an operator is not
-        built in; names it.
+      InputError: a tensor is neither int8 nor int32 (nor of an allowed type), or an operator is
+        not built in; the message names it.
     """
     info = read_file(content)
     inside = {"int8", "int32"} | ({"int4"} if weights == "int4" else set())
@@ -36,15 +36,15 @@ def check_integer(content: bytes, io_dtype: str = "uint8", weights: str = "int8"
 def check_alphas(
     content: bytes, scales: Mapping[str, float], zero_points: Mapping[str, int] | None = None
 ) -> None:
-    """Assert that each site's scale is in the file: int8, its zero point, equal in float32.
+    """Check that the file has an int8 tensor with each site's zero point and exact float32 scale.
 
     Args:
-      content: of the file.
-      scales: of each site.
-      zero_points: of each site; 0 where it is not named.
+      content: the content of the file.
+      scales: the scale of each site.
+      zero_points: the zero point of each site; 0 for sites that are not in it.
 
     Raises:
-      InputError: naming the site whose scale is missing.
+      InputError: a scale is missing; the message names its site.
     """
     found = {
         (float(tensor.scales[0]), tensor.zero_points[0])
@@ -61,18 +61,18 @@ def check_alphas(
 
 
 def check_weight_codes(content: bytes, largest: Mapping[str, int]) -> int:
-    """Assert that a kernel between two tensors of few bits holds codes of as few.
+    """Check that the codes of each kernel between two low-bit tensors fit that bit width.
 
     Args:
-      content: of the file.
-      largest: site -> largest code of the kernels between sites of its width; tensors are known
-        by their site's name.
+      content: the content of the file.
+      largest: site -> the largest code allowed in kernels between sites of its bit width; tensors
+        are recognized by the name of their site.
 
     Returns:
-      How many kernels lie between such sites.
+      The number of kernels between such sites.
 
     Raises:
-      InputError: naming the kernel's site and its code.
+      InputError: a code is too large; the message names it and the kernel's site.
     """
     info = read_file(content)
     checked = 0
@@ -94,6 +94,6 @@ def check_weight_codes(content: bytes, largest: Mapping[str, int]) -> int:
 
 
 def site_of(name: str, sites: Iterable[str]) -> str | None:
-    """The site that the export named a tensor after, "SITE/operator;SITE/...", if one of these."""
+    """The site in a tensor's name "SITE/operator;SITE/...", if it is one of `sites`, else None."""
     parts = {part.partition("/")[0] for part in name.split(";") if "/" in part}
     return next((site for site in sites if site in parts), None)

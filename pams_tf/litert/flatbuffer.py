@@ -1,4 +1,4 @@
-"""What is in a .tflite file: tensors with their scales, operators, and the promises kept."""
+"""Reader of .tflite files: tensors with their scales, operators and metadata."""
 
 import contextlib
 import dataclasses
@@ -20,10 +20,10 @@ _OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items(
 
 @dataclasses.dataclass(frozen=True)
 class TensorInfo:
-    """One tensor: `scales` and `zero_points` are empty without quantization.
+    """One tensor of a file.
 
-    A size that the file leaves open is -1 in `shape`. `data` are the bytes of a constant, empty
-    for what is computed.
+    `scales` and `zero_points` are empty if it is not quantized. A dimension that the file leaves
+    open is -1 in `shape`. `data` holds the bytes of a constant and is empty for other tensors.
     """
 
     name: str
@@ -35,19 +35,19 @@ class TensorInfo:
 
     @property
     def bytes(self) -> int:
-        """Memory it takes, if no size is open: four bits an element count half a byte."""
+        """Memory of the tensor, if no dimension is open; an int4 element takes half a byte."""
         return math.ceil(math.prod(self.shape) * _BITS.get(self.dtype, 32) / 8)
 
     def codes(self) -> np.ndarray:
-        """A constant's integers, in its shape; int4 as int8.
+        """The integers of a constant, in its shape; int4 as int8.
 
         Raises:
-          InputError: it is not an integer constant, or its data do not fill its shape.
+          InputError: the tensor is not an integer constant, or its data does not match its shape.
         """
         if self.dtype not in ("int4", "int8", "int32") or not self.data:
             raise InputError(f"tensor {self.name!r} ({self.dtype}) holds no integer constant")
         codes: Any = np.frombuffer(self.data, np.int32 if self.dtype == "int32" else np.int8)
-        if self.dtype == "int4":  # two a byte, the first one low; the shifts extend the sign
+        if self.dtype == "int4":  # two per byte, low nibble first; the shifts extend the sign
             pairs = [np.right_shift(np.left_shift(codes, 4), 4), np.right_shift(codes, 4)]
             codes = np.stack(pairs, axis=-1).reshape(-1)[: math.prod(self.shape)]
         if codes.size != math.prod(self.shape):
@@ -57,7 +57,7 @@ class TensorInfo:
 
 @dataclasses.dataclass(frozen=True)
 class OperatorInfo:
-    """One operator: its built-in name, and the indices of its tensors (-1: an absent one)."""
+    """One operator: its built-in name, and the indices of its tensors (-1 for an absent one)."""
 
     name: str
     inputs: tuple[int, ...]
@@ -70,8 +70,8 @@ class FileInfo:
 
     Attributes:
       graph: the operators with their tensors, in the same order.
-      inputs, outputs: indices of the file's own input and output tensors.
-      metadata: the named metadata buffers.
+      inputs, outputs: indices of the file's input and output tensors.
+      metadata: the metadata buffers by name.
     """
 
     tensors: tuple[TensorInfo, ...]
@@ -88,10 +88,10 @@ class FileInfo:
 
 
 def read_file(source: bytes | str | os.PathLike[str]) -> FileInfo:
-    """Read a .tflite file, by path or by content.
+    """Read a .tflite file, given by path or by content.
 
     Raises:
-      InputError: the file is missing, truncated or of another kind.
+      InputError: the file is missing, truncated or of another format.
     """
     model = read_model(source)
     with _corruption_named(source):
@@ -99,10 +99,10 @@ def read_file(source: bytes | str | os.PathLike[str]) -> FileInfo:
 
 
 def read_model(source: bytes | str | os.PathLike[str]) -> Any:
-    """A .tflite file, by path or by content, as the schema's `ModelT`.
+    """A .tflite file, given by path or by content, as the schema's `ModelT`.
 
     Raises:
-      InputError: the file is missing, truncated or of another kind.
+      InputError: the file is missing, truncated or of another format.
     """
     content = read_bytes(source)
     if content[4:8] != b"TFL3":
@@ -112,7 +112,7 @@ def read_model(source: bytes | str | os.PathLike[str]) -> Any:
 
 
 def read_bytes(source: bytes | str | os.PathLike[str]) -> bytes:
-    """The content of a file that is given by path or by content.
+    """The content of a file, given by path or by content.
 
     Raises:
       InputError: the file cannot be read.
@@ -127,7 +127,7 @@ def read_bytes(source: bytes | str | os.PathLike[str]) -> bytes:
 
 def operator_name(code: Any) -> str:
     """The built-in name of an operator code of a `ModelT`, or "CUSTOM name"."""
-    # Files from before 2020 hold the code in a byte; newer ones in both.
+    # Files from before 2020 hold the code in one byte; newer files hold it in both fields.
     builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
     if builtin == schema.BuiltinOperator.CUSTOM:
         return f"CUSTOM {(code.customCode or b'').decode(errors='replace')}"
@@ -189,7 +189,7 @@ def _tensor(tensor: Any, buffers: Any) -> TensorInfo:
 def _corruption_named(source: bytes | str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # flatbuffers raises struct, index and type errors
+    except Exception as error:  # flatbuffers raises struct, index and type errors, among others
         raise InputError(f"{_name(source)}: truncated or corrupt TensorFlow Lite file") from error
 
 

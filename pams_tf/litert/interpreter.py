@@ -1,4 +1,4 @@
-"""A .tflite image model behind one small class: pixels in, pixels out, for every tensor type."""
+"""A small class around a .tflite image model: pixels in, pixels out, for every tensor type."""
 
 import os
 import warnings
@@ -14,28 +14,28 @@ KERNELS = {
     "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
     "reference": "BUILTIN_REF",
 }
-"""Kernel sets of LiteRT: XNNPACK's, what a CPU runs by default; its own without XNNPACK; and the
-plain ones that define what an operator means. The value is LiteRT's name of the resolver."""
+"""LiteRT's sets of kernels: XNNPACK's, the default on a CPU; its built-in ones without XNNPACK; and
+the reference kernels that define what an operator computes. The value names the op resolver."""
 
 
 class ImageInterpreter:
-    """One LiteRT interpreter of a file that maps one image to one image.
+    """A LiteRT interpreter for a file that maps one image to one image.
 
     Args:
-      source: path of a .tflite file, or its bytes.
-      num_threads: threads of the kernels; None lets the runtime choose.
-      kernels: a name in `KERNELS`.
-      keep_tensors: let `codes` read what every operator made; costs memory, changes no code.
+      source: path of a .tflite file, or its content.
+      num_threads: number of threads; None lets the runtime choose.
+      kernels: a key of `KERNELS`.
+      keep_tensors: keep the result of every operator for `codes`; takes memory, changes no code.
 
     Attributes:
       name: the file, for messages.
       scale: upscaling factor.
-      input, output: the tensors' details as the runtime gives them, after allocation.
+      input, output: the runtime's details of the two tensors, after allocation.
 
     Raises:
-      InputError: the file is missing, truncated or of another kind; its tensors are not one image
-        (1, h, w, 3) in and one image (1, H, W, 3) out, of float32, int8 or uint8; or it enlarges by
-        no whole factor.
+      InputError: the file is missing, truncated or of another format; it does not take one image
+        (1, h, w, 3) and return one image (1, H, W, 3), of float32, int8 or uint8; or its upscaling
+        factor is not an integer.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ImageInterpreter:
         self.name, content = _read(source)
         self._allocated: tuple[int, ...] | None = None
         try:
-            with warnings.catch_warnings():  # keeping tensors warns of the memory it costs
+            with warnings.catch_warnings():  # LiteRT warns that keeping tensors takes memory
                 warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors.*")
                 self._interpreter = Interpreter(
                     model_content=content,
@@ -72,15 +72,15 @@ class ImageInterpreter:
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
-        """(height, width) the file was exported for; None if it leaves them open."""
+        """The (height, width) that the file was exported for; None if it leaves them open."""
         height, width = self.input["shape_signature"][1:3]
         return None if min(height, width) < 0 else (int(height), int(width))
 
     def resize(self, height: int, width: int) -> None:
-        """Make the graph take images of another size; costs an allocation only when it differs.
+        """Resize the input; tensors are allocated again only if the size differs.
 
         Raises:
-          InputError: the graph holds its size in constants.
+          InputError: the graph has constants that depend on its size.
         """
         shape = (1, height, width, 3)
         if shape == self._allocated:
@@ -97,24 +97,24 @@ class ImageInterpreter:
         self._refresh()
 
     def run(self, image: np.ndarray) -> np.ndarray:
-        """Enlarge an image of the present size: uint8 (h, w, 3) -> uint8 (H, W, 3).
+        """Upscale an image of the current size: uint8 (h, w, 3) -> uint8 (H, W, 3).
 
         Raises:
-          InputError: as `invoke`.
+          InputError: as in `invoke`.
         """
         self.set_image(image)
         self.invoke()
         return self.image()
 
     def set_image(self, image: np.ndarray) -> None:
-        """Write an image (h, w, 3) in [0, 255] of the present size into the input tensor."""
+        """Write an image (h, w, 3) in [0, 255] of the current size into the input tensor."""
         self._interpreter.set_tensor(self.input["index"], _to_codes(image, self.input)[None])
 
     def invoke(self) -> None:
         """Run the graph once.
 
         Raises:
-          InputError: an operation failed, such as one that reads a variable nothing initialised.
+          InputError: an operator failed, for example by reading an uninitialized variable.
         """
         try:
             self._interpreter.invoke()
@@ -129,11 +129,11 @@ class ImageInterpreter:
         return to_image(_from_codes(codes, self.output))
 
     def codes(self, index: int) -> np.ndarray:
-        """A tensor as the last run left it; with `keep_tensors` any, else input and output."""
+        """A tensor after the last run: any with `keep_tensors`, otherwise the input or output."""
         return self._interpreter.get_tensor(index)
 
     def _refresh(self) -> None:
-        """Look at the tensors, whose shapes are known once they are allocated."""
+        """Read the tensors' details again; their shapes are known only after allocation."""
         self.input = self._only("input", self._interpreter.get_input_details())
         self._allocated = tuple(map(int, self.input["shape"]))
         self.output = self._only("output", self._interpreter.get_output_details())
@@ -145,8 +145,8 @@ class ImageInterpreter:
         scale = out_height // height
         if scale < 1 or (out_height, out_width) != (height * scale, width * scale):
             raise InputError(
-                f"{self.name} turns {height}x{width} into {out_height}x{out_width}, which is no "
-                "whole factor; give a super-resolution model"
+                f"{self.name} turns {height}x{width} into {out_height}x{out_width}, which is not "
+                "an integer upscaling factor; give a super-resolution model"
             )
         return scale
 
@@ -169,7 +169,7 @@ class ImageInterpreter:
 
 
 def to_image(values: np.ndarray) -> np.ndarray:
-    """Real values, about [0, 255], to uint8: rounded half to even, clipped; any shape."""
+    """Real values, nominally in [0, 255], as uint8: rounded half to even, clipped; any shape."""
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
@@ -194,7 +194,7 @@ def _to_codes(image: np.ndarray, details: dict[str, Any]) -> np.ndarray:
     if dtype == np.float32:
         return image.astype(np.float32)
     scale, zero_point = details["quantization"]
-    # A scale of 0 says the tensor is not quantized: its integers are the pixels themselves.
+    # A scale of 0 means that the tensor is not quantized: its integers are the pixel values.
     codes = np.rint(image / scale) + zero_point if scale else image
     limits = np.iinfo(dtype)
     return np.clip(codes, limits.min, limits.max).astype(dtype)

@@ -1,4 +1,4 @@
-"""How long a .tflite file takes on this machine's CPU."""
+"""Latency of .tflite files on this machine's CPU."""
 
 import dataclasses
 import os
@@ -12,11 +12,11 @@ from pams_tf.litert.interpreter import ImageInterpreter
 
 @dataclasses.dataclass(frozen=True)
 class LatencyResult:
-    """Times of one file's inference, without reading the picture in or out.
+    """Inference times of one file, without writing the input and reading the output.
 
     Attributes:
-      runs: how many were timed.
-      median_ms, p90_ms, min_ms: the median, the 90th percentile and the fastest, milliseconds.
+      runs: number of timed runs.
+      median_ms, p90_ms, min_ms: median, 90th percentile and minimum, in milliseconds.
       input_shape: (1, h, w, 3), the file's own input size.
     """
 
@@ -29,13 +29,13 @@ class LatencyResult:
 
 @dataclasses.dataclass(frozen=True)
 class PairedLatency:
-    """Two files timed in turn.
+    """Times of two files that were run alternately.
 
     Attributes:
-      a, b: each file's own times.
-      ratio: the median over the rounds of b's time divided by a's: above 1, b is slower. A machine
-        that slows down for a while slows both sides of a round, so this is steadier than the
-        quotient of the medians.
+      a, b: the times of each file.
+      ratio: the median over the rounds of b's time divided by a's; above 1, b is slower. A machine
+        that slows down for a while slows both sides of a round, so this is more stable than the
+        ratio of the medians.
     """
 
     a: LatencyResult
@@ -51,14 +51,14 @@ def tflite_latency(
     seconds: float = 3.0,
     min_runs: int = 5,
 ) -> LatencyResult:
-    """Time a file on a random picture (seeded) of its own input size.
+    """Time a file on a random image (seeded) of its own input size.
 
     Args:
       path_or_bytes: the .tflite file, or its content.
-      num_threads: threads of the kernels.
-      warmup: runs before the clock starts.
-      seconds: how long to go on.
-      min_runs: timed runs at least, however long they take.
+      num_threads: number of threads.
+      warmup: number of untimed runs at the start.
+      seconds: how long to keep timing runs.
+      min_runs: minimum number of timed runs, however long they take.
 
     Raises:
       InputError: the file is not an image model, has no fixed input size, or `min_runs` < 1.
@@ -81,10 +81,10 @@ def paired_latency(
     num_threads: int = 2,
     warmup: int = 2,
 ) -> PairedLatency:
-    """Time two files alternately, a b a b, in one process: the fair way on a shared machine.
+    """Time two files alternately, a b a b, in one process: a fair comparison on a shared machine.
 
     Raises:
-      InputError: as `tflite_latency`; `rounds` < 1.
+      InputError: as in `tflite_latency`, or `rounds` < 1.
     """
     if rounds < 1:
         raise InputError(f"rounds is {rounds}; give 1 or more")
@@ -104,7 +104,7 @@ def _ready(
     size = interpreter.fixed_size
     if size is None:
         raise InputError(
-            f"{interpreter.name} leaves its input size open, and a time means nothing without one; "
+            f"{interpreter.name} leaves its input size open, and a latency needs a size; "
             "export it for a fixed size"
         )
     interpreter.set_image(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))

@@ -1,4 +1,4 @@
-"""What a file says of itself: recipe, network, ranges and origin, as a metadata buffer in it."""
+"""The metadata buffer of a file, which holds its recipe, network, ranges and origin as JSON."""
 
 import json
 from collections.abc import Mapping
@@ -11,22 +11,22 @@ from pams_tf.litert.packing import repacked, set_metadata
 
 NAME = "pams_tf"
 INPUT, OUTPUT = "lr", "sr"
-"""What the tensors of the images are called in every file."""
+"""Names of the input and output tensor in every file."""
 
 
 def finish(content: bytes, fields: Mapping[str, Any], author: str = "", license: str = "") -> bytes:
-    """A converted file as it is handed out.
+    """A converted file with stable tensor names and its metadata.
 
-    Input and output get stable names ("lr" and "sr"), and the file two descriptions of itself:
-    `fields` as JSON, and TensorFlow Lite's own metadata for tools that know nothing of `pams_tf`.
+    Input and output are renamed to "lr" and "sr", and two descriptions are added to the file:
+    `fields` as JSON, and TensorFlow Lite's own metadata for tools that do not know `pams_tf`.
 
     Args:
       content: the file.
-      fields: plain JSON types, as `export.description.describe` makes them.
-      author, license: of the network, for TensorFlow Lite's metadata; "" leaves them out.
+      fields: plain JSON types, as returned by `export.description.describe`.
+      author, license: of the network, for TensorFlow Lite's metadata; "" omits them.
 
     Raises:
-      InputError: the content is no TensorFlow Lite file of one input and one output.
+      InputError: the content is not a TensorFlow Lite file with one input and one output.
     """
 
     def change(model: Any) -> None:
@@ -39,7 +39,7 @@ def finish(content: bytes, fields: Mapping[str, Any], author: str = "", license:
 
 
 def name_images(model: Any) -> None:
-    """Call the input of a `ModelT` "lr" and its output "sr"; no other tensor may be called so.
+    """Rename the input of a `ModelT` to "lr" and its output to "sr"; no other tensor keeps them.
 
     Raises:
       InputError: the model has several inputs or outputs.
@@ -61,8 +61,8 @@ def read(content: bytes) -> dict[str, Any] | None:
     """The fields that `finish` wrote; None for a file without them.
 
     Raises:
-      InputError: no TensorFlow Lite file, or metadata of this name that are not what `describe`
-        makes.
+      InputError: the content is not a TensorFlow Lite file, or its metadata of this name is not in
+        the form that `describe` returns.
     """
     data = read_file(content).metadata.get(NAME)
     if data is None:

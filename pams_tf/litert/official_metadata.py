@@ -1,7 +1,7 @@
-"""TensorFlow Lite's own metadata, which other people's tools read.
+"""TensorFlow Lite's own metadata, which third-party tools read.
 
 A flatbuffer of the public schema `metadata_schema.fbs` (file identifier "M001"), in a buffer named
-"TFLITE_METADATA". The numbers below are the positions of fields in its tables.
+"TFLITE_METADATA". The numbers below are positions of fields in the schema's tables.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ import flatbuffers
 NAME = "TFLITE_METADATA"
 IDENTIFIER = b"M001"
 _PARSER_VERSION = "1.0.0"
-_IMAGE_PROPERTIES, _NORMALIZATION = 2, 1  # members of their unions
+_IMAGE_PROPERTIES, _NORMALIZATION = 2, 1  # members of the schema's unions
 _RGB = 1
 
 Offset = int
@@ -20,13 +20,13 @@ Write = Callable[[Any, int], None]
 
 
 def image_to_image(name: str, author: str = "", license: str = "") -> bytes:
-    """Metadata of a model that maps one RGB image in [0, 255] to one.
+    """Metadata of a model that maps one RGB image in [0, 255] to one such image.
 
     The images are not normalized: mean 0 and standard deviation 1.
 
     Args:
-      name: of the model.
-      author, license: "" leaves them out.
+      name: name of the model.
+      author, license: of the model; "" omits them.
     """
     builder = flatbuffers.Builder(512)
     images = [

@@ -1,4 +1,4 @@
-"""Writing a changed .tflite file: everything else stays as it was."""
+"""Rewriting of .tflite files: everything that is not changed on purpose stays as it was."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,16 +9,16 @@ from ai_edge_litert import schema_py_generated as schema
 from pams_tf.litert.flatbuffer import read_model
 
 _IDENTIFIER = b"TFL3"
-_ALIGNMENT = 16  # what the schema asks of a constant's bytes
+_ALIGNMENT = 16  # of a constant's bytes, required by the schema
 
 
 def repacked(content: bytes, change: Callable[[Any], None]) -> bytes:
     """The file after `change(model)`, where `model` is the schema's `ModelT`.
 
-    Constants are aligned to 16 bytes, as the schema asks and the converter's files are not.
+    Constants are aligned to 16 bytes, as the schema requires; those of the converter are not.
 
     Raises:
-      InputError: the content is no TensorFlow Lite file.
+      InputError: the content is not a TensorFlow Lite file.
     """
     model = read_model(content)
     change(model)
@@ -29,7 +29,7 @@ def repacked(content: bytes, change: Callable[[Any], None]) -> bytes:
 
 
 def set_metadata(model: Any, name: str, data: bytes) -> None:
-    """Put a named metadata buffer into a `ModelT`, instead of one of that name if it has one."""
+    """Add a named metadata buffer to a `ModelT`; replaces a buffer of the same name."""
     for entry in model.metadata or ():
         if entry.name == name.encode():
             model.buffers[entry.buffer].data = list(data)
@@ -43,7 +43,7 @@ def set_metadata(model: Any, name: str, data: bytes) -> None:
 
 
 class _AlignedBuffer:
-    """Packs like `schema.BufferT`, which leaves out the alignment that the schema asks for."""
+    """Packs like `schema.BufferT`, but with the alignment that the schema requires."""
 
     def __init__(self, buffer: Any) -> None:
         self._buffer = buffer

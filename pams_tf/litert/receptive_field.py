@@ -1,4 +1,4 @@
-"""How far an output pixel sees, read from the graph of a .tflite file alone."""
+"""The receptive field of a .tflite file, computed from its graph alone."""
 
 import os
 from collections.abc import Callable
@@ -18,30 +18,30 @@ _POINTWISE = {
 }
 _CONVOLUTIONS = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"}
 _Span = tuple[Fraction, Fraction]
-"""Part of one axis, from and to, in LR pixels; pixel i of the input is (i, i + 1)."""
+"""An interval (start, end) on one axis, in LR pixels; pixel i of the input is (i, i + 1)."""
 
 
 def receptive_field_radius(source: bytes | str | os.PathLike[str]) -> int:
-    """LR pixels on each side of a pixel that its enlargement depends on, the larger axis' count.
+    """LR pixels on each side of a pixel on which its enlargement depends, on the wider axis.
 
-    Walks from the output back to the input and keeps, for every tensor, the span that the
-    enlargement of one LR pixel reads: a convolution widens it by its kernel, in pixels of its own
-    tensor, of which DEPTH_TO_SPACE makes `block` from one. Exact for these operators. RESHAPE and
-    TRANSPOSE are taken for what they are in super-resolution, a depth-to-space in steps.
+    Walks from the output back to the input and tracks, for every tensor, the span that the
+    enlargement of one LR pixel reads. A convolution widens the span by its kernel size, in pixels
+    of its own tensor; DEPTH_TO_SPACE makes blockSize pixels of one. Exact for these operators.
+    RESHAPE and TRANSPOSE are treated as parts of a depth-to-space, their role in super-resolution.
 
     Args:
       source: a .tflite file that maps one image to one image, or its content.
 
     Raises:
-      InputError: the file cannot be read, or has an operator whose reach is not known or not the
-        same everywhere (pooling, strides, resizing); names it.
+      InputError: the file cannot be read, or it has an operator whose reach is unknown or varies
+        with the position (pooling, strides, resizing); the message names it.
     """
     model = read_model(source)
     graph = model.subgraphs[0]
     (image,), (result,) = graph.inputs, graph.outputs
     operators = [(operator_name(model.operatorCodes[op.opcodeIndex]), op) for op in graph.operators]
 
-    factors = {image: 1}  # tensor -> its pixels along one LR pixel; 0 inside a shuffle
+    factors = {image: 1}  # tensor -> its pixels per LR pixel on each axis; 0 inside a shuffle
     for name, operator in operators:
         inputs = [tensor for tensor in operator.inputs if tensor in factors]
         if inputs:
@@ -79,7 +79,7 @@ def _reach(
 
 
 def _factor(name: str, operator: Any, tensors: list[Any], factor: int, image: int) -> int:
-    """Pixels of the operator's output along one LR pixel."""
+    """Pixels of the operator's output per LR pixel on each axis."""
     options = operator.builtinOptions
     if name in _POINTWISE:
         return factor
@@ -103,7 +103,7 @@ def _factor(name: str, operator: Any, tensors: list[Any], factor: int, image: in
 
 
 def _taps(name: str, operator: Any, tensors: list[Any], axis: int) -> Callable[[int, int], Any]:
-    """(first, last output pixel) -> (first, last input pixel) of a convolution along one axis."""
+    """A function from the (first, last) output pixel of a convolution to those of its input."""
     options = operator.builtinOptions
     kernel = int(tensors[operator.inputs[1]].shape[1 + axis])
     if name == "TRANSPOSE_CONV":

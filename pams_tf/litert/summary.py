@@ -1,4 +1,4 @@
-"""What a .tflite file holds and costs: operators with their ranges, bytes, MACs, memory, checks."""
+"""Summary of a .tflite file: operators with their ranges, bytes, MACs, memory and checks."""
 
 import dataclasses
 import math
@@ -19,14 +19,14 @@ class OperatorSummary:
 
     Attributes:
       name: built-in name.
-      inputs: shapes of what it reads that is computed, not constant.
-      kernel, output: shape of its first constant, () if none; and of its result.
-      dtype, scale, zero_point: of its result; None without quantization.
-      sites: the sites whose alpha the scale is, by the file's metadata. Several, if they share
-        it; none for a fixed range (image bytes) or a file without metadata.
-      alpha: the learned range; None where there are no sites.
-      macs: multiplications with addition; None if the file leaves the image's size open.
-      constants: bytes of its constants.
+      inputs: shapes of its inputs that are not constants.
+      kernel, output: shapes of its first constant, () if it has none, and of its result.
+      dtype, scale, zero_point: of its result; scale and zero point are None if not quantized.
+      sites: the sites whose range the scale encodes, by the file's metadata: several if they share
+        a scale, none for a fixed range (image bytes) or a file without metadata.
+      alpha: the learned range; None if there are no sites.
+      macs: multiply-accumulate operations; None if the file leaves the image size open.
+      constants: size of its constants in bytes.
     """
 
     name: str
@@ -44,7 +44,7 @@ class OperatorSummary:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """A promise of the export: kept, broken, or (None) not to be told; and why."""
+    """A guarantee of the export: kept, broken or unknown (None), and the reason."""
 
     promise: str
     kept: bool | None
@@ -53,17 +53,17 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """A file.
+    """The contents and the costs of a file.
 
     Attributes:
-      bytes: of the file.
-      parts: the same by what they are: kernels, biases, other constants, metadata, structure.
-      macs: of all operators, at the file's own input size; None if it leaves that open, as is
-        `activation_bytes`.
-      activation_bytes: the least memory the tensors between operators need: the largest sum of
-        those alive at once. A runtime's arena is larger by its alignment and scratch buffers.
-      remarks: what a program that runs the file should know, a sentence each; see `remarks`.
-      about: the metadata that the export embedded; None for another file.
+      bytes: size of the file.
+      parts: the same by kind: kernels, biases, other constants, metadata, structure.
+      macs: of all operators at the file's own input size; None, like `activation_bytes`, if the
+        file leaves the size open.
+      activation_bytes: the least memory for the tensors between operators: the largest total of
+        those alive at once. A runtime's arena is larger by alignment and scratch buffers.
+      remarks: advice for programs that run the file, one sentence each; see `remarks`.
+      about: the metadata that the export embedded; None for a file from elsewhere.
     """
 
     bytes: int
@@ -81,7 +81,7 @@ class Summary:
 
 
 def inspect(tflite: str | os.PathLike[str] | bytes) -> Summary:
-    """Say what is in a .tflite file, what it costs, and whether the export's promises are kept.
+    """Summarize a .tflite file: its contents, its costs, and whether the export's guarantees hold.
 
     Example:
       >>> import pams_tf
@@ -97,7 +97,7 @@ def inspect(tflite: str | os.PathLike[str] | bytes) -> Summary:
       Operators with their shapes (NHWC) and scales, bytes, MACs, memory and checks.
 
     Raises:
-      InputError: the file is missing, truncated or of another kind.
+      InputError: the file is missing, truncated or of another format.
 
     Source: the public schema of TensorFlow Lite files, `schema.fbs`.
     """
@@ -120,17 +120,18 @@ def inspect(tflite: str | os.PathLike[str] | bytes) -> Summary:
 
 
 def remarks(info: FileInfo) -> tuple[str, ...]:
-    """What a program that runs a file should know, a sentence each."""
+    """Advice for programs that run a file, one sentence each."""
     sentences = []
     if any(tensor.dtype == "uint8" for tensor in info.io_tensors):
         sentences.append(
             "its images are uint8: LiteRT's CompiledModel runs the QUANTIZE at each end outside "
-            "the accelerator and does not report the file as fully accelerated; int8 images avoid that"
+            "the accelerator and does not report the file as fully accelerated; int8 images avoid "
+            "that"
         )
     if any(tensor.dtype == "int4" for tensor in info.tensors):
         sentences.append(
-            "its int4 weights are not taken by XNNPACK, which runs on CPUs, nor by Vela: expect "
-            "slow builtin kernels, and not a file reported as fully accelerated"
+            "its int4 weights are supported neither by XNNPACK, which runs on CPUs, nor by Vela: "
+            "expect slow builtin kernels, and a file that is not reported as fully accelerated"
         )
     if any(-1 in tensor.shape for tensor in info.io_tensors):
         sentences.append(
@@ -151,7 +152,7 @@ def _operator(operator: OperatorInfo, info: FileInfo, sites: Mapping[str, Any]) 
         if output.zero_points == (site.get("zero_point", 0),)
         and math.isclose(site["scale"], scale or 0.0, rel_tol=1e-7)
     )
-    # Scales of fewer than 8 bits are alike; the export also names tensors after their site.
+    # Below 8 bits many scales are equal, but the export also names tensors after their site.
     named = site_of(output.name, names)
     names = names if named is None else (named,)
     return OperatorSummary(
@@ -176,7 +177,7 @@ def _macs(operator: OperatorInfo, tensors: list[TensorInfo], output: TensorInfo)
         return math.prod(output.shape) * math.prod(tensors[1].shape[1:])
     if operator.name == "DEPTHWISE_CONV_2D":  # kernel (1, H, W, C)
         return math.prod(output.shape) * math.prod(tensors[1].shape[1:3])
-    if operator.name == "TRANSPOSE_CONV":  # size, kernel (O, H, W, I), image: each pixel is spread
+    if operator.name == "TRANSPOSE_CONV":  # inputs: size, kernel (O, H, W, I), image
         return math.prod(tensors[2].shape) * math.prod(tensors[1].shape[:3])
     if operator.name == "FULLY_CONNECTED":  # kernel (O, I)
         return math.prod(output.shape) * tensors[1].shape[-1]
@@ -198,9 +199,9 @@ def _parts(content: bytes, info: FileInfo) -> dict[str, int]:
 
 
 def _activation_bytes(info: FileInfo) -> int:
-    """The largest sum of the tensors alive at once, from what makes them to what reads them last.
+    """The largest total size of tensors alive at once, each from its producer to its last reader.
 
-    The runtime keeps input and output tensors all the time.
+    The runtime keeps the input and output tensors throughout.
     """
     last = {index: step for step, op in enumerate(info.graph) for index in op.inputs}
     ends = set(info.inputs) | set(info.outputs)
@@ -216,7 +217,7 @@ def _activation_bytes(info: FileInfo) -> int:
 
 
 def _checks(content: bytes, info: FileInfo, sites: Mapping[str, Any]) -> tuple[Check, ...]:
-    # The user's choices at export, read back: the type of the images and of stored weights.
+    # The io_dtype and weights chosen at export, recovered from the file.
     dtypes = {tensor.dtype for tensor in info.io_tensors}
     io_dtype = dtypes.pop() if len(dtypes) == 1 and dtypes <= {"uint8", "float32"} else "int8"
     weights = "int4" if any(tensor.dtype == "int4" for tensor in info.tensors) else "int8"
@@ -234,7 +235,7 @@ def _checks(content: bytes, info: FileInfo, sites: Mapping[str, Any]) -> tuple[C
 
 
 def _weight_checks(content: bytes, about: Mapping[str, Any] | None) -> tuple[Check, ...]:
-    """For a body of fewer than 8 bits, whose kernels int8 could hold more codes than trained."""
+    """The check of a body below 8 bits: int8 storage could hold codes beyond the trained range."""
     recipe = (about or {}).get("recipe") or {}
     bits = recipe.get("bits", 8)
     if bits >= 8:

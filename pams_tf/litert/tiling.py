@@ -1,4 +1,4 @@
-"""Images of any size through an upscaler of one size: overlapping tiles without a seam."""
+"""Upscaling of images of any size in overlapping tiles of a fixed size, without seams."""
 
 import dataclasses
 import itertools
@@ -11,36 +11,36 @@ from pams_tf.errors import InputError
 Upscale = Callable[[np.ndarray], np.ndarray]
 """uint8 RGB (h, w, 3) -> uint8 RGB (h * scale, w * scale, 3)."""
 Progress = Callable[[int, int], None]
-"""Called after each tile with the number of tiles done and the number of all tiles."""
+"""Called after each tile with the number of finished tiles and the total number of tiles."""
 
 INNER = 256
-"""Side of what one tile contributes, in LR pixels, where no file says how large a tile is."""
+"""Side of the area that a tile contributes, in LR pixels, if the model fixes no tile size."""
 LEAST_INNER = 8
-"""A tile must contribute at least this many LR pixels, or an image would take tiles without end."""
+"""Minimum side of the area that a tile contributes, in LR pixels: it bounds the number of tiles."""
 
 
 class TiledUpscaler:
-    """Enlarges images of any size with a function that enlarges tiles of at most one size.
+    """Upscales images of any size with a function that upscales tiles of limited size.
 
-    Neighbouring tiles overlap by twice the halo, and of each only what lies at least a halo away
-    from its cuts is kept. A halo of the network's receptive field gives exactly the image that the
-    network makes in one piece: what a tile does not see is too far away to matter, and at the
-    border of the image the tile ends where the image does, so zero padding stands where it does
-    for the whole image. With a smaller halo the pixels near the cuts are those of a network that
-    sees less far.
+    Neighbouring tiles overlap by at least twice the halo, and only the part of a tile that is at
+    least one halo away from its cuts is kept. With a halo of the network's receptive field the
+    result is exactly that of the whole image in one piece: pixels outside a tile are too far away
+    to matter, and at the border of the image the tile ends with the image, so zero padding is where
+    it is for the whole image. With a smaller halo, pixels near the cuts are computed as if by a
+    network with a smaller receptive field.
 
-    One tile is computed at a time, so the memory needed is that of one tile and of the result.
+    Tiles are computed one at a time, so only one tile and the result are in memory.
 
     Args:
-      upscale: enlarges a tile, uint8 (h, w, 3) -> (h*scale, w*scale, 3), with h and w at most those
+      upscale: upscales a tile, uint8 (h, w, 3) -> (h*scale, w*scale, 3), with h and w at most those
         of `tile`.
-      name: what to call it in messages.
+      name: the upscaler's name in messages.
       scale: upscaling factor.
-      tile: height and width of a tile, LR pixels; None enlarges every image in one piece.
-      halo: LR pixels on each side of what is kept of a tile.
+      tile: height and width of a tile in LR pixels; None upscales every image in one piece.
+      halo: LR pixels on each side of the part of a tile that is kept.
 
     Raises:
-      InputError: the halo is not a whole number from 0 up.
+      InputError: the halo is not a non-negative integer.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class TiledUpscaler:
         """uint8 RGB (h, w, 3) -> uint8 RGB (h * scale, w * scale, 3).
 
         Raises:
-          InputError: the image is of another kind, or it needs tiles and the halo leaves nothing
-            of them.
+          InputError: the image has another type or shape, or it needs tiles and too little of a
+            tile is left within the halo.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise InputError(f"cannot enlarge {image.dtype} {image.shape}; give uint8 (h, w, 3)")
@@ -89,12 +89,12 @@ class TiledUpscaler:
         return in_tiles(self._upscale, image, self.scale, self.tile, self.halo, progress)
 
     def _fits(self, height: int, width: int) -> bool:
-        """Whether an image of this size is enlarged in one piece."""
+        """Whether an image of this size is upscaled in one piece."""
         return self.tile is None
 
 
 def open_tile(halo: int) -> tuple[int, int]:
-    """The tile for an upscaler that takes any size: `INNER` pixels and a halo around them."""
+    """The tile size for an upscaler that takes any size: `INNER` pixels and a halo around them."""
     return INNER + 2 * halo, INNER + 2 * halo
 
 
@@ -106,9 +106,9 @@ def in_tiles(
     halo: int,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Enlarge in tiles: uint8 (h, w) or (h, w, c) -> (h*scale, w*scale) or (h*scale, w*scale, c).
+    """Upscale in tiles: uint8 (h, w) or (h, w, c) -> (h*scale, w*scale) or (h*scale, w*scale, c).
 
-    Each side of a tile that is shorter than the image must be longer than two halos.
+    A side of the tile that is shorter than the image's must be longer than two halos.
     """
     height, width = image.shape[:2]
     parts = list(itertools.product(_parts(height, tile[0], halo), _parts(width, tile[1], halo)))
@@ -131,16 +131,16 @@ class _Part:
     last: int
 
     def kept(self, scale: int) -> slice:
-        """What it contributes, in the result."""
+        """Where its contribution is in the result."""
         return slice(self.first * scale, self.last * scale)
 
     def inside(self, scale: int) -> slice:
-        """What it contributes, in the enlarged tile."""
+        """Where its contribution is in the upscaled tile."""
         return slice((self.first - self.start) * scale, (self.last - self.start) * scale)
 
 
 def _parts(length: int, side: int, halo: int) -> list[_Part]:
-    """As few tiles as the halo allows, evenly spread; cuts lie in the middle of the overlaps."""
+    """As few tiles as the halo allows, evenly spaced, with cuts in the middle of the overlaps."""
     if length <= side:
         return [_Part(0, length, 0, length)]
     steps = -(-(length - side) // (side - 2 * halo))

@@ -1,4 +1,4 @@
-"""Images of any size through a .tflite file."""
+"""Upscaling of images of any size with a .tflite file."""
 
 import os
 
@@ -11,31 +11,31 @@ from pams_tf.litert.tiling import TiledUpscaler, open_tile
 
 
 class LiteRTUpscaler(TiledUpscaler):
-    """Enlarges images of any size through a .tflite file, in tiles of the size it was made for.
+    """Upscales images of any size with a .tflite file, in tiles of the size it was exported for.
 
-    By default the halo is the receptive field of the file's own graph, and the result equals that
-    of the whole image in one piece, code by code: 36 pixels for EDSR-baseline, 14 for EDSR-mobile,
-    133 for RDN. A smaller halo is faster and shows near the cuts.
+    By default the halo is the receptive field of the file's graph (36 pixels for EDSR-baseline, 14
+    for EDSR-mobile, 133 for RDN), and the result equals that of the whole image in one piece, code
+    by code. A smaller halo is faster, but visible near the cuts.
 
-    An image that is shorter than a tile along an axis is given to the graph in its own size there.
-    A graph that holds its size in constants, as those with RESHAPE do, cannot take it: the image is
-    then mirrored beyond its lower and right border to fill the tile. The network sees the mirror
-    image where it would have seen zeros, so pixels within the receptive field of these two borders
-    differ from those of the whole image in one piece; all others are the same.
+    If an image is shorter than a tile along an axis, the graph is resized to the image along that
+    axis. A graph whose constants depend on its size, as with RESHAPE, cannot be resized: the image
+    is then mirrored at its lower and right border to fill the tile. The network sees the mirrored
+    pixels instead of zeros, so pixels within the receptive field of these two borders differ from
+    those of the whole image in one piece; all others are the same.
 
     Args:
-      model: a .tflite file of float32, int8 or uint8 images, or its content.
-      halo: LR pixels on each side of what is kept of a tile; None for the receptive field.
-      num_threads: threads of the kernels; None lets the runtime choose.
-      whole: enlarge an image in one piece, whatever its size, if the graph can be resized to it;
-        tiles are for those to which it cannot. Needs the memory of the whole image.
+      model: a .tflite file with float32, int8 or uint8 images, or its content.
+      halo: LR pixels on each side of the part of a tile that is kept; None for the receptive field.
+      num_threads: number of threads; None lets the runtime choose.
+      whole: upscale an image in one piece, whatever its size, if the graph can be resized to it,
+        and use tiles only if it cannot. Needs memory for the whole image.
 
     Raises:
-      InputError: as `ImageInterpreter` and `receptive_field_radius`; a file that enlarges by no
-        whole factor; or an impossible halo.
+      InputError: as in `ImageInterpreter` and `receptive_field_radius`; the upscaling factor of the
+        file is not an integer; or the halo is negative or not an integer.
 
-    Source: the receptive field by Araujo et al. 2019, "Computing Receptive Fields of Convolutional
-    Neural Networks" (Distill), applied to the operators of the file.
+    Source: the receptive field as in Araujo et al. 2019, "Computing Receptive Fields of
+    Convolutional Neural Networks" (Distill), applied to the operators of the file.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class LiteRTUpscaler(TiledUpscaler):
     def _fits(self, height: int, width: int) -> bool:
         if self._whole and self._takes(height, width):
             return True
-        if not self._halo_known:  # tiles after all
+        if not self._halo_known:  # the graph cannot be resized, so tiles need a halo
             self.halo, self._halo_known = receptive_field_radius(self._model), True
         return False
 
@@ -80,13 +80,13 @@ class LiteRTUpscaler(TiledUpscaler):
         return self._interpreter.run(piece)[: height * self.scale, : width * self.scale]
 
     def _takes(self, height: int, width: int) -> bool:
-        """Resize the graph; False if it cannot be resized, which is tried once for each size."""
+        """Resize the graph; False if that is impossible, which is tried only once per size."""
         if (height, width) in self._refused:
             return False
         scale = self._interpreter.scale
         try:
             self._interpreter.resize(height, width)
-            # A constant output size could stay what it was, without an error.
+            # A constant output size could stay unchanged, without an error.
             result = tuple(map(int, self._interpreter.output["shape"][1:3]))
             fits = result == (height * scale, width * scale)
         except InputError:

@@ -332,7 +332,7 @@ def test_what_is_no_image(image):
 
 
 def test_files_that_are_no_upscalers(tmp_path):
-    with pytest.raises(InputError, match="turns 16x16 into 8x8, which is no whole factor"):
+    with pytest.raises(InputError, match="turns 16x16 into 8x8, which is not an integer"):
         LiteRTUpscaler(file_of(lambda x: x[:, ::2, ::2], 16, 16), halo=1)
     foreign = tmp_path / "foreign.tflite"
     foreign.write_bytes(b"no model")
