@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one."""
+"""Atomic file writes: a reader never sees a partial file."""
 
 import contextlib
 import os
@@ -12,11 +12,11 @@ from pams_tf.errors import InputError
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open `path` for writing; it appears, whole, when the block ends without an error.
+    """Open `path` for writing; the complete file appears when the block ends without an error.
 
-    The bytes go to a temporary file beside `path`, are flushed to the disk, and take its name in
-    one step. If anything fails (full disk, exception, kill) the old file stays as it was and no
-    temporary file is left behind by an exception.
+    The bytes go to a temporary file in the same folder, are flushed to disk, and the file is then
+    renamed to `path`. If anything fails (full disk, exception, kill), the old file is unchanged. An
+    exception leaves no temporary file behind.
 
     Raises:
       InputError: the folder cannot be created or written, or the disk is full.
@@ -32,7 +32,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes private files; what we write is as public as any other output.
+        # mkstemp creates private files; give this one the permissions of any other output.
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
         temporary = None
@@ -48,16 +48,16 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write UTF-8 text atomically. Raises InputError as `atomic_write` does."""
+    """Write UTF-8 text atomically. Raises InputError like `atomic_write`."""
     with atomic_write(path) as file:
         file.write(text.encode())
 
 
 def check_writable(folder: str | os.PathLike[str]) -> Path:
-    """Create `folder` if needed and prove that a file can be written there, before long work.
+    """Create `folder` if needed and check, before long work, that files can be written there.
 
     Raises:
-      InputError: naming the folder.
+      InputError: they cannot; the message names the folder.
     """
     probe = Path(folder) / ".pams_tf_write_test"
     with atomic_write(probe) as file:
@@ -67,7 +67,7 @@ def check_writable(folder: str | os.PathLike[str]) -> Path:
 
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> None:
-    """Remove what a process killed in the middle of `atomic_write` left in `folder`."""
+    """Remove the temporary files of processes that were killed inside `atomic_write`."""
     for leftover in Path(folder).glob(".*.tmp"):
         leftover.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""How a network is quantized: one frozen object, validated when made, saved as JSON beside it."""
+"""The quantization recipe: a frozen dataclass, validated on creation and saved as JSON."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ from pams_tf.files import write_text
 from pams_tf.grid import signed_qmax, unsigned_qmax
 
 CARD_FORMAT = "pams_tf model card"
-"""What the JSON beside a model file calls itself; see `litert.card`."""
+"""Value of "format" in the JSON card next to a model file; see `litert.card`."""
 _OLD_NAMES = {"edge_bits": "head_tail_bits"}
 METHODS = ("pams", "dorefa", "tflite", "pact")
 SCOPES = ("body", "all")
@@ -21,22 +21,22 @@ BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 
 @dataclasses.dataclass(frozen=True)
 class QuantizationRecipe:
-    """Everything that says how a network is quantized. Without a recipe a network is float.
+    """How a network is quantized. A network without a recipe is float.
 
     Attributes:
-      method: "pams", a learned symmetric range (paper, Eq. 1); or one of the paper's baselines:
+      method: "pams", a learned symmetric range (paper, Eq. 1), or one of the paper's baselines:
         "dorefa" (Zhou et al. 2016), tanh weights and a fixed range; "tflite" (Jacob et al. 2018),
-        a moving average of minimum and maximum; "pact" (Choi et al. 2018), a learned clip.
-      bits: width of weights and activations in the body: 2 to 8, or 16.
-      scope: "body" quantizes the high-level feature extractor (the paper); "all" every tensor
-        from image to image, which is what an integer file needs.
-      per_channel: one weight range per output channel instead of one per tensor (the paper).
-      alpha_gradient: "eq3" (paper, Eq. 3) or "rounding" (the released code: the rounding error
-        inside the range counts too).
-      head_tail_bits: width of head and tail when the scope is "all". Eight by default: the image
-        itself has 8 bits, and two thin layers save little.
-      unsigned: with "pams", tensors behind a ReLU use [0, alpha] with all 2**bits - 1 steps. Not in
-        the paper; the other methods always do so.
+        moving averages of the minimum and maximum; "pact" (Choi et al. 2018), a learned clip.
+      bits: bit width of weights and activations in the body: 2 to 8, or 16.
+      scope: "body" quantizes only the high-level feature extractor, as in the paper; "all"
+        quantizes every tensor from the input image to the output image, as an integer file needs.
+      per_channel: one weight range per output channel; the paper uses one per tensor.
+      alpha_gradient: "eq3" (paper, Eq. 3) or "rounding" (as in the released code, which also counts
+        the rounding error inside the range).
+      head_tail_bits: bit width of head and tail when the scope is "all". The default is 8: the
+        image itself has 8 bits, and two thin layers offer little to save.
+      unsigned: with "pams", quantize tensors after a ReLU to [0, alpha] with all 2**bits - 1 steps.
+        Not in the paper; the other methods always do so.
 
     Example:
       >>> import pams_tf
@@ -45,7 +45,7 @@ class QuantizationRecipe:
       8
 
     Raises:
-      InputError: a value outside these, repeated with what would be right.
+      InputError: a field has an unsupported value; the message repeats it and says what to use.
 
     Source: Li et al., ECCV 2020, Section 3; the baselines' papers as named above.
     """
@@ -69,12 +69,12 @@ class QuantizationRecipe:
         if self.unsigned and self.method != "pams":
             raise InputError(
                 f"unsigned=True is for method='pams'; {self.method!r} has its own rule for tensors "
-                "behind a ReLU, leave it False"
+                "after a ReLU, so leave it False"
             )
 
     @property
     def kernel_qmax(self) -> int:
-        """The largest code of the body's weights; those of DoReFa are odd and twice as large."""
+        """The largest code of the body's weights; for DoReFa, whose codes are odd, 2**bits - 1."""
         dorefa = self.method == "dorefa"
         return unsigned_qmax(self.bits) if dorefa else signed_qmax(self.bits)
 
@@ -88,14 +88,15 @@ class QuantizationRecipe:
 
     @classmethod
     def from_dict(cls, fields: Any, source: str = "recipe") -> "QuantizationRecipe":
-        """The recipe with these fields; absent ones take their default.
+        """Build a recipe from a mapping; missing fields take their defaults.
 
         Args:
           fields: a mapping of field names to values.
-          source: where it came from, for the error.
+          source: where the fields came from, for error messages.
 
         Raises:
-          InputError: not a mapping, an unknown field, or a value out of range; names `source`.
+          InputError: `fields` is not a mapping, or has an unknown field or an unsupported value;
+            the message names `source`.
         """
         if not isinstance(fields, dict):
             raise InputError(f"{source}: expected a JSON object, received {fields!r}")
@@ -118,10 +119,11 @@ class QuantizationRecipe:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "QuantizationRecipe":
-        """Read a recipe from its JSON file, or from the card beside a model file.
+        """Read a recipe from its JSON file, or from the card next to a model file.
 
         Raises:
-          InputError: the file is missing, is not JSON, or holds no valid recipe; names the file.
+          InputError: the file is missing, is not JSON, or holds no valid recipe; the message names
+            the file.
         """
         try:
             fields = json.loads(Path(path).read_text())
@@ -131,13 +133,15 @@ class QuantizationRecipe:
             raise InputError(f"{path}: not a readable JSON file ({error})") from None
         if isinstance(fields, dict) and fields.get("format") == CARD_FORMAT:
             if fields.get("recipe") is None:
-                raise InputError(f"{path}: the card of a float network, which has no recipe")
+                raise InputError(
+                    f"{path}: this is the card of a float network, which has no recipe"
+                )
             fields = fields["recipe"]
         return cls.from_dict(fields, source=str(path))
 
 
 def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    # True == 1 and 8.0 == 8 in Python; a recipe wants the very type.
+    # True == 1 and 8.0 == 8 in Python, so the types must match too.
     if not any(value == choice and type(value) is type(choice) for choice in choices):
         listed = ", ".join(map(repr, choices))
         raise InputError(f"{name}={value!r} is not possible; choose one of {listed}")

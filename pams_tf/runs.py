@@ -1,14 +1,14 @@
-"""The run folder: the contract between the tools. Only this module knows its layout.
+"""The run folder, which the tools share. Only this module knows its layout.
 
 runs/NAME/
-  settings.json     what was asked for; the same command continues the run, another is refused
+  settings.json     the settings; the same command resumes the run, different settings are refused
   recipe.json       how the student is quantized (absent for a float run)
   checkpoints/      newest.npz, best.npz: everything the next step depends on
   student.keras     the finished student (model.keras for a float run)
-  teacher.keras     the teacher, if it was given as a model in Python and not as a file
-  log.csv           losses, rate and validation PSNR over the steps
-  alphas.csv, .png  the ranges over the steps
-  tensorboard/      the same for TensorBoard
+  teacher.keras     the teacher, if it was passed as a Keras model rather than a file
+  log.csv           losses, learning rate and validation PSNR by step
+  alphas.csv, .png  the ranges by step
+  tensorboard/      the same data for TensorBoard
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from pams_tf.recipe import QuantizationRecipe
 
 
 class RunFolder:
-    """Paths in one run folder, and its settings."""
+    """The paths and the settings of one run folder."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -41,10 +41,10 @@ class RunFolder:
         self.tensorboard = self.path / "tensorboard"
 
     def network(self) -> Path:
-        """The finished network's file.
+        """The path of the finished network.
 
         Raises:
-          InputError: there is no such run, or it has not finished; says which.
+          InputError: there is no such run, or it has not finished; the message says which.
         """
         for candidate in (self.student, self.model):
             if candidate.is_file():
@@ -53,8 +53,8 @@ class RunFolder:
             raise InputError(f"{self.path}: no such run folder")
         if self.settings.is_file():
             raise InputError(
-                f"{self.path}: the run has no finished network yet; start its command again, "
-                "it continues where it stopped"
+                f"{self.path}: the run has no finished network yet; start its command again "
+                "to resume where it stopped"
             )
         raise InputError(f"{self.path}: not a run folder (it has no settings.json)")
 
@@ -64,30 +64,32 @@ class RunFolder:
         recipe: QuantizationRecipe | None,
         defaults: dict[str, Any] | None = None,
     ) -> bool:
-        """Begin this run, or find it begun with the same settings.
+        """Start this run, or check that it was started with the same settings.
 
-        A run has begun when it has a checkpoint; before that nothing is lost by other settings.
+        A run counts as started once it has a checkpoint; until then, changing its settings loses
+        nothing.
 
         Args:
-          settings, recipe: what is asked for.
-          defaults: what a setting is that the run, begun by an older version, does not name.
+          settings, recipe: the requested settings and recipe.
+          defaults: values of settings that a run started by an older version does not have.
 
         Returns:
-          True if the run was begun before.
+          True if the run had already been started.
 
         Raises:
-          InputError: begun with other settings, each named; or the folder cannot be written.
+          InputError: the run was started with other settings, each of which the message names; or
+            the folder cannot be written.
         """
         wanted = {**settings, "recipe": recipe.to_dict() if recipe else None}
         if self.newest.is_file():
             begun = {**(defaults or {}), **self.read_settings()}
-            if begun.get("recipe"):  # so do a recipe's fields have defaults
+            if begun.get("recipe"):  # an older recipe may lack fields, which have defaults
                 begun["recipe"] = QuantizationRecipe.from_dict(
                     begun["recipe"], source=str(self.settings)
                 ).to_dict()
             differing = [
                 f"{key} was {begun.get(key)!r} and is now {wanted.get(key)!r}"
-                for key in sorted(wanted)  # what only an older version had is of no effect now
+                for key in sorted(wanted)  # settings that only older versions had do not matter
                 if begun.get(key) != wanted.get(key)
             ]
             if differing:
@@ -102,10 +104,10 @@ class RunFolder:
         return False
 
     def read_settings(self) -> dict[str, Any]:
-        """What the run was started with.
+        """The settings that the run was started with.
 
         Raises:
-          InputError: there is none, or it cannot be read.
+          InputError: there are none, or they cannot be read.
         """
         try:
             return json.loads(self.settings.read_text())
@@ -116,15 +118,15 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder against a second process; the system lets go if this one dies.
+        """Lock the folder against other processes; the lock is released if this process dies.
 
         Raises:
-          BusyError: another process is training here.
+          BusyError: another process is training in this folder.
           InputError: the folder cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            file = open(self.path / ".lock", "w")  # noqa: SIM115 - open for the whole block
+            file = open(self.path / ".lock", "w")  # noqa: SIM115 - kept open for the whole block
         except OSError as error:
             raise InputError(
                 f"cannot write {self.path}: {error.strerror}; choose a folder you may write to"
@@ -132,7 +134,7 @@ class RunFolder:
         with file:
             try:
                 import fcntl
-            except ImportError:  # Windows: no lock, the rest works
+            except ImportError:  # Windows: continue without a lock
                 yield
                 return
             try:

@@ -1,1 +1,1 @@
-"""Pairs of images: where they lie, how LR is made, and batches of crops."""
+"""Image pairs: finding them on disk, making LR images, and drawing batches of crops."""

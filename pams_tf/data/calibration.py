@@ -1,4 +1,4 @@
-"""LR images that ranges are calibrated on."""
+"""LR images for calibrating activation ranges."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -14,24 +14,24 @@ from pams_tf.errors import InputError
 
 Images = Iterable[Any] | str | os.PathLike[str] | None
 SIDE = 128
-"""Of the part in the middle of a photograph that is looked at, in LR pixels."""
+"""Largest side of the centre crop taken from a photograph, in LR pixels."""
 
 
 def lr_batches(images: Images, scale: int) -> Iterator[np.ndarray]:
-    """What `quantize` and `convert` are given to calibrate on, as batches of LR images.
+    """The calibration images of `quantize` and `convert`, as batches of LR images.
 
     Args:
-      images: None for the built-in photographs; a folder of HR images, which are reduced by bicubic
-        (see `datasets.find`); one array, (N, H, W, 3) or (H, W, 3); or an iterable of such arrays.
-        Arrays are LR images in [0, 255], uint8 or float.
-      scale: the upscaling factor by which photographs are reduced.
+      images: None for the built-in photographs; a folder of HR images, which are downscaled by
+        bicubic interpolation (see `datasets.find`); one array, (N, H, W, 3) or (H, W, 3); or an
+        iterable of such arrays. Arrays are LR images in [0, 255], uint8 or float.
+      scale: the upscaling factor, by which photographs are downscaled.
 
     Yields:
-      float32 (N, H, W, 3) in [0, 255]: an array at a time, or one photograph at a time (its middle,
-      of at most 128x128 LR pixels).
+      float32 (N, H, W, 3) in [0, 255]: one array at a time, or the centre crop of one photograph at
+      a time, at most 128x128 LR pixels.
 
     Raises:
-      InputError: no such folder, no image in it, or an array of another shape.
+      InputError: no such folder, no image in it, or an array of the wrong shape.
     """
     if images is None or isinstance(images, str | os.PathLike):
         pairs = datasets.find_or_sample(images, scale, "train")
@@ -53,7 +53,7 @@ def lr_batches(images: Images, scale: int) -> Iterator[np.ndarray]:
 def training_batches(
     packed: PackedPairs, *, seed: int, batch_size: int, patch_size: int
 ) -> Iterator[np.ndarray]:
-    """Endless LR batches (N, p, p, 3), drawn as the first training batches are."""
+    """Endless LR batches (N, p, p, 3): the same that training draws, from step 0."""
     for step in count():
         lr, _ = training_batch(
             packed, seed=seed, step=step, batch_size=batch_size, patch_size=patch_size
@@ -62,7 +62,7 @@ def training_batches(
 
 
 def packed_images(data: str | None, scale: int, patch_size: int) -> PackedPairs:
-    """The training images of a folder, or the built-in photographs without one, decoded once.
+    """The training images of a folder, or the built-in photographs if None, decoded once.
 
     Raises:
       InputError: the images cannot be used, or one is smaller than a patch.

@@ -1,4 +1,4 @@
-"""Where images lie: DIV2K's layout, the benchmarks', any folder, and the built-in photographs."""
+"""Finding image sets: DIV2K, the benchmarks, any folder, and the built-in photographs."""
 
 import dataclasses
 import os
@@ -15,21 +15,21 @@ SCALES = (2, 3, 4)
 SPLITS = ("train", "valid")
 SAMPLE = Path(__file__).parent / "sample"
 SAMPLE_NAME = "sample"
-"""What the built-in photographs are called where a user names a set."""
-# Colourful, detailed and never trained on; the others are for training.
+"""The name by which a user selects the built-in photographs."""
+# Colourful, detailed, and never trained on; the other photographs are for training.
 SAMPLE_VALID = ("astronaut", "chelsea", "coffee")
 
 
 @dataclasses.dataclass(frozen=True)
 class ImagePairs:
-    """High-resolution images with their low-resolution versions.
+    """High-resolution (HR) images with their low-resolution (LR) versions.
 
     Attributes:
-      name: of the set.
+      name: name of the set.
       scale: HR size divided by LR size.
       names: file stems, in order.
-      hr: HR files; used cropped, at the top left, to a multiple of the scale.
-      lr: LR files; None where the LR image is made from HR by `downscale`.
+      hr: HR files; images are cropped to a multiple of the scale, keeping the top left.
+      lr: LR files; None where the LR image is made from the HR image by `downscale`.
     """
 
     name: str
@@ -42,11 +42,11 @@ class ImagePairs:
         return len(self.names)
 
     def load(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """One pair, uint8 RGB: LR (H, W, 3), HR (H*scale, W*scale, 3).
+        """Load one pair, uint8 RGB: LR (H, W, 3) and HR (H*scale, W*scale, 3).
 
         Raises:
           InputError: a file cannot be used (see `read_image`), is smaller than one LR pixel, or
-            the two sizes do not match; names the files.
+            the two sizes do not match; the message names the files.
         """
         hr_path, lr_path = self.hr[index], self.lr[index]
         hr = crop_to_multiple(read_image(hr_path), self.scale)
@@ -60,18 +60,20 @@ class ImagePairs:
         height, width = hr.shape[0] // self.scale, hr.shape[1] // self.scale
         if lr.shape[:2] != (height, width):
             raise InputError(
-                f"{lr_path} is {lr.shape[0]}x{lr.shape[1]}, but x{self.scale} below {hr_path} "
-                f"({hr.shape[0]}x{hr.shape[1]}) it must be {height}x{width}; remove it to have it "
-                "made by bicubic"
+                f"{lr_path} is {lr.shape[0]}x{lr.shape[1]}, but as the x{self.scale} LR image of "
+                f"{hr_path} ({hr.shape[0]}x{hr.shape[1]}) it must be {height}x{width}; remove it "
+                "to have it made by bicubic downscaling"
             )
         return lr, hr
 
 
 def benchmark(directory: str | os.PathLike[str], name: str, scale: int) -> ImagePairs:
-    """DIR/NAME/HR/* with DIR/NAME/LR_bicubic/X4/STEMx4.png where they exist.
+    """A benchmark set, with LR images where they exist.
+
+    HR images are DIR/NAME/HR/*, LR images DIR/NAME/LR_bicubic/X4/STEMx4.png.
 
     Raises:
-      InputError: no such set (the sets that are there are named), or a wrong scale.
+      InputError: no such set (the message lists those that exist), or an unsupported scale.
     """
     root = Path(directory)
     if not (root / name / "HR").is_dir():
@@ -83,10 +85,13 @@ def benchmark(directory: str | os.PathLike[str], name: str, scale: int) -> Image
 
 
 def div2k(directory: str | os.PathLike[str], scale: int, split: str = "train") -> ImagePairs:
-    """DIR/DIV2K_train_HR/0001.png with DIR/DIV2K_train_LR_bicubic/X4/0001x4.png where they exist.
+    """A split of DIV2K, with LR images where they exist.
+
+    HR images are DIR/DIV2K_train_HR/0001.png, LR images
+    DIR/DIV2K_train_LR_bicubic/X4/0001x4.png.
 
     Raises:
-      InputError: no such folder, an unknown split, or a wrong scale.
+      InputError: no such folder, an unknown split, or an unsupported scale.
     """
     _check_split(split)
     root = Path(directory)
@@ -95,19 +100,19 @@ def div2k(directory: str | os.PathLike[str], scale: int, split: str = "train") -
 
 
 def folder(directory: str | os.PathLike[str], scale: int) -> ImagePairs:
-    """Every picture right in a folder is an HR image.
+    """All images directly in a folder, as HR images.
 
     Raises:
-      InputError: no such folder, no pictures, or a wrong scale.
+      InputError: no such folder, no images in it, or an unsupported scale.
     """
     return _pairs(Path(directory).resolve().name, scale, list_images(directory), None)
 
 
 def sample(scale: int, split: str = "train") -> ImagePairs:
-    """The built-in photographs: "valid" are astronaut, chelsea and coffee, "train" the others.
+    """The built-in photographs: astronaut, chelsea and coffee for "valid", the others for "train".
 
     Raises:
-      InputError: an unknown split or scale.
+      InputError: an unknown split or an unsupported scale.
     """
     _check_split(split)
     files = [
@@ -117,10 +122,10 @@ def sample(scale: int, split: str = "train") -> ImagePairs:
 
 
 def find(directory: str | os.PathLike[str], scale: int) -> ImagePairs:
-    """Recognise a folder: DIV2K's (training images first), one benchmark set, or plain images.
+    """Detect what a folder holds: DIV2K (training images first), a benchmark set, or plain images.
 
     Raises:
-      InputError: none of these, or several benchmark sets (they are named).
+      InputError: none of these, or several benchmark sets (the message lists them).
     """
     root = Path(directory)
     for split in SPLITS:
@@ -129,15 +134,17 @@ def find(directory: str | os.PathLike[str], scale: int) -> ImagePairs:
     if (root / "HR").is_dir():
         return benchmark(root.resolve().parent, root.resolve().name, scale)
     if sets := _benchmarks(root):
-        raise InputError(f"{root}: holds the sets {', '.join(sets)}; give the folder of one")
+        raise InputError(
+            f"{root}: holds the sets {', '.join(sets)}; give the folder of one of them"
+        )
     return folder(root, scale)
 
 
 def find_or_sample(directory: str | os.PathLike[str] | None, scale: int, split: str) -> ImagePairs:
-    """The images in a folder, see `find`; without one the built-in photographs of `split`.
+    """The images in a folder (see `find`), or the built-in photographs of `split` if None.
 
     Raises:
-      InputError: as `find` and `sample`.
+      InputError: see `find` and `sample`.
     """
     return find(directory, scale) if directory else sample(scale, split)
 

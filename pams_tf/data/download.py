@@ -1,4 +1,4 @@
-"""Fetching data sets and released weights: resumed, checked, never half there."""
+"""Downloading data sets and released weights: resumable, checksummed, never partial."""
 
 import dataclasses
 import hashlib
@@ -29,12 +29,12 @@ _DROPPED = (
     ssl.SSLError,
 )
 Report = Callable[[int, int | None], None]
-"""Called with the bytes there so far and the total, if the server told it."""
+"""Called with the number of bytes so far and the total, or None if the server did not send it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RemoteFile:
-    """A file to fetch. `sha256` is None where its publisher gives none."""
+    """A file to download. `sha256` is None if its publisher gives none."""
 
     url: str
     sha256: str | None = None
@@ -64,7 +64,7 @@ TEACHERS = {
 }
 
 
-# As TensorFlow Datasets has recorded them (datasets/div2k/checksums.tsv).
+# As recorded by TensorFlow Datasets (datasets/div2k/checksums.tsv).
 _DIV2K_SUMS = {
     "train_HR": "9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335",
     "train_LR_bicubic_X2": "a53a424317575838dadce4bcd97cf7b744d6855f43740ed5f0245af3cf4bd850",
@@ -94,24 +94,24 @@ def fetch(
     report: Report = lambda done, total: None,
     pause: float = 1.0,
 ) -> Path:
-    """Fetch `url` to `destination`, resuming what an earlier call left in `DESTINATION.part`.
+    """Download `url` to `destination`, resuming from `DESTINATION.part` if an earlier call left it.
 
-    Without `sha256` the sum that was seen is kept in `DESTINATION.sha256`, and a file that is
-    there already must still have it.
+    Without `sha256`, the checksum of the first download is kept in `DESTINATION.sha256`, and later
+    calls check against it.
 
     Args:
       url: http or https.
-      destination: the file; its folder is made.
-      sha256: what the content must have.
-      report: told of progress.
-      pause: seconds before a dropped connection is tried again, doubled each time.
+      destination: the file to write; its folder is created.
+      sha256: the expected checksum.
+      report: called with the progress.
+      pause: seconds to wait before retrying a dropped connection, doubled each time.
 
     Raises:
-      InputError: the server refuses or keeps dropping the connection (the part stays, to be
-        resumed); the disk is full; or the checksum is wrong (nothing stays).
+      InputError: the server refuses or keeps dropping the connection (the partial file is kept, to
+        be resumed); the disk is full; or the checksum is wrong (nothing is kept).
     """
     if not url.startswith(("http://", "https://")):
-        raise InputError(f"{url!r} is no address; give one that begins with http:// or https://")
+        raise InputError(f"{url!r} is not a URL; give one that begins with http:// or https://")
     destination = Path(destination)
     seen = destination.with_name(f"{destination.name}.sha256")
     part = destination.with_name(f"{destination.name}.part")
@@ -128,21 +128,21 @@ def fetch(
                 if isinstance(error, urllib.error.HTTPError) and error.code < 500:
                     raise InputError(
                         f"{url}: the server answers {error.code} {error.reason}; "
-                        "check the address, or give another mirror with --base_url"
+                        "check the URL, or give another mirror with --base_url"
                     ) from error
                 if attempt == _TRIES - 1:
                     raise InputError(
                         f"{url}: {getattr(error, 'reason', None) or error}; "
-                        "start the same command again, it resumes"
+                        "start the same command again to resume"
                     ) from error
                 time.sleep(pause * 2**attempt)
         found = _sum(part)
         if expected and found != expected:
             part.unlink()
-            destination.unlink(missing_ok=True)  # had it the right sum, we were not here
+            destination.unlink(missing_ok=True)  # a correct file would have been returned above
             raise InputError(
                 f"{url}: wrong checksum, SHA-256 {found} instead of {expected}; nothing was kept. "
-                "Try again, or another mirror"
+                "Try again, or use another mirror"
             )
         if not expected:
             seen.write_text(f"{found}  {destination.name}\n")
@@ -150,20 +150,20 @@ def fetch(
     except OSError as error:
         raise InputError(
             f"cannot write {destination}: {error.strerror or error}; free some space or choose a "
-            "folder you may write to; the same command resumes"
+            "folder you may write to, then start the same command again to resume"
         ) from error
     return destination
 
 
 def extract(archive: str | os.PathLike[str], directory: str | os.PathLike[str]) -> list[Path]:
-    """Unpack a .zip or .tar into `directory`; returns its top-level entries there.
+    """Unpack a .zip or .tar into `directory` and return its top-level entries there.
 
-    A file appears whole or not at all, and none appears unless the whole archive can be read. What
-    else lies in the folders stays.
+    A file appears complete or not at all, and none appears unless the whole archive can be read.
+    Other files in these folders are kept.
 
     Raises:
       InputError: the archive is corrupt, holds names that lead out of the folder, or cannot be
-        written.
+        unpacked.
     """
     archive, directory = Path(archive), Path(directory)
     staging = None
@@ -207,25 +207,25 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _continue(url: str, part: Path, report: Report) -> None:
-    """Append to `part` what is missing. Raises EOFError if the server stops before the end."""
+    """Append the missing bytes to `part`. Raises EOFError if the download must be retried."""
     have = part.stat().st_size if part.is_file() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response: Any = urllib.request.urlopen(request, timeout=30)
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # nothing behind what we have: it is whole, or not this file's
+        if error.code != 416:  # nothing left to send: `part` is complete, or of another file
             raise
         total = (error.headers.get("Content-Range") or "").rpartition("/")[2]
         if total.isdecimal() and int(total) == have:
             return
         part.unlink()
-        raise EOFError("the part was longer than the file; starting over") from error
+        raise EOFError("the partial file was too long; starting over") from error
     with response:
-        if response.status != 206:  # the server knows no ranges: from the start
+        if response.status != 206:  # the server ignores ranges and sends the whole file
             have = 0
         elif not (response.headers.get("Content-Range") or "").startswith(f"bytes {have}-"):
             part.unlink(missing_ok=True)
-            raise EOFError("the server sent another range than the one asked for")
+            raise EOFError("the server sent a different range than requested")
         length = response.headers.get("Content-Length")
         total_bytes = have + int(length) if length else None
         with part.open("ab" if have else "wb") as file:

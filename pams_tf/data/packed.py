@@ -1,4 +1,4 @@
-"""All pairs of a set, decoded once into two flat files that are mapped into memory.
+"""The image pairs of a set, decoded once into two flat, memory-mapped files.
 
 Decoding a PNG for every crop would be many times slower than a training step on a GPU.
 """
@@ -19,18 +19,18 @@ from pams_tf.data.images import picture_size
 from pams_tf.errors import InputError
 from pams_tf.reporting.progress import tracked
 
-_FORMAT = 1  # part of the key: a change of layout makes old caches unused
-_QUICK = 32 << 20  # bytes of pictures that are decoded before anyone asks for a progress bar
+_FORMAT = 1  # part of the cache key, so that a new layout ignores old caches
+_QUICK = 32 << 20  # sets with fewer bytes of image files are decoded without a progress bar
 _DAY = 24 * 3600
 
 
 @dataclasses.dataclass(frozen=True)
 class PackedPairs:
-    """Pairs as views of memory-mapped files.
+    """Image pairs as views into memory-mapped files.
 
     Attributes:
       scale: HR size divided by LR size.
-      sources: the HR files, for messages.
+      sources: the HR files, for error messages.
       shapes: LR (height, width) of each pair.
     """
 
@@ -52,10 +52,10 @@ class PackedPairs:
         return self._hr[index]
 
     def check_patch(self, patch_size: int) -> None:
-        """Assert that a patch of `patch_size` LR pixels fits into every image.
+        """Check that a patch of `patch_size` LR pixels fits into every image.
 
         Raises:
-          InputError: naming the smallest image.
+          InputError: it does not; the message names the smallest image.
         """
         smallest = min(range(len(self)), key=lambda index: min(self.shapes[index]))
         height, width = self.shapes[smallest]
@@ -70,11 +70,11 @@ class PackedPairs:
 def pack(pairs: ImagePairs, cache_dir: str | os.PathLike[str] | None = None) -> PackedPairs:
     """Decode all pairs into the cache, or find them there.
 
-    The cache knows files by path, size and time of change, so a changed image is packed anew. A
-    pack that was interrupted leaves nothing that could be mistaken for a whole one.
+    The cache identifies files by path, size and modification time, so a set with a changed image
+    is packed again. An interrupted call leaves nothing that could be mistaken for a complete pack.
 
     Args:
-      cache_dir: `cache_folder()` by default.
+      cache_dir: the cache folder, by default `cache_folder()`.
 
     Raises:
       InputError: an image cannot be used, or the cache cannot be written.
@@ -87,17 +87,17 @@ def pack(pairs: ImagePairs, cache_dir: str | os.PathLike[str] | None = None) -> 
 
 
 def cache_folder() -> Path:
-    """Where packs go: $PAMS_TF_CACHE or ~/.cache/pams_tf."""
+    """The folder for packs: $PAMS_TF_CACHE, or ~/.cache/pams_tf."""
     return Path(os.environ.get("PAMS_TF_CACHE") or Path.home() / ".cache/pams_tf")
 
 
 def missing_bytes(pairs: ImagePairs) -> int:
-    """Bytes that `pack` would write for these pairs; 0 if it finds them in the cache.
+    """Number of bytes that `pack` would write for these pairs; 0 if they are in the cache.
 
-    Reads the headers of the pictures only.
+    Only the headers of the images are read.
 
     Raises:
-      InputError: a picture cannot be read.
+      InputError: an image cannot be read.
     """
     if _shapes(_target(pairs, cache_folder()), pairs.scale) is not None:
         return 0
@@ -145,7 +145,7 @@ def _write(pairs: ImagePairs, root: Path, target: Path) -> None:
             os.replace(folder, target)
             folder = None
         except OSError:
-            # Another process was first; its pack is as good as ours.
+            # Another process finished first; its pack is as good as ours.
             if _shapes(target, pairs.scale) is None:
                 raise
     except OSError as error:
@@ -159,7 +159,7 @@ def _write(pairs: ImagePairs, root: Path, target: Path) -> None:
 
 
 def _clear(root: Path, target: Path) -> None:
-    """Remove a damaged pack, and what processes that were killed have left."""
+    """Remove a damaged pack, and old temporary folders of processes that were killed."""
     if target.is_dir():
         shutil.rmtree(target)
     for left in root.glob(f".{target.name}.*"):
@@ -168,7 +168,7 @@ def _clear(root: Path, target: Path) -> None:
 
 
 def _shapes(target: Path, scale: int) -> list[tuple[int, int]] | None:
-    """LR (height, width) of each pair, or None if there is no whole pack."""
+    """LR (height, width) of each pair, or None if there is no complete pack."""
     try:
         index = json.loads((target / "index.json").read_text())
         size = sum(height * width * 3 for height, width in index)
@@ -182,7 +182,7 @@ def _shapes(target: Path, scale: int) -> list[tuple[int, int]] | None:
 def _open(pairs: ImagePairs, target: Path) -> PackedPairs:
     shapes = _shapes(target, pairs.scale)
     if shapes is None:
-        raise InputError(f"{target}: the image cache was damaged just now; start again")
+        raise InputError(f"{target}: the image cache has just been damaged; start again")
     return PackedPairs(
         scale=pairs.scale,
         sources=tuple(map(str, pairs.hr)),

@@ -1,4 +1,4 @@
-"""Batches of aligned crops. A batch is a pure function of (seed, step)."""
+"""Batches of aligned LR and HR crops. A batch is a pure function of (seed, step)."""
 
 from functools import lru_cache
 
@@ -18,12 +18,12 @@ def training_batch(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The batch of one step.
 
-    Every image is drawn once an epoch, in an order of its own for each epoch; crops lie anywhere;
-    with `augment` each is flipped and turned to one of its eight positions.
+    Each epoch draws every image once, in a new random order. Crops are taken at random positions;
+    with `augment`, each is also flipped and rotated to one of its eight orientations.
 
     Args:
-      seed, step: whole numbers from 0 up; the same two give the same batch, always.
-      patch_size: side of the LR crop; the HR crop is `scale` times as large.
+      seed, step: non-negative integers; the same two always give the same batch.
+      patch_size: side of the LR crop in pixels; the HR crop is `scale` times as large.
 
     Returns:
       LR (N, p, p, 3) and HR (N, s*p, s*p, 3), float32 in [0, 255].
@@ -47,17 +47,17 @@ def training_batch(
 
 @lru_cache(maxsize=8)
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
-    # The high bit keeps these streams apart from those of the steps.
+    # The high bit separates these random streams from those of the steps.
     return _generator(seed, epoch | 1 << 63).permutation(count)
 
 
 def _generator(seed: int, stream: int) -> np.random.Generator:
-    # As uint64, or NumPy would make large numbers floats and lose their low bits.
+    # As uint64: NumPy would convert large integers to floats, which lose their low bits.
     return np.random.Generator(np.random.Philox(key=np.array([seed, stream], np.uint64)))
 
 
 def _turned(crop: np.ndarray, view: int) -> np.ndarray:
-    """One of the eight positions of a square: two flips and a transposition."""
+    """One of the eight orientations of a square: two flips and a transposition."""
     if view & 1:
         crop = crop[:, ::-1]
     if view & 2:

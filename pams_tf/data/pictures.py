@@ -1,4 +1,4 @@
-"""Pictures as people keep them: grey, transparent, rotated by EXIF, with an ICC profile."""
+"""Users' image files: greyscale, transparent, rotated by EXIF, with an ICC profile."""
 
 import dataclasses
 import glob
@@ -25,21 +25,21 @@ _TELLING = (
     ExifTags.Base.DateTime,
     ExifTags.Base.Artist,
     ExifTags.Base.Copyright,
-)  # what EXIF says of the photograph; the rest describes the file it was in
+)  # these describe the photograph; the other tags describe the file it was in
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One picture, upright.
+    """A decoded image, upright, with its metadata.
 
     Attributes:
-      rgb: uint8 (H, W, 3); the three channels are equal if it is grey.
+      rgb: uint8 (H, W, 3); the three channels are equal if `grey` is set.
       alpha: uint8 (H, W), or None.
-      grey: it was grey and will be written so.
-      icc: its ICC profile, or None.
-      exif: what its EXIF says of the photograph: tags by directory; without orientation, preview
-        image and maker's notes.
-      notes: what was lost on reading, a sentence each.
+      grey: whether the image was greyscale and will be written as greyscale.
+      icc: the ICC profile, or None.
+      exif: EXIF tags that describe the photograph, by directory; without orientation, preview image
+        and maker note.
+      notes: what was lost when reading, one sentence each.
     """
 
     rgb: np.ndarray
@@ -50,27 +50,31 @@ class Picture:
     notes: tuple[str, ...] = ()
 
     def with_pixels(self, rgb: np.ndarray, alpha: np.ndarray | None) -> "Picture":
-        """The same picture in other pixels."""
+        """The same picture with other pixels."""
         return dataclasses.replace(self, rgb=rgb, alpha=alpha)
 
 
 def read_picture(path: str | os.PathLike[str]) -> Picture:
-    """Read a picture of any kind that people keep; its pixels turned upright as EXIF says.
+    """Read an image file of any common kind, and turn it upright as its EXIF orientation says.
 
-    16 bits a channel become 8, the upper half, with a note. A palette becomes RGB, bilevel grey.
+    Channels of 16 bits are reduced to their upper 8, with a note. Palette images become RGB, and
+    bilevel images greyscale.
 
     Raises:
-      InputError: the file is missing, empty, no picture, truncated, too large, animated, for print
-        (CMYK) or of another kind of pixels (Lab, float, 32 bits). Names the file and the fix.
+      InputError: the file is missing, empty, not an image, truncated, too large, animated, for
+        print (CMYK), or of another pixel mode (Lab, float, 32 bits). The message names the file and
+        the fix.
     """
     path = Path(path)
     with open_picture(path) as file:
         deep = sixteen_bits(file)
         file.load()
         if file.mode not in (*_GREY, *_COLOUR):
-            raise InputError(f"{path}: pixels of mode {file.mode!r}; convert it to RGB or grey")
+            raise InputError(
+                f"{path}: unsupported pixel mode {file.mode!r}; convert it to RGB or greyscale"
+            )
         picture = ImageOps.exif_transpose(file)
-        notes = ("16 bits a channel became 8",) if deep else ()
+        notes = ("16 bits per channel became 8",) if deep else ()
         exif, unreadable = _exif(file)
         alpha = None
         if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
@@ -91,13 +95,14 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
 
 
 def write_picture(path: str | os.PathLike[str], picture: Picture) -> None:
-    """Write a picture as the format of the name's suffix, atomically, with all it carries.
+    """Write a picture with its metadata atomically, in the format that the suffix names.
 
-    A grey one is written grey (luma of its channels). BMP holds neither EXIF nor a profile.
+    A greyscale picture is written as the luma of its channels. BMP holds neither EXIF nor an ICC
+    profile.
 
     Raises:
-      InputError: another suffix, an alpha channel in a format without, sides the format cannot
-        hold, an unwritable folder, a full disk.
+      InputError: an unknown suffix, an alpha channel or sides that the format cannot hold, an
+        unwritable folder, or a full disk.
     """
     path = Path(path)
     check_format(path, *picture.rgb.shape[:2], alpha=picture.alpha is not None)
@@ -113,36 +118,36 @@ def write_picture(path: str | os.PathLike[str], picture: Picture) -> None:
 
 
 def check_format(path: str | os.PathLike[str], height: int, width: int, *, alpha: bool) -> None:
-    """Prove, before long work, that the format of the name's suffix can hold such a picture.
+    """Check, before long work, that the format that the suffix names can hold such a picture.
 
     Raises:
-      InputError: another suffix, no place for an alpha channel, or sides too long.
+      InputError: an unknown suffix, or an alpha channel or sides that the format cannot hold.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
-        raise InputError(f"{path}: no picture's name; end it in {', '.join(SUFFIXES)}")
+        raise InputError(f"{path}: not an image file name; end it in {', '.join(SUFFIXES)}")
     if alpha and suffix in _OPAQUE:
-        raise InputError(f"{path}: {suffix} has no place for the alpha channel; write it as PNG")
+        raise InputError(f"{path}: {suffix} cannot hold an alpha channel; write it as PNG")
     if max(height, width) > _LONGEST.get(suffix, np.inf):
         raise InputError(
-            f"{path}: {suffix} ends at {_LONGEST[suffix]} pixels a side, the picture has "
-            f"{height}x{width}; write it as PNG"
+            f"{path}: {suffix} is limited to {_LONGEST[suffix]} pixels per side, but the picture "
+            f"is {height}x{width}; write it as PNG"
         )
 
 
 def find_pictures(specs: Sequence[str]) -> list[tuple[Path, Path]]:
-    """The pictures that files, folders and glob patterns name.
+    """Find the image files named by files, folders and glob patterns.
 
     Args:
-      specs: each a file; a folder, for the pictures right in it; or a pattern such as
-        "photos/**/*.jpg", for the pictures among what it matches.
+      specs: each one a file; a folder, for the images directly in it; or a pattern such as
+        "photos/**/*.jpg", for the images among its matches.
 
     Returns:
-      Each picture once, with its path below the folder or below the part of the pattern that is
-      no pattern.
+      Each file once, with its path relative to the folder, or to the part of the pattern before
+      the first wildcard.
 
     Raises:
-      InputError: one of them names no picture.
+      InputError: one of them names no image.
     """
     found: dict[Path, Path] = {}
     for spec in specs:
@@ -169,7 +174,7 @@ def find_pictures(specs: Sequence[str]) -> list[tuple[Path, Path]]:
 
 
 def _root(pattern: Path) -> Path:
-    """The folders before the first part with a wildcard."""
+    """The leading folders of a pattern, up to the first part with a wildcard."""
     parts = list(pattern.parts[:-1])
     fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     return Path(*parts[:fixed])
@@ -188,7 +193,7 @@ def _exif(file: Image.Image) -> tuple[dict[int, dict[int, Any]], tuple[str, ...]
             kept[ExifTags.IFD.Exif].pop(tag, None)
         kept = {directory: values for directory, values in kept.items() if values}
         _exif_block(kept)
-    except Exception as error:  # Pillow raises what its parsers raise
+    except Exception as error:  # Pillow's parsers may raise anything
         return {}, (f"its EXIF data cannot be read ({error}) and is left out",)
     return kept, ()
 

@@ -1,4 +1,4 @@
-"""Bicubic resizing as MATLAB's imresize, which every super-resolution benchmark is made with."""
+"""Bicubic resizing like MATLAB's imresize, with which every super-resolution benchmark is made."""
 
 import math
 from functools import lru_cache
@@ -13,12 +13,12 @@ def downscale(image: np.ndarray, scale: int) -> np.ndarray:
     """uint8 (H, W[, C]) -> (H/scale, W/scale[, C]), antialiased, rounded half away from zero.
 
     Raises:
-      InputError: a side is no multiple of the scale; `crop_to_multiple` makes it one.
+      InputError: a side is not a multiple of the scale; see `crop_to_multiple`.
     """
     height, width = image.shape[:2]
     if height % scale or width % scale:
         raise InputError(
-            f"an image of {height}x{width} cannot be reduced x{scale} evenly; crop it first"
+            f"an image of {height}x{width} cannot be downscaled evenly by {scale}; crop it first"
         )
     return _to_uint8(resize(image, height // scale, width // scale))
 
@@ -29,7 +29,7 @@ def upscale(image: np.ndarray, scale: int) -> np.ndarray:
 
 
 def crop_to_multiple(image: np.ndarray, scale: int) -> np.ndarray:
-    """The top left part of (H, W[, C]) whose sides are multiples of the scale."""
+    """Crop (H, W[, C]) to sides that are multiples of the scale, keeping the top left."""
     height, width = image.shape[:2]
     return image[: height - height % scale, : width - width % scale]
 
@@ -37,9 +37,9 @@ def crop_to_multiple(image: np.ndarray, scale: int) -> np.ndarray:
 def resize(image: Any, height: int, width: int) -> np.ndarray:
     """Resize (H, W[, C]) to (height, width[, C]), float64 and unrounded.
 
-    Cubic convolution (Keys 1981, a = -0.5); when reducing, the kernel is widened by the factor
-    (antialiasing); borders are mirrored with the edge pixel repeated. Like imresize, the axis with
-    the stronger reduction goes first.
+    Cubic convolution (Keys 1981, a = -0.5). When downscaling, the kernel is widened by the factor
+    (antialiasing). Borders are mirrored, with the outermost pixel repeated. As in imresize, the
+    axis that shrinks more is resized first.
     """
     result = np.asarray(image, np.float64)
     targets = {0: height, 1: width}
@@ -53,7 +53,7 @@ def _resize_axis(image: np.ndarray, axis: int, weights: np.ndarray, taps: np.nda
     image = np.moveaxis(image, axis, 0)
     shape = (-1,) + (1,) * (image.ndim - 1)
     result = np.zeros((len(taps), *image.shape[1:]))
-    # One tap at a time: no array is larger than the result.
+    # One tap at a time, so that no array is larger than the result.
     for k in range(taps.shape[1]):
         result += weights[:, k].reshape(shape) * image[taps[:, k]]
     return np.moveaxis(result, 0, axis)
@@ -61,7 +61,7 @@ def _resize_axis(image: np.ndarray, axis: int, weights: np.ndarray, taps: np.nda
 
 @lru_cache(maxsize=64)
 def _taps(size: int, target: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and source indices, (target, taps) each."""
+    """Weights and source indices, each (target, taps)."""
     factor = target / size
     stretch = min(factor, 1.0)
     width = 4.0 / stretch
@@ -70,7 +70,7 @@ def _taps(size: int, target: int) -> tuple[np.ndarray, np.ndarray]:
     indices = first[:, None] + np.arange(math.ceil(width) + 1)
     weights = _cubic((centers[:, None] - indices) * stretch)
     weights /= weights.sum(axis=1, keepdims=True)
-    # 0 1 2 ... n-1 n-1 ... 1 0, again and again
+    # 0 1 2 ... n-1 n-1 ... 1 0, repeated
     mirror = np.concatenate([np.arange(size), np.arange(size)[::-1]])
     return weights, mirror[indices % (2 * size)]
 
@@ -83,5 +83,5 @@ def _cubic(x: np.ndarray) -> np.ndarray:
 
 
 def _to_uint8(image: np.ndarray) -> np.ndarray:
-    # MATLAB rounds half away from zero, NumPy to even; below zero it is clipped anyway.
+    # MATLAB rounds half away from zero, NumPy half to even; negative values are clipped anyway.
     return np.clip(np.floor(image + 0.5), 0, 255).astype(np.uint8)

@@ -178,9 +178,9 @@ def test_sixteen_bits_become_eight_and_it_is_said(rgb, capsys):
         ("grey.tif", upscale(rgb[..., 0], 2)),
     ):
         np.testing.assert_array_equal(np.asarray(Image.open(f"out/{name}")), expected)
-    assert capsys.readouterr().out.count("16 bits a channel became 8") == 3
+    assert capsys.readouterr().out.count("16 bits per channel became 8") == 3
     for entry in json.loads(Path("r.json").read_text())["files"]:
-        assert entry["notes"] == ["16 bits a channel became 8"]
+        assert entry["notes"] == ["16 bits per channel became 8"]
 
 
 def test_exif_that_cannot_be_read_is_left_out_with_a_note(rgb, capsys, monkeypatch):
@@ -289,10 +289,10 @@ def test_broken_files_are_reported_and_the_others_done(rgb, capsys):
         "in/b_truncated.png": "truncated or corrupt",
         "in/c_empty.png": "the file is empty",
         "in/d_text.jpg": "not a picture in a known format",
-        "in/e_print.jpg": "pixels of mode 'CMYK'; convert it to RGB or grey",
-        "in/f_float.tif": "pixels of mode 'F'",
+        "in/e_print.jpg": "unsupported pixel mode 'CMYK'; convert it to RGB or greyscale",
+        "in/f_float.tif": "unsupported pixel mode 'F'",
         "in/g_frames.webp": "an animation or several pages",
-        "in/h_alpha.jpg": ".jpg has no place for the alpha channel; write it as PNG",
+        "in/h_alpha.jpg": ".jpg cannot hold an alpha channel; write it as PNG",
     }
     assert len(lines) == len(expected) + 1
     for line, (name, message) in zip(lines, expected.items(), strict=False):
@@ -454,12 +454,12 @@ def test_round_trip(rgb, tmp_path):
 
 def test_formats_that_cannot_hold_a_picture(rgb):
     picture = read_picture_of(rgb)
-    with pytest.raises(InputError, match=r"a\.gif: no picture's name"):
+    with pytest.raises(InputError, match=r"a\.gif: not an image file name"):
         write_picture("a.gif", picture)
     wide = picture.with_pixels(np.zeros((1, 16384, 3), np.uint8), None)
-    with pytest.raises(InputError, match=r"\.webp ends at 16383 pixels a side.*1x16384"):
+    with pytest.raises(InputError, match=r"\.webp is limited to 16383 pixels per side.*1x16384"):
         write_picture("a.webp", wide)
-    with pytest.raises(InputError, match=r"\.bmp has no place for the alpha"):
+    with pytest.raises(InputError, match=r"\.bmp cannot hold an alpha"):
         write_picture("a.bmp", picture.with_pixels(rgb, rgb[..., 0]))
     assert not list(Path().glob("a.*"))
 
