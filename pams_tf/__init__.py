@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pams_tf.training.finetune import finetune
     from pams_tf.verification.compare import verify
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Distiller",
     "InputError",

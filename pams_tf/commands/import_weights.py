@@ -5,7 +5,7 @@ Examples:
       --out edsr_baseline_x4.keras
   pams-import-weights --source pams_edsr_8bit.pt --bits 8 --out student.keras
 
-The source is a .pt file (needs PyTorch: pip install 'pams_tf[torch]') or an .npz file with the
+The source is a .pt file (needs PyTorch: pip install 'pams_tf[torch-weights]') or an .npz file with the
 same names. All names that are missing, unknown or misshapen are reported at once.
 """
 

@@ -64,7 +64,7 @@ def define_training(values: flags.FlagValues) -> None:
         "stopped. Default: made from the network and the recipe.",
         flag_values=values,
     )
-    flags.DEFINE_integer("batch_size", 16, "Patches a step.", flag_values=values)
+    flags.DEFINE_integer("batch_size", None, "Patches per step. Default: 16.", flag_values=values)
     flags.DEFINE_integer("patch_size", None, "Side of a patch, in LR pixels.", flag_values=values)
     flags.DEFINE_float("learning_rate", None, "Adam's rate at the start.", flag_values=values)
     flags.DEFINE_integer("steps", None, "Training steps.", flag_values=values)

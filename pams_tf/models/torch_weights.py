@@ -40,7 +40,7 @@ def load_released(
 
     Args:
       model: a network of the checkpoint's architecture, float or with a recipe of scope "body".
-      source: a `.pt` file (needs the extra `[torch]`; read with `weights_only=True`) or a mapping
+      source: a `.pt` file (needs the extra `torch-weights`; read with `weights_only=True`) or a mapping
         from the released names to arrays (OIHW).
 
     Raises:
@@ -86,7 +86,7 @@ def read_torch(path: str | os.PathLike[str]) -> dict[str, Array]:
         import torch
     except ImportError:
         raise InputError(
-            f"{path}: reading .pt files needs PyTorch: pip install 'pams_tf[torch]'"
+            f"{path}: reading .pt files needs PyTorch: pip install 'pams_tf[torch-weights]'"
         ) from None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

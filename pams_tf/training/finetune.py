@@ -50,7 +50,7 @@ def finetune(
       images: folder of HR training images: DIV2K's, a benchmark set, or any folder; None for the
         built-in photographs.
       run: the run folder; by default one in "runs" that is named after network and recipe.
-      budget: "demo" (60 steps, the default without images), "short" (300, the default with them) or
+      budget: "demo" (40 steps, the default without images), "short" (300, the default with them) or
         "paper" (30,000 steps, for a GPU).
       progress: show how far it is.
       **settings: fields of `DistillationSettings` in place of the budget's: `steps`, `batch_size`,
@@ -66,8 +66,8 @@ def finetune(
     Source: Li et al., ECCV 2020, Section 3 and Eq. 1 to 7.
     """
     teacher = load(model)
-    fields = finetune_budget(budget or ("short" if images else "demo"), recipe.bits)
-    fields["patch_size"] = paper_patch_size(teacher.preset, teacher.scale)
+    fields: dict[str, Any] = {"patch_size": paper_patch_size(teacher.preset, teacher.scale)}
+    fields |= finetune_budget(budget or ("short" if images else "demo"), recipe.bits)
     fields |= settings
     if images is not None:
         fields["data"] = str(images)

@@ -12,7 +12,7 @@ export interface Recipe {
   bits: number;
   scope?: string;
   per_channel?: boolean;
-  edge_bits?: number;
+  head_tail_bits?: number;
 }
 
 export interface TensorCard extends Quantization {

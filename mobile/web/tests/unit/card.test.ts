@@ -7,7 +7,7 @@ import { checkModelFile, unpack } from "../../src/core/model_file.js";
 // Node 18 has the browser's cryptography, but not under the browser's name.
 if (!globalThis.crypto) Object.assign(globalThis, { crypto: webcrypto });
 
-const RECIPE = { method: "pams", bits: 8, scope: "all", per_channel: false, alpha_gradient: "eq3", edge_bits: 8 };
+const RECIPE = { method: "pams", bits: 8, scope: "all", per_channel: false, alpha_gradient: "eq3", head_tail_bits: 8 };
 const TENSOR = { shape: [1, 16, 16, 3], dtype: "int8", scale: 1, zero_point: -128 };
 const CARD = { format: "pams_tf model card", version: 1, name: "Tiny", recipe: RECIPE, halo: 8, input: TENSOR, output: TENSOR };
 const parse = (content: unknown) => parseSidecar(JSON.stringify(content), "m.json", "m.tflite");
