@@ -1,4 +1,4 @@
-"""What a quantizer is: pure functions with their gradients, and the layers that own a range."""
+"""Quantizers: pure functions with their gradients, and the layers that own a range."""
 
 from pams_tf.backend import check_backend
 

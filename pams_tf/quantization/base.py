@@ -1,4 +1,4 @@
-"""What every activation quantizer is: a range, its calibration, and the state of that."""
+"""Base classes of the activation quantizers: a range and the state of its calibration."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ import tensorflow as tf
 from pams_tf.grid import qrange, signed_qmax
 from pams_tf.quantization import functional
 
-# Far below any activation on [0, 255], far above what float32 division loses.
+# Far below any activation of images in [0, 255], far above where float32 division loses precision.
 SMALLEST_ALPHA = 1e-3
 CALIBRATIONS = ("ema", "maximum")
 
 
 @keras.saving.register_keras_serializable("pams_tf")
 class Positive(keras.constraints.Constraint):
-    """Keeps a range usable: no optimizer step takes it below `minimum`."""
+    """Keeps a range usable: no optimizer step can take it below `minimum`."""
 
     def __init__(self, minimum: float = SMALLEST_ALPHA) -> None:
         self.minimum = minimum
@@ -32,7 +32,7 @@ class Positive(keras.constraints.Constraint):
 
 @dataclasses.dataclass(frozen=True)
 class CodeGrid:
-    """The values a quantizer can give: scale * code for each code from qmin to qmax."""
+    """The values a quantizer can produce: scale * code for each code from qmin to qmax."""
 
     scale: float
     qmin: int
@@ -40,15 +40,15 @@ class CodeGrid:
 
 
 class ActivationQuantizer(keras.layers.Layer):
-    """An activation quantizer with a range to calibrate and, perhaps, to learn.
+    """Base class: an activation quantizer whose range is calibrated and possibly learned.
 
-    Subclasses own the range. Code that looks for ranges looks for this type.
-    Computes in float32 under every dtype policy: a grid of 8 bits is finer than bfloat16.
+    Subclasses own the range. Code that looks for ranges looks for this type. Computes in float32
+    under every dtype policy, because an 8-bit grid is finer than bfloat16.
 
     Args:
       bits: 2 to 16.
-      calibration: "ema", the running mean of extremes (paper, Eq. 4), which trims rare peaks and
-        leaves the rest to training; or "maximum", the largest value seen, which trims nothing.
+      calibration: "ema", the running mean of the extremes (paper, Eq. 4), which trims rare peaks
+        and leaves the rest to training; or "maximum", the largest value seen, which trims nothing.
       beta: decay of the running mean.
     """
 
@@ -71,47 +71,47 @@ class ActivationQuantizer(keras.layers.Layer):
 
     @property
     def alpha(self) -> Any:
-        """The largest magnitude of the range, a float32 scalar: a variable where there is one."""
+        """The largest magnitude of the range: a float32 scalar, or the variable that holds it."""
         raise NotImplementedError
 
     @property
     def grid(self) -> CodeGrid:
-        """The codes and what they mean, with the range as it now is."""
+        """The codes and their scale, for the current range."""
         raise NotImplementedError
 
     @property
     def range(self) -> dict[str, float]:
-        """The numbers that say the range, by name; `alpha` is always among them."""
+        """The numbers that define the range, by name; `alpha` is always one of them."""
         return {"alpha": float(self.alpha)}
 
     @property
     def calibrated(self) -> bool:
-        """Whether the range is anything but the placeholder it was built with."""
+        """Whether the range is no longer the placeholder that it was built with."""
         return int(self.observations) > 0 or self.range != self._initial_range
 
     @property
     def _initial_range(self) -> dict[str, float]:
-        """What `range` gives before anything has set it."""
+        """The value of `range` before anything has set it."""
         raise NotImplementedError
 
     def restore_range(self, numbers: Mapping[str, Any]) -> None:
-        """Set the range to what `range` gave; other keys are left alone.
+        """Set the range to an earlier value of `range`; other keys are ignored.
 
         Raises:
-          KeyError, TypeError, ValueError: a number is missing, or is none.
+          KeyError, TypeError, ValueError: a number is missing or is not a number.
         """
         raise NotImplementedError
 
     def set_range(self, alpha: float) -> None:
-        """Set the range to the one that reaches to `alpha`, in each direction it extends to."""
+        """Set the range to reach `alpha` in each direction in which it extends."""
         raise NotImplementedError
 
     def observe(self, x: Any) -> None:
-        """Let calibration see one step's activations (NHWC, the first axis are the samples)."""
+        """Run one calibration step on activations (NHWC; the first axis is the samples)."""
         self.observe_ranges(*functional.sample_ranges(x))
 
     def observe_ranges(self, minima: Any, maxima: Any) -> None:
-        """One step of calibration with the samples' extremes, (N,) each; state is in variables."""
+        """Run one calibration step on per-sample extremes, (N,) each; its state is in variables."""
         self._adapt(minima, maxima)
         self.observations.assign_add(1)
 
@@ -119,7 +119,7 @@ class ActivationQuantizer(keras.layers.Layer):
         raise NotImplementedError
 
     def _calibrated(self, previous: Any, extremes: Any) -> Any:
-        """The calibration rule for one end: its value so far, and what the samples reach (N,)."""
+        """Apply the calibration rule to one end: its value so far and the sample extremes (N,)."""
         count = self.observations.value
         if self.calibration == "ema":
             observed = tf.reduce_mean(extremes)
@@ -142,14 +142,14 @@ class ActivationQuantizer(keras.layers.Layer):
 
 
 class AlphaQuantizer(ActivationQuantizer):
-    """A quantizer to codes of alpha / n: [-alpha, alpha], or [0, alpha] behind a ReLU.
+    """A quantizer with the scale alpha / qmax: [-alpha, alpha], or [0, alpha] after a ReLU.
 
     Args:
       bits: 2 to 16.
       initial_alpha: the range before any calibration.
-      full_range, unsigned: see `functional.code_range`.
-      regularizer: of alpha, which a training loop adds to its loss; None for none.
-      learned: whether training moves alpha.
+      full_range, unsigned: see `grid.qrange`.
+      regularizer: regularizer of alpha, which a training loop adds to its loss; None for none.
+      learned: whether training updates alpha.
       calibration, beta: see `ActivationQuantizer`.
     """
 
@@ -211,5 +211,5 @@ class AlphaQuantizer(ActivationQuantizer):
 
 
 def quantizers(model: keras.Model) -> list[ActivationQuantizer]:
-    """The activation quantizers of a network, in the order data meets them."""
+    """The activation quantizers of a network, in data-flow order."""
     return [layer for layer in model.layers if isinstance(layer, ActivationQuantizer)]

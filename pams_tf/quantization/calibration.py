@@ -1,4 +1,4 @@
-"""Initial ranges: from the float network's activations (Eq. 4, or the maximum), or at random."""
+"""Initial activation ranges: from the float network's activations (Eq. 4, maximum), or random."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from pams_tf.quantization.base import quantizers
 
 
 class Observed(Protocol):
-    """A network that tells what arrives at each of its sites: name -> symbolic tensor."""
+    """A network that exposes the tensor arriving at each of its sites: name -> symbolic tensor."""
 
     inputs: Any
     arriving: Mapping[str, Any]
@@ -30,18 +30,19 @@ def calibrate(
 ) -> None:
     """Set the ranges of `student`, each quantizer by its own rule (paper, Eq. 4).
 
-    The activations are taken from `observed`, a network with the same sites: the float teacher
-    before fine-tuning, so that no range depends on another that is not yet known.
+    The activations are those of `observed`, a network with the same sites. Before fine-tuning this
+    is the float teacher, so that no range depends on another that is not known yet.
 
     Args:
-      student: its quantizers are set, in place.
+      student: the network whose quantizers are set, in place.
       observed: the float network, or one with fewer quantizers.
       batches: LR images (N, H, W, 3) float32 in [0, 255].
       only: names of the quantizers to set; all by default.
-      percentile: of each sample's values, instead of its extremes; see `sample_ranges`.
-      together: take all batches as one step of the rule, so that every image counts alike. By
-        default each batch is a step; with the paper's decay of 0.9997 the first one then outweighs
-        the next hundreds.
+      percentile: use this percentile of each sample's values instead of its extremes; see
+        `sample_ranges`.
+      together: treat all batches as one step of the rule, so that every image counts equally. By
+        default each batch is a step; with the paper's decay of 0.9997, the first batch then
+        outweighs the next several hundred.
 
     Raises:
       InputError: there is no batch, the percentile is out of range, or the networks have different
@@ -61,7 +62,7 @@ def calibrate(
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
     def ranges(lr: Any) -> list[tuple[Any, Any]]:
         tensors = probe(lr, training=False)
-        # Keras unpacks a list of one output.
+        # Keras unpacks a list with a single output.
         tensors = tensors if isinstance(tensors, list | tuple) else [tensors]
         return [functional.sample_ranges(tf.cast(x, tf.float32), percentile) for x in tensors]
 
@@ -78,12 +79,12 @@ def calibrate(
 
 
 def random_ranges(student: keras.Model, seed: int, largest: float = 128.0) -> None:
-    """Set each range of `student` at random, without looking at an image (paper, Table 5).
+    """Set each range of `student` at random, without looking at any image (paper, Table 5).
 
     Args:
-      student: its quantizers are set, in place, one draw each in the order of the data.
-      seed: gives the same ranges each time.
-      largest: ranges are uniform in [0, largest]; 128 in the paper.
+      student: the network whose quantizers are set, in place; one draw each, in data-flow order.
+      seed: the same seed gives the same ranges.
+      largest: ranges are drawn uniformly from [0, largest]; 128 in the paper.
     """
     rng = np.random.default_rng(seed)
     for quantizer in quantizers(student):
@@ -91,7 +92,7 @@ def random_ranges(student: keras.Model, seed: int, largest: float = 128.0) -> No
 
 
 def _joined(steps: list[list[tuple[Any, Any]]]) -> Iterator[list[tuple[Any, Any]]]:
-    """The samples of all steps as those of one; nothing for no steps."""
+    """Join the samples of all steps into one step; yields nothing if there are none."""
     if steps:
         yield [
             tuple(tf.concat(ends, axis=0) for ends in zip(*ranges, strict=True))

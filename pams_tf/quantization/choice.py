@@ -1,4 +1,4 @@
-"""Which quantizer a recipe puts where."""
+"""Choosing the quantizers that a recipe asks for."""
 
 from typing import Any
 
@@ -13,16 +13,16 @@ from pams_tf.recipe import QuantizationRecipe
 def activation_quantizer(
     recipe: QuantizationRecipe, name: str, *, body: bool = True, signed: bool = True
 ) -> ActivationQuantizer:
-    """The layer that a recipe puts on a tensor.
+    """The quantizer that a recipe puts on a tensor.
 
     Args:
       recipe: how the network is quantized.
-      name: of the site.
-      body: False for a tensor of head or tail. Their ranges begin with the largest value seen:
-        trimming the long shortcut or the image costs more than a coarser step does, and in a
-        student of scope "body" nothing trains them.
-      signed: False for a tensor behind a ReLU. PACT and DoReFa give it all codes from 0 to alpha,
-        and so does PAMS if the recipe says `unsigned`.
+      name: name of the site.
+      body: False for a tensor of the head or tail. Ranges there start at the largest value seen:
+        trimming the long shortcut or the image costs more than a coarser scale does, and nothing
+        trains them in a student of scope "body".
+      signed: False for a tensor after a ReLU. PACT and DoReFa then use all codes from 0 to alpha,
+        and so does PAMS if the recipe sets `unsigned`.
     """
     bits = recipe.bits if body else recipe.head_tail_bits
     settings: dict[str, Any] = {
@@ -33,9 +33,9 @@ def activation_quantizer(
     if recipe.method == "tflite":
         return MinMaxQuantizer(initial_range=(-10.0 if signed else 0.0, 10.0), **settings)
     settings["unsigned"] = not signed and (recipe.unsigned or recipe.method != "pams")
-    # Nothing keeps an int8 tensor from its code -128, so a network that is to be the copy of an
-    # integer file has that code too. Narrower grids are clipped, and the paper's scope stays the
-    # paper's.
+    # Nothing prevents an int8 tensor from taking the code -128, so a network that mirrors an
+    # integer file uses that code too. Narrower grids are clipped in the file, and scope "body"
+    # keeps the grid of the paper.
     settings["full_range"] = recipe.scope == "all" and bits == 8 and not settings["unsigned"]
     if recipe.method == "pact":
         return PactQuantizer(**settings)
@@ -45,9 +45,9 @@ def activation_quantizer(
 
 
 def kernel_quantizer(recipe: QuantizationRecipe, *, body: bool = True) -> str:
-    """Which of `convolution.KERNEL_QUANTIZERS` a recipe chooses.
+    """The name of the entry of `convolution.KERNEL_QUANTIZERS` that a recipe uses.
 
-    The paper's Table 2 compares methods in the body. Head and tail, which it leaves in float, have
-    "max_abs" under every method: DoReFa's 8-bit weights have no int8 codes.
+    The paper's Table 2 compares methods in the body. Head and tail, which it leaves in float, use
+    "max_abs" with every method, because DoReFa's 8-bit weights have no int8 codes.
     """
     return "dorefa" if recipe.method == "dorefa" and body else "max_abs"

@@ -1,4 +1,4 @@
-"""A convolution whose kernel lies on a grid."""
+"""A convolution with quantized weights."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ KERNEL_QUANTIZERS = {"max_abs": functional.max_abs, "dorefa": functional.dorefa_
 class QuantConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` (NHWC, kernel HWIO) that computes with quantized weights.
 
-    The float kernel is what trains and what is saved. Biases stay float: an integer file holds
-    them in 32 bits, finer than any rounding here.
+    The float kernel is trained and saved. Biases stay float: an integer file stores them in 32
+    bits, which is finer than any rounding here.
 
     Args:
-      bits: width of the weights, 2 to 16.
-      per_channel: one range an output channel instead of one for the kernel.
+      bits: bit width of the weights, 2 to 16.
+      per_channel: use one range per output channel instead of one for the whole kernel.
       kernel_quantizer: "max_abs", see `functional.max_abs`, or "dorefa", see
         `functional.dorefa_weights`.
     """
@@ -46,22 +46,22 @@ class QuantConv2D(keras.layers.Conv2D):
 
     @property
     def range_axis(self) -> int | None:
-        """The kernel axis along which weight ranges differ: -1, or None for one range."""
+        """The kernel axis along which weight ranges differ: -1, or None for a single range."""
         return -1 if self.per_channel else None
 
     @property
     def qmax(self) -> int:
-        """The kernel's values are whole multiples of `step()`, from -qmax to qmax."""
+        """The largest code: weights are integer multiples of `step()`, from -qmax to qmax."""
         dorefa = self.kernel_quantizer == "dorefa"
         return unsigned_qmax(self.bits) if dorefa else signed_qmax(self.bits)
 
     def step(self) -> Any:
-        """The unit of the kernel's grid: a scalar, or (1, 1, 1, O) for one range a channel."""
+        """The scale of the kernel's grid: a scalar, or (1, 1, 1, O) for one range per channel."""
         return functional.max_abs_range(self.kernel.value, self.range_axis) / self.qmax
 
     def quantized_kernel(self) -> Any:
-        """The kernel on its grid, float32 HWIO; gradients pass straight through to the kernel."""
-        # The variable's own dtype, not the policy's: the grid is made in float32.
+        """The quantized kernel, float32 HWIO; its gradient reaches the float kernel."""
+        # The variable's own dtype, not the policy's: the grid is computed in float32.
         kernel = keras.ops.cast(self.kernel, "float32")
         return KERNEL_QUANTIZERS[self.kernel_quantizer](kernel, self.bits, axis=self.range_axis)
 

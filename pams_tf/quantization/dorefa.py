@@ -1,4 +1,4 @@
-"""DoReFa: a calibrated range that nothing trains."""
+"""DoReFa: a calibrated range that is not trained."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from pams_tf.quantization.base import AlphaQuantizer
 
 @keras.saving.register_keras_serializable("pams_tf")
 class DorefaQuantizer(AlphaQuantizer):
-    """DoReFa: `functional.dorefa_activations` with the calibrated alpha, which nothing trains.
+    """DoReFa: `functional.dorefa_activations` with a calibrated alpha that is not trained.
 
     Input and output: float32, any shape with the samples first.
 

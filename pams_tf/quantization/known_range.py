@@ -8,10 +8,10 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("pams_tf")
 class RangeQuantizer(keras.layers.Layer):
-    """The 8-bit grid of a range that is known, such as an image's: nothing to learn.
+    """Quantizes to 8 bits on a range that is known, such as that of an image; nothing is learned.
 
-    The grid of TensorFlow's fake quantization, zero included exactly, so that the same two
-    numbers written into an integer file mean the same codes.
+    The grid is that of TensorFlow's fake quantization, which represents zero exactly, so that the
+    same two numbers in an integer file mean the same codes.
 
     Args:
       minimum, maximum: the range; minimum <= 0 <= maximum.

@@ -1,4 +1,4 @@
-"""The quantizer of TensorFlow Lite's quantization-aware training: a range that follows the data."""
+"""The quantizer of TensorFlow Lite's quantization-aware training: its range follows the data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,17 +17,17 @@ class MinMaxQuantizer(ActivationQuantizer):
     """TensorFlow Lite: `functional.min_max` between moving averages (Jacob et al. 2018).
 
     Each training step moves both ends towards the smallest and the largest value of its batch and
-    then quantizes with them; inference leaves them as they are. No gradient reaches them. They are
+    then quantizes with them; inference leaves them unchanged. They receive no gradient and are
     saved with the network.
 
     Input and output: float32, any shape with the samples first.
 
     Args:
       bits: 2 to 16.
-      decay: of the moving averages in training; TensorFlow's is 0.999.
-      initial_range: both ends before any calibration; must contain 0 and not be empty. One that
-        begins at 0 is for tensors behind a ReLU.
-      calibration, beta: see `ActivationQuantizer`; the rule holds for each end.
+      decay: decay of the moving averages in training; 0.999 in TensorFlow.
+      initial_range: both ends before any calibration; must contain 0 and not be empty. A range that
+        starts at 0 is for tensors after a ReLU.
+      calibration, beta: see `ActivationQuantizer`; the rule applies to each end.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class MinMaxQuantizer(ActivationQuantizer):
 
     @property
     def grid(self) -> CodeGrid:
-        # In float32, step by step as TensorFlow's kernel nudges it, so that it is the same grid.
+        # In float32, with the same operations as TensorFlow's kernel, so that the grid is the same.
         low = np.minimum(np.float32(self.minimum), np.float32(0))
         high = np.maximum(np.float32(self.maximum), np.float32(0))
         steps = unsigned_qmax(self.bits)

@@ -1,4 +1,4 @@
-"""PACT: a learned clip that is decayed."""
+"""PACT: a learned clip with L2 decay."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ import keras
 from pams_tf.quantization import functional
 from pams_tf.quantization.base import AlphaQuantizer
 
-# PACT decays alpha as it does weights, by some 1e-4, where activations reach to about ten. On
-# [0, 255] they reach to a hundred, so the same pull on a range ten times as large is 1e-6.
+# PACT decays alpha like the weights, by about 1e-4, where activations reach about 10. For images in
+# [0, 255] they reach about 100, and the same penalty on a range ten times as large takes 1e-6.
 PACT_DECAY = 1e-6
 
 
@@ -20,8 +20,8 @@ class PactQuantizer(AlphaQuantizer):
 
     Args:
       bits: 2 to 16.
-      decay: lambda of the L2 regularization, lambda * alpha**2; it is in the layer's `losses`.
-      initial_alpha: the range before any calibration; PACT's own is 10.
+      decay: lambda of the L2 penalty lambda * alpha**2, which is one of the layer's `losses`.
+      initial_alpha: the range before any calibration; 10 in the PACT paper.
       full_range, unsigned: see `functional.pact`.
       calibration, beta: see `ActivationQuantizer`.
     """

@@ -1,4 +1,4 @@
-"""The quantizer of the paper: a learned symmetric range."""
+"""The paper's quantizer: a learned symmetric range."""
 
 from typing import Any
 

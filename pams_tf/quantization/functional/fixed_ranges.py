@@ -1,4 +1,4 @@
-"""Quantizers of activations whose range is no trained parameter: DoReFa and TensorFlow Lite."""
+"""Activation quantizers whose range is not a trained parameter: DoReFa and TensorFlow Lite."""
 
 from typing import Any
 
@@ -15,15 +15,15 @@ def dorefa_activations(
 ) -> Tensor:
     """Quantize to a fixed range: s * round(clip(x, -alpha, alpha) / s), [0, alpha] if unsigned.
 
-    DoReFa (Zhou et al. 2016, arXiv 1606.06160, Eq. 5 and 11): quantize_k of activations that a
-    bounded function has brought to [0, 1]. The bound here is alpha, because the networks compared
-    in the paper's Table 2 begin with the same ranges; behind a ReLU the range is [0, alpha] with
-    all 2**bits - 1 steps, elsewhere it has both signs, which DoReFa's networks never need.
+    DoReFa (Zhou et al. 2016, arXiv 1606.06160, Eq. 5 and 11) applies quantize_k to activations that
+    a bounded function has mapped to [0, 1]. Here the bound is alpha, because the networks compared
+    in the paper's Table 2 start from the same ranges. After a ReLU the range is [0, alpha] with all
+    2**bits - 1 steps; elsewhere it covers both signs, which DoReFa's own networks never need.
     Example: `dorefa_activations([0.3, -2.0], 1.0, bits=2)` is `[0.0, -1.0]`, and with
     `unsigned=True` about `[0.333, 0.0]`.
 
-    Gradients: to x straight through, 1 inside the range and 0 at its ends and outside; to alpha
-    none, it stays as calibrated.
+    Gradients: to x, straight through: 1 inside the range, 0 at its ends and outside; to alpha,
+    none: it stays as calibrated.
 
     Args:
       x: float32, any shape.
@@ -35,7 +35,7 @@ def dorefa_activations(
       float32 of x's shape.
 
     Raises:
-      ValueError: bits out of range, or unsigned and full_range both.
+      ValueError: bits is out of range, or unsigned and full_range are both set.
     """
     return clip_and_round(
         x, alpha, qrange(bits, unsigned=unsigned, full_range=full_range), to_alpha=None
@@ -46,24 +46,24 @@ def min_max(x: Tensor, minimum: Tensor, maximum: Tensor, bits: int) -> Tensor:
     """Quantize to the asymmetric grid between two values (Jacob et al. 2018, arXiv 1712.05877).
 
     Their Eq. 1 and 12: s = (maximum - minimum) / (2**bits - 1), x_q = s * round(x / s), clipped to
-    2**bits codes of which one is zero exactly: the range is widened to hold 0, then nudged by less
-    than a step until a code falls on it. Computed by TensorFlow's own
-    `tf.quantization.fake_quant_with_min_max_vars`, which its converter reads. Example:
+    2**bits codes, one of which is exactly zero: the range is widened to include 0, then nudged by
+    less than a step so that 0 is on the grid. Computed by TensorFlow's own
+    `tf.quantization.fake_quant_with_min_max_vars`, which its converter understands. Example:
     `min_max([-0.9, 0.4, 2.0], -1.0, 2.0, bits=2)` is `[-1.0, 0.0, 2.0]`.
 
-    Gradient: to x, 1 inside the nudged range, its ends included, and 0 outside; to the ends none,
-    they follow the activations.
+    Gradients: to x, 1 inside the nudged range, including its ends, and 0 outside; to the ends of
+    the range, none: they follow the activations.
 
     Args:
       x: float32, any shape.
-      minimum, maximum: float32 scalars; both zero give zeros.
+      minimum, maximum: float32 scalars; if both are zero, so is the result.
       bits: 2 to 16.
 
     Returns:
       float32 of x's shape.
 
     Raises:
-      ValueError: bits out of range.
+      ValueError: bits is out of range.
     """
     unsigned_qmax(bits)
     minimum, maximum = (tf.stop_gradient(tf.convert_to_tensor(end)) for end in (minimum, maximum))
@@ -73,7 +73,7 @@ def min_max(x: Tensor, minimum: Tensor, maximum: Tensor, bits: int) -> Tensor:
 
 
 def moving_average(previous: Tensor, observed: Tensor, decay: float) -> Tensor:
-    """decay * previous + (1 - decay) * observed: how training moves the ends of `min_max`.
+    """decay * previous + (1 - decay) * observed, which updates the range of `min_max` in training.
 
     Jacob et al. 2018, Section 3.1; `observed` is the smallest or largest value of the batch.
     """

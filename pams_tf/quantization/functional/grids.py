@@ -1,4 +1,4 @@
-"""Clip and round to a grid: the core of PAMS, PACT and DoReFa."""
+"""Clipping and rounding to a grid: the core of PAMS, PACT and DoReFa."""
 
 from typing import Any
 
@@ -17,15 +17,15 @@ def clip_and_round(
 ) -> Tensor:
     """s * round(clip(x, qmin * s, alpha) / s) with s = alpha / qmax, rounding half to even.
 
-    Gradient to x: straight through inside the range, 0 at its ends and outside.
+    The gradient to x is straight through inside the range, 0 at its ends and outside.
 
     Args:
       x: float32, any shape.
       alpha: float32 scalar, positive.
       codes: (qmin, qmax), see `grid.qrange`.
-      to_alpha: the share of its gradient that each value clipped at the lower and at the upper end
-        passes to alpha; None for no gradient to alpha at all.
-      rounding: inside the range alpha also receives (x_q - x) / alpha.
+      to_alpha: factors on the gradient that values clipped at the lower and at the upper end pass
+        to alpha; None for no gradient to alpha.
+      rounding: whether values inside the range also pass the gradient (x_q - x) / alpha to alpha.
 
     Returns:
       float32 of x's shape.

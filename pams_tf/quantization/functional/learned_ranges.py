@@ -1,4 +1,4 @@
-"""Quantizers of activations with one trained range: PAMS and PACT."""
+"""Activation quantizers with one trained range: PAMS and PACT."""
 
 from typing import Any
 
@@ -31,17 +31,18 @@ def pams(
       x: float32, any shape.
       alpha: float32 scalar, positive.
       bits: 2 to 16.
-      full_range: use the lowest code of a signed integer too, -2**(bits-1), as an int8 tensor does
-        that nothing clips: the lower bound is then -(alpha + s), and so is its gradient.
-      unsigned: for tensors behind a ReLU, not in the paper: the range is [0, alpha] and
-        s = alpha / (2**bits - 1), half the step. The lower bound is 0 whatever alpha is, so no
-        gradient comes from there.
+      full_range: also use the lowest code of a signed integer, -2**(bits-1), as an int8 tensor does
+        unless it is clipped. The lower bound is then -(alpha + s), and its gradient to alpha
+        -(alpha + s) / alpha.
+      unsigned: for tensors after a ReLU; not in the paper. The range is [0, alpha] and
+        s = alpha / (2**bits - 1), about half the scale. The lower bound is 0 whatever alpha is, so
+        values clipped there pass no gradient to alpha.
 
     Returns:
       float32 of x's shape, in [-alpha, alpha], in [-(alpha + s), alpha], or in [0, alpha].
 
     Raises:
-      ValueError: bits or alpha_gradient out of range, or unsigned and full_range both.
+      ValueError: bits or alpha_gradient is not possible, or unsigned and full_range are both set.
     """
     if alpha_gradient not in ALPHA_GRADIENTS:
         raise ValueError(
@@ -49,7 +50,7 @@ def pams(
             f"choose one of {', '.join(map(repr, ALPHA_GRADIENTS))}"
         )
     codes = qrange(bits, unsigned=unsigned, full_range=full_range)
-    lower_bound = codes[0] / codes[1]  # in units of alpha, and so is its gradient
+    lower_bound = codes[0] / codes[1]  # in units of alpha, so also its gradient to alpha
     return clip_and_round(
         x, alpha, codes, to_alpha=(lower_bound, 1.0), rounding=alpha_gradient == "rounding"
     )
@@ -60,14 +61,14 @@ def pact(
 ) -> Tensor:
     """Quantize to a learned clip: s * round(clip(x, -alpha, alpha) / s), [0, alpha] if unsigned.
 
-    PACT (Choi et al. 2018, arXiv 1805.06085, Eq. 1 and 2): y = clip(x, 0, alpha) in the place of a
-    ReLU, rounded to 2**bits - 1 steps; that is `unsigned=True`, for tensors behind a ReLU. PACT has
-    no other; where a tensor has both signs the grid is symmetric here, as that of `pams`.
+    PACT (Choi et al. 2018, arXiv 1805.06085, Eq. 1 and 2) replaces the ReLU by y = clip(x, 0,
+    alpha), rounded to 2**bits - 1 steps; that is `unsigned=True`, for tensors after a ReLU. PACT
+    defines no other grid; for tensors with both signs, it is symmetric here, like that of `pams`.
     Example: `pact([0.3, -2.0], alpha=1.0, bits=2, unsigned=True)` is about `[0.333, 0.0]`.
 
     Gradients (their Eq. 3): to x, 1 inside the range and 0 at its ends and outside; to alpha, 1
-    for x >= alpha and 0 elsewhere, also at the negative end of a symmetric grid: that is what tells
-    it from `pams`.
+    for x >= alpha and 0 elsewhere, including the negative end of a symmetric grid, which is where
+    it differs from `pams`.
 
     Args:
       x: float32, any shape.
@@ -79,7 +80,7 @@ def pact(
       float32 of x's shape.
 
     Raises:
-      ValueError: bits out of range, or unsigned and full_range both.
+      ValueError: bits is out of range, or unsigned and full_range are both set.
     """
     codes = qrange(bits, unsigned=unsigned, full_range=full_range)
     return clip_and_round(x, alpha, codes, to_alpha=(0.0, 1.0))

@@ -1,4 +1,4 @@
-"""What quantizers see of activations: extremes of samples, and their running means."""
+"""Activation statistics for calibration: per-sample extremes and their running mean."""
 
 from typing import Any
 
@@ -8,18 +8,18 @@ Tensor = Any
 
 
 def sample_ranges(x: Tensor, percentile: float = 100.0) -> tuple[Tensor, Tensor]:
-    """The smallest and the largest value of each sample: what calibration observes.
+    """The smallest and the largest value of each sample, which is what calibration observes.
 
     Args:
-      x: float, first axis the samples; NHWC activations.
-      percentile: below 100, what this share of the sample's values does not exceed, and what it
-        does not fall below; the nearest value there is.
+      x: float activations, NHWC; the first axis is the samples.
+      percentile: below 100, take this percentile of each sample's values as its maximum, and the
+        opposite one (100 - percentile) as its minimum, without interpolating between values.
 
     Returns:
-      Minima (N,) and maxima (N,), of x's type.
+      Minima (N,) and maxima (N,), of x's dtype.
 
     Raises:
-      ValueError: a percentile that is not above 50 and at most 100.
+      ValueError: the percentile is not above 50 and at most 100.
     """
     if not 50 < percentile <= 100:
         raise ValueError(f"percentile={percentile!r} is not possible; give one above 50 up to 100")
@@ -33,7 +33,7 @@ def sample_ranges(x: Tensor, percentile: float = 100.0) -> tuple[Tensor, Tensor]
 
 
 def sample_maxima(x: Tensor) -> Tensor:
-    """max|x| of each sample (N,), for x as `sample_ranges` takes it."""
+    """max|x| of each sample, (N,), for x as in `sample_ranges`."""
     minima, maxima = sample_ranges(x)
     return tf.maximum(maxima, -minima)
 
@@ -42,10 +42,10 @@ def running_maximum(previous: Tensor, observed: Tensor, count: Tensor, beta: flo
     """Paper, Eq. 4: beta * previous + (1 - beta) * observed, with beta = 0 at the first step.
 
     Args:
-      previous: alpha so far, scalar.
-      observed: this step's mean of `sample_maxima`, scalar.
-      count: steps already averaged; 0 takes `observed` as it is.
-      beta: 0.9997 in the paper.
+      previous: alpha so far, a scalar.
+      observed: mean of `sample_maxima` at this step, a scalar.
+      count: number of steps averaged so far; at 0, the result is `observed`.
+      beta: decay; 0.9997 in the paper.
     """
     beta = tf.where(tf.equal(count, 0), 0.0, beta)
     return beta * previous + (1.0 - beta) * observed

@@ -1,4 +1,4 @@
-"""Quantizers of weights: the range is that of the tensor itself."""
+"""Weight quantizers: the range is that of the tensor itself."""
 
 from typing import Any
 
@@ -17,14 +17,14 @@ def max_abs(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
     Args:
       w: float32, any shape; convolution kernels are HWIO.
       bits: 2 to 16.
-      axis: None for one range a tensor; an axis (-1 for the output channels) for one range a
+      axis: None for one range per tensor; an axis (-1 for the output channels) for one range per
         slice along it.
 
     Returns:
-      float32 of w's shape. A range that is all zeros stays zero.
+      float32 of w's shape. A tensor or slice that is all zeros stays zero.
 
     Raises:
-      ValueError: bits out of range.
+      ValueError: bits is out of range.
     """
     n = signed_qmax(bits)
 
@@ -37,30 +37,32 @@ def max_abs(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
 
 
 def dorefa_weights(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
-    """DoReFa's weights (Zhou et al. 2016, arXiv 1606.06160, Eq. 9), on the scale of the tensor.
+    """DoReFa's weights (Zhou et al. 2016, arXiv 1606.06160, Eq. 9), in the range of the tensor.
 
-    With N = 2**bits - 1: v = tanh(w) / (2 max|tanh w|) + 1/2 in [0, 1] is rounded to k / N, half to
-    even, and the result is E * (2 k / N - 1). Its grid has 2**bits codes, the odd numbers from -N
-    to N in units of E / N: no zero among them. Example: `dorefa_weights([0.1, -0.4], bits=2)` is
-    about `[0.133, -0.4]`, the codes 1 and -3.
+    With N = 2**bits - 1, v = tanh(w) / (2 max|tanh w|) + 1/2 in [0, 1] is rounded to k / N, half to
+    even, and the result is E * (2 k / N - 1). The grid has 2**bits codes, the odd numbers from -N
+    to N in units of E / N; zero is not one of them. Example: `dorefa_weights([0.1, -0.4], bits=2)`
+    is about `[0.133, -0.4]`, the codes 1 and -3.
 
-    E = max|w|; the paper has 1. A network without batch normalization, as these are, would lose its
-    scale by that: kernels hold hundredths, and nothing behind them would divide the result again.
+    Here E = max|w|, while the DoReFa paper has E = 1. With 1, a network without batch
+    normalization, like these, would lose its scale: its weights are hundredths, and no later layer
+    would divide the result again.
 
-    Gradient: straight through the rounding, then that of the tanh, E / max|tanh w| * (1 - tanh(w)
-    squared). Both maxima count as constants, as that of `max_abs` does, so every weight is trained,
-    the largest too.
+    Gradient: straight through the rounding, then through the tanh: E / max|tanh w| * (1 - tanh(w)
+    squared). Both maxima are treated as constants, like that of `max_abs`, so every weight is
+    trained, including the largest.
 
     Args:
       w: float32, any shape; convolution kernels are HWIO.
       bits: 2 to 16.
-      axis: as in `max_abs`; both maxima are those of the slice.
+      axis: as in `max_abs`; both maxima are then per slice.
 
     Returns:
-      float32 of w's shape. A range that is all zeros stays zero; its gradient passes through.
+      float32 of w's shape. A tensor or slice that is all zeros stays zero; its gradient passes
+      through.
 
     Raises:
-      ValueError: bits out of range.
+      ValueError: bits is out of range.
     """
     n = unsigned_qmax(bits)
 
@@ -72,7 +74,7 @@ def dorefa_weights(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
         codes = 2.0 * tf.round(v * n) - n
 
         def gradient(upstream: Tensor) -> Tensor:
-            # tanh(w) is w near 0, so an all-zero range has the factor 1.
+            # tanh(w) is about w near 0, so the factor of an all-zero range is 1.
             gain = tf.where(bent_limit > 0, limit / tf.maximum(bent_limit, 1e-30), 1.0)
             return upstream * gain * (1.0 - tf.square(bent))
 
@@ -82,7 +84,7 @@ def dorefa_weights(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
 
 
 def max_abs_range(w: Tensor, axis: int | None = None) -> Tensor:
-    """max|w| over all of `w`, or a slice along `axis` (kept as broadcastable dimensions)."""
+    """max|w| over all of `w`, or per slice along `axis` (with dimensions kept for broadcasting)."""
     if axis is None:
         return tf.reduce_max(tf.abs(w))
     rank = len(w.shape)
