@@ -1,4 +1,4 @@
-"""Which network: its text, its quantizers, its weights."""
+"""Networks: their definitions, their quantizers and their weights."""
 
 from typing import Any
 
@@ -49,8 +49,8 @@ def build(
       preset: a registered name, see `presets` and `register`.
       scale: 2, 3 or 4.
       recipe: how it is quantized; None for the float network. The ranges of a network that is
-        built with a recipe are placeholders; `quantize` calibrates them.
-      **overrides: fields of the preset's config: `blocks`, `features`, and `res_scale`,
+        built with a recipe are placeholders; use `quantize` for calibrated ones.
+      **overrides: fields of the preset's config to change: `blocks`, `features`, and `res_scale`,
         `batch_norm`, `direct` (EDSR) or `layers`, `growth` (RDN).
 
     Returns:

@@ -1,4 +1,4 @@
-"""Small layers that super-resolution networks share."""
+"""Small layers shared by the super-resolution networks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ RGB_MEAN = (0.4488 * 255, 0.4371 * 255, 0.4040 * 255)
 
 @keras.saving.register_keras_serializable("pams_tf")
 class ChannelShift(keras.layers.Layer):
-    """Adds one constant to each channel (NHWC): the mean, off at the head and on at the tail."""
+    """Adds a constant to each channel (NHWC): minus the mean at the head, the mean at the tail."""
 
     def __init__(self, shift: Sequence[float], **kwargs: Any) -> None:
         super().__init__(**kwargs)

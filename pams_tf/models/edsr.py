@@ -1,4 +1,4 @@
-"""EDSR (Lim et al., CVPRW 2017), with the quantizers of PAMS at its sites."""
+"""EDSR (Lim et al., CVPRW 2017), with sites for the quantizers of PAMS."""
 
 import dataclasses
 from typing import Any
@@ -10,15 +10,15 @@ from pams_tf.models.upsampling import direct_upsampler, upsampler, upsampler_rad
 
 @dataclasses.dataclass(frozen=True)
 class EDSRConfig:
-    """Size of an EDSR.
+    """Size of an EDSR network.
 
     Attributes:
-      blocks: residual blocks in the body.
-      features: channels everywhere in it.
-      res_scale: factor on each residual before its addition.
-      batch_norm: batch normalization behind both convolutions of each block (paper, Table 4).
-      direct: enlarge by one convolution to s*s*3 channels and depth-to-space, which is what
-        "pixelshuffledirect" names in SwinIR; nothing then runs at the enlarged size.
+      blocks: number of residual blocks in the body.
+      features: number of channels throughout the body.
+      res_scale: factor on each residual before it is added.
+      batch_norm: batch normalization after both convolutions of each block (paper, Table 4).
+      direct: upscale with a single convolution to s*s*3 channels and depth-to-space, called
+        "pixelshuffledirect" in SwinIR; then no convolution runs at the upscaled size.
     """
 
     blocks: int = 16
@@ -28,7 +28,7 @@ class EDSRConfig:
     direct: bool = False
 
     def radius(self, scale: int) -> int:
-        """LR pixels on each side that the result depends on: one a 3x3 convolution."""
+        """LR pixels on each side that the result depends on: one per 3x3 convolution."""
         upsampling = 1 if self.direct else upsampler_radius(scale)
         return 1 + 2 * self.blocks + 1 + upsampling
 
@@ -36,12 +36,13 @@ class EDSRConfig:
 def edsr(image: Any, config: EDSRConfig, scale: int, sites: Sites) -> tuple[Any, Any]:
     """Image (N, H, W, 3) in [0, 255] -> (image (N, s*H, s*W, 3), feature (N, H, W, C)).
 
-    The feature is the one SKT compares: body plus head. Shortcut and first convolution of a block
-    read the same quantized tensor, so that an integer network can hold it.
+    The feature is the one that SKT compares: body plus head. The shortcut and the first convolution
+    of a block read the same quantized tensor, so that an integer network can hold it.
     """
     x = sites.shifted_image(image, [-mean for mean in RGB_MEAN], "image")
     head = sites.convolution(x, config.features, 3, "head", body=False)
-    # Two ranges for one tensor: blocks trim its peaks, the long shortcut must not (0.03 dB).
+    # Two ranges for one tensor: trimming its peaks suits the blocks, but costs 0.03 dB in the long
+    # shortcut.
     x = sites.activation(head, "block_0_input")
     head = sites.activation(head, "head_output", body=False)
     for i in range(config.blocks):
@@ -60,7 +61,7 @@ def edsr(image: Any, config: EDSRConfig, scale: int, sites: Sites) -> tuple[Any,
         y = sites.activation(y, f"block_{i}_residual")
         x = sites.add([x, y], f"block_{i}_add")
         last = i == config.blocks - 1
-        # The convolution behind the last block is float in the paper (Table 3 counts it so).
+        # The convolution after the last block is float in the paper (Table 3 counts it as float).
         x = sites.activation(x, "body_input" if last else f"block_{i + 1}_input", body=not last)
     x = sites.convolution(x, config.features, 3, "body", body=False)
     x = sites.activation(x, "body_output", body=False)

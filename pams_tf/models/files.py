@@ -1,4 +1,4 @@
-"""Networks as `.keras` files."""
+"""Loading and saving networks as `.keras` files."""
 
 import os
 import tempfile
@@ -15,11 +15,11 @@ Source: TypeAlias = SuperResolution | str | os.PathLike[str]
 
 
 def load(model: Source) -> SuperResolution:
-    """The Keras network that a user names.
+    """Load a Keras network by name.
 
     Args:
       model: a `.keras` file, a run folder, the name of float weights in the zoo, or a network,
-        which is returned as it is.
+        which is returned unchanged.
 
     Raises:
       InputError: there is no such network, or its file is unreadable or holds something else.
@@ -30,21 +30,21 @@ def load(model: Source) -> SuperResolution:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if path.suffix == ".tflite":
-        raise InputError(f"{path}: a TensorFlow Lite file; a Keras network is wanted here")
+        raise InputError(f"{path}: is a TensorFlow Lite file; give a Keras network here")
     try:
         network = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises whatever its parts raise
+    except Exception as error:  # loading may raise anything
         reason = str(error).strip().splitlines()
         raise InputError(
             f"{path}: not a network saved by pams_tf ({reason[0] if reason else 'unreadable'})"
         ) from error
     if not isinstance(network, SuperResolution):
-        raise InputError(f"{path}: holds a {type(network).__name__}, not a network of pams_tf")
+        raise InputError(f"{path}: holds a {type(network).__name__}, not a pams_tf network")
     return network
 
 
 def save(model: SuperResolution, path: str | os.PathLike[str]) -> None:
-    """Save a network as `.keras`; the file appears whole or not at all.
+    """Save a network as `.keras`; the file appears complete or not at all.
 
     Raises:
       InputError: the folder cannot be written or the disk is full.
@@ -52,7 +52,7 @@ def save(model: SuperResolution, path: str | os.PathLike[str]) -> None:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Keras writes by name, and only to names that end in .keras.
+        # Keras saves to a path, not to a file object, and the path must end in .keras.
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             model.save(Path(folder) / path.name)
             os.replace(Path(folder) / path.name, path)

@@ -1,4 +1,4 @@
-"""A network that starts as interpolation and has only the rest to learn."""
+"""Initial weights that interpolate the image, so that only the rest must be learned."""
 
 import re
 
@@ -9,26 +9,27 @@ from pams_tf.errors import InputError
 from pams_tf.models.network import SuperResolution
 from pams_tf.models.upsampling import STEPS
 
-# Of EDSR and RDN: the convolution whose output the long shortcut carries to the upsampler, and
-# those whose outputs are added to what a shortcut carries.
+# In EDSR and RDN: the convolution whose output the long shortcut carries to the upsampler, and
+# those whose outputs are added to a shortcut.
 _ENTRANCE = ("head", "shallow_0")
 _RESIDUAL = re.compile(r"block_\d+_(conv_1|fusion)|body|global_fusion_1")
 _FADED = 0.1
 
 
 def start_as_interpolation(network: SuperResolution) -> None:
-    """Set the weights so that three channels carry the picture through, enlarged smoothly.
+    """Set the weights so that three channels pass the image through and upscale it smoothly.
 
     The long shortcut carries red, green and blue, the upsampler interpolates them quadratically
-    through three LR pixels each way, and residuals begin at a tenth of their random weights. So
-    started, a network need not first learn to pass its input on, which from random weights takes
-    most of a short run: EDSR-small x3 was at 31.46 dB after 1500 steps in the place of 30.68 dB.
+    through three LR pixels along each axis, and residuals start at a tenth of their random weights.
+    A network that starts like this need not first learn to pass its input on, which from random
+    weights takes most of a short run: EDSR-small x3 reached 31.46 dB after 1500 steps instead of
+    30.68 dB.
 
     Args:
-      network: float, freshly built (as `models.build` leaves it); changed in place.
+      network: a float network with fresh weights from `models.build`; changed in place.
 
     Raises:
-      InputError: it has less than three features.
+      InputError: the network has fewer than three features.
     """
     if (features := network.feature.shape[-1]) < 3:
         raise InputError(
@@ -52,11 +53,11 @@ def start_as_interpolation(network: SuperResolution) -> None:
 
 
 def _interpolate(convolution: keras.layers.Layer, scale: int) -> None:
-    """Let channels 0 to 2 arrive enlarged in channels 0 to 2 behind depth-to-space.
+    """Make channels 0 to 2 after depth-to-space an upscaled copy of input channels 0 to 2.
 
-    What other channels add to those begins at a tenth.
+    The weights from other channels to these are reduced to a tenth.
     """
-    kernel = convolution.kernel.numpy()  # (3, 3, C, s*s*C'), position before channel
+    kernel = convolution.kernel.numpy()  # (3, 3, C, s*s*C'): outputs ordered by position, channel
     channels = kernel.shape[-1] // scale**2
     for row in range(scale):
         for column in range(scale):
@@ -69,6 +70,6 @@ def _interpolate(convolution: keras.layers.Layer, scale: int) -> None:
 
 
 def _taps(phase: int, scale: int) -> np.ndarray:
-    """Weights (3,) of the pixels at -1, 0, 1 in the parabola through them, at a phase's centre."""
+    """Weights (3,) of the pixels at -1, 0, 1: the parabola through them at a phase's centre."""
     t = (phase + 0.5) / scale - 0.5
     return np.array([t * (t - 1) / 2, 1 - t * t, t * (t + 1) / 2])

@@ -1,4 +1,4 @@
-"""The sites as Keras layers: the float network, and the student of any recipe."""
+"""Sites as Keras layers: builds the float network and the student of any recipe."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,16 +16,16 @@ from pams_tf.quantization import (
 from pams_tf.recipe import QuantizationRecipe
 
 SHIFT_STEPS = 127
-"""A file holds the shift of an image in steps of 1/127: weight code 127, image scale 1."""
+"""An integer file holds the image shift in steps of 1/127: weight code 127, image scale 1."""
 
 
 class KerasSites(Sites):
-    """Puts at each site what the recipe says; without a recipe, nothing.
+    """Adds the quantizers of a recipe at the sites; without a recipe, none.
 
     Attributes:
       recipe: the recipe, or None for the float network.
       arriving: name of each activation site -> the tensor that arrives there, before any
-        quantizer: what calibration observes.
+        quantizer; calibration observes these tensors.
     """
 
     def __init__(self, recipe: QuantizationRecipe | None = None) -> None:
@@ -33,7 +33,7 @@ class KerasSites(Sites):
         self.arriving: dict[str, Any] = {}
 
     def _recipe_at(self, body: bool) -> QuantizationRecipe | None:
-        """The recipe, if it quantizes a site of the body or, with body=False, of head or tail."""
+        """The recipe if it quantizes sites of the body or, with body=False, of head and tail."""
         if self.recipe is not None and (body or self.recipe.scope == "all"):
             return self.recipe
         return None
@@ -91,7 +91,7 @@ class KerasSites(Sites):
     def shifted_image(self, x: Any, shift: Sequence[float], name: str) -> Any:
         if not self._recipe_at(body=False):
             return ChannelShift(shift, name=f"{name}_shift")(x)
-        # Rounded as the bias of the identity convolution holds it that adds the shift in a file.
+        # Rounded like the bias of the identity convolution that adds the shift in an integer file.
         shift = [round(value * SHIFT_STEPS) / SHIFT_STEPS for value in shift]
         x = ChannelShift(shift, name=f"{name}_shift")(x)
         return RangeQuantizer(min(shift), 255 + max(shift), name=name)(x)

@@ -1,4 +1,4 @@
-"""The network as a Keras model that knows what it is."""
+"""The network as a Keras model that knows what it was built from."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from pams_tf.recipe import QuantizationRecipe
 class SuperResolution(keras.Model):
     """(N, H, W, 3) float32 in [0, 255] -> (N, s*H, s*W, 3), unrounded and unclipped.
 
-    Made by `build`; saves and loads as `.keras` with everything it was built from.
+    Created by `build`. Saving as `.keras` includes everything it was built from.
 
     Attributes:
       preset, scale, overrides, recipe: what it was built from; recipe None is the float network.
       with_feature: the same layers as a model with two outputs, (image, feature); the feature
         (N, H, W, C) is what SKT compares.
-      arriving: site name -> symbolic tensor that arrives there, see `Sites`.
+      arriving: site name -> symbolic tensor that arrives there, see `KerasSites`.
     """
 
     def __init__(
@@ -46,18 +46,18 @@ class SuperResolution(keras.Model):
 
     @property
     def identity(self) -> tuple[str, int, dict[str, Any]]:
-        """What decides the architecture: preset, scale and overrides, without the recipe."""
+        """What determines the architecture: preset, scale and overrides, without the recipe."""
         return self.preset, self.scale, self.overrides
 
     @property
     def described(self) -> str:
-        """The same in words: "edsr_mobile x2, blocks=3"."""
+        """The identity as text: "edsr_mobile x2, blocks=3"."""
         settings = "".join(f", {key}={value}" for key, value in sorted(self.overrides.items()))
         return f"{self.preset} x{self.scale}{settings}"
 
     @property
     def calibrated(self) -> bool:
-        """Whether every range is more than a placeholder; True for a float network."""
+        """Whether no range is still a placeholder; True for a float network."""
         return all(quantizer.calibrated for quantizer in quantizers(self))
 
     @property

@@ -1,4 +1,4 @@
-"""From a float network to a calibrated student, without training."""
+"""Post-training quantization: from a float network to a calibrated student."""
 
 from pams_tf.data.calibration import Images, lr_batches
 from pams_tf.errors import InputError
@@ -16,11 +16,11 @@ def quantize(
     *,
     percentile: float = 100.0,
 ) -> SuperResolution:
-    """Quantize a float network and calibrate its ranges; nothing is trained.
+    """Quantize a float network and calibrate its ranges, without training.
 
-    Every image counts alike: a range in the body begins as the mean over the images of their
-    largest magnitude (paper, Eq. 4, with all images as one step), a range in head and tail as the
-    largest of all.
+    Every image counts equally: a range in the body is the mean of the largest magnitudes of the
+    images (paper, Eq. 4, with all images as one step), a range in the head or tail the largest of
+    them.
 
     Example:
       >>> import pams_tf
@@ -31,25 +31,26 @@ def quantize(
 
     Args:
       model: a float network: a Keras model of `pams_tf`, a `.keras` file, a run folder, or a name
-        in the zoo. It stays as it is.
+        in the zoo. It is not changed.
       recipe: how to quantize it.
       images: LR images in [0, 255]: one array (N, H, W, 3) or (H, W, 3), or an iterable of such
-        arrays; or a folder of HR photographs, which are reduced; None for the built-in ones.
-      percentile: of each image's values at a site, instead of its extremes; above 50, up to 100.
+        arrays; or a folder of HR photographs, which are downscaled; None for the built-in ones.
+      percentile: use this percentile of each image's values at a site instead of its extremes;
+        above 50, up to 100.
 
     Returns:
-      A student with the float weights and calibrated ranges, a network like any other: evaluate
-      it, convert it, or save it.
+      A student with the float weights and calibrated ranges, which can be evaluated, converted and
+      saved like any other network.
 
     Raises:
-      InputError: the network is quantized already, there are no images, or they cannot be used.
+      InputError: the network is already quantized, there are no images, or they cannot be used.
 
     Source: Li et al., ECCV 2020, Eq. 1 to 4.
     """
     network = load(model)
     if network.recipe is not None:
         raise InputError(
-            f"{network.described} is quantized already, with {network.recipe.bits} bits; give the "
+            f"{network.described} is already quantized, with {network.recipe.bits} bits; give the "
             "float network"
         )
     student = with_recipe(network, recipe)
@@ -61,16 +62,17 @@ def quantize(
 def fully_quantized(
     student: SuperResolution, images: Images = None, percentile: float = 100.0
 ) -> SuperResolution:
-    """The student with a quantizer at every site: the network that an integer file is a copy of.
+    """The student with a quantizer at every site: the network that an integer file mirrors.
 
-    A student of scope "all" is returned as it is. For scope "body" the ranges of head and tail
-    are the largest values of its own activations there, or the largest of the images' percentiles;
-    the ranges of the body stay as learned.
+    A student of scope "all" is returned unchanged. For scope "body", the ranges of head and tail
+    are the largest values of the student's own activations there, or the largest of the images'
+    percentiles; the ranges of the body stay as learned.
 
     Args:
       student: a network with a recipe.
-      images: as `quantize` takes them; needed for scope "body" only.
-      percentile: of each image's values at a site; 100 trims nothing and was best where measured.
+      images: as in `quantize`; needed only for scope "body".
+      percentile: use this percentile of each image's values at a site instead of its extremes; 100
+        trims nothing and was best where measured.
 
     Raises:
       InputError: scope "body" without images, a percentile out of range, or one below 100 for

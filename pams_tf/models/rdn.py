@@ -1,4 +1,4 @@
-"""RDN (Zhang et al., CVPR 2018), with the quantizers of PAMS at its sites."""
+"""RDN (Zhang et al., CVPR 2018), with sites for the quantizers of PAMS."""
 
 import dataclasses
 from typing import Any
@@ -9,13 +9,13 @@ from pams_tf.models.upsampling import upsampler, upsampler_radius
 
 @dataclasses.dataclass(frozen=True)
 class RDNConfig:
-    """Size of an RDN.
+    """Size of an RDN network, with the symbols of the RDN paper.
 
     Attributes:
-      blocks: residual dense blocks, D in the RDN paper.
-      layers: convolutions in each, C.
-      growth: channels each of them adds, G.
-      features: channels between the blocks, G0.
+      blocks: number of residual dense blocks, D.
+      layers: number of convolutions per block, C.
+      growth: number of channels that each of them adds, G.
+      features: number of channels between the blocks, G0.
     """
 
     blocks: int = 16
@@ -24,19 +24,19 @@ class RDNConfig:
     features: int = 64
 
     def radius(self, scale: int) -> int:
-        """LR pixels on each side that the result depends on: one a 3x3 convolution."""
+        """LR pixels on each side that the result depends on: one per 3x3 convolution."""
         return 2 + self.blocks * self.layers + 1 + upsampler_radius(scale)
 
 
 def rdn(image: Any, config: RDNConfig, scale: int, sites: Sites) -> tuple[Any, Any]:
     """Image (N, H, W, 3) in [0, 255] -> (image (N, s*H, s*W, 3), feature (N, H, W, C)).
 
-    The feature is the one SKT compares: global fusion plus the first shallow convolution.
+    The feature is the one that SKT compares: global fusion plus the first shallow convolution.
     """
     shallow = sites.convolution(image, config.features, 3, "shallow_0", body=False)
     shallow = sites.activation(shallow, "shallow_0_output", body=False)
     x = sites.convolution(shallow, config.features, 3, "shallow_1", body=False)
-    outputs: list[Any] = []  # of the blocks
+    outputs: list[Any] = []  # one per block
     for i in range(config.blocks):
         entrance = sites.activation(x, f"block_{i}_input")
         if i > 0:

@@ -1,4 +1,4 @@
-"""Names of networks: presets, and how a network of one's own gets a name."""
+"""The registry of networks: the built-in presets and the user's own networks, by name."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,19 +9,19 @@ from pams_tf.errors import InputError
 from pams_tf.models.sites import Sites
 
 Builder = Callable[[Any, Any, int, Sites], tuple[Any, Any]]
-"""(image, config, scale, sites) -> (enlarged image, the feature that SKT compares)."""
+"""(image, config, scale, sites) -> (upscaled image, the feature that SKT compares)."""
 
 
 class Config(Protocol):
     """The size of a network: a frozen dataclass whose fields are numbers and booleans."""
 
     def radius(self, scale: int) -> int:
-        """LR pixels on each side of a pixel that its enlargement depends on."""
+        """LR pixels on each side of an LR pixel that its upscaled version depends on."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """A builder and the size that it shall give a network."""
+    """A builder and the config of the network it builds."""
 
     config: Any
     builder: Builder
@@ -35,10 +35,10 @@ _PRESETS: dict[str, Architecture] = {}
 
 
 def register(preset: str, config: Config, builder: Builder) -> None:
-    """Give a network a name, under which it is built, trained, saved, loaded and exported.
+    """Register a network under a name, by which it is built, trained, saved, loaded and exported.
 
-    A saved network is loaded in another process by its preset's name, so the module that registers
-    it must be imported there first.
+    A saved network refers to its preset by name, so a process that loads it must first import the
+    module that registers it.
 
     Example:
       >>> import dataclasses
@@ -58,12 +58,12 @@ def register(preset: str, config: Config, builder: Builder) -> None:
       1100
 
     Args:
-      preset: the name; one that exists is replaced.
+      preset: the name; an existing preset of this name is replaced.
       config: a frozen dataclass of the network's size; `build` can override its fields.
-      builder: describes the network in calls of `Sites`.
+      builder: describes the network through calls to `Sites`.
 
     Raises:
-      InputError: `config` is no frozen dataclass or has no method `radius`.
+      InputError: `config` is not a frozen dataclass or has no method `radius`.
 
     Source: docs/own_network.md.
     """
@@ -76,15 +76,15 @@ def register(preset: str, config: Config, builder: Builder) -> None:
 
 
 def presets() -> list[str]:
-    """The names that are registered, in order of registration."""
+    """The registered names, in order of registration."""
     return list(_PRESETS)
 
 
 def architecture(preset: str, scale: int, overrides: dict[str, Any]) -> Architecture:
-    """Look up a preset and change its size.
+    """Look up a preset and apply overrides to its config.
 
     Raises:
-      InputError: unknown preset, scale or override, or a size that is not positive.
+      InputError: an unknown preset, scale or override, or an override of the wrong type or sign.
     """
     if preset not in _PRESETS:
         raise InputError(
@@ -110,11 +110,12 @@ def architecture(preset: str, scale: int, overrides: dict[str, Any]) -> Architec
 
 
 def receptive_field_radius(preset: str, scale: int, **overrides: Any) -> int:
-    """LR pixels on each side of a pixel that its enlargement depends on.
+    """LR pixels on each side of an LR pixel that its upscaled version depends on.
 
-    36 for edsr_baseline at every scale, 133 for rdn: the halo that a tile needs to have no seam.
+    This is the halo that tiles need to leave no seams: 36 for edsr_baseline at every scale, 133 for
+    rdn.
 
     Raises:
-      InputError: as `architecture`.
+      InputError: see `architecture`.
     """
     return architecture(preset, scale, overrides).config.radius(scale)

@@ -1,7 +1,7 @@
-"""The released PyTorch checkpoints: which name there is which variable here.
+"""Loading the released PyTorch checkpoints: maps their names to our variables.
 
 Convolutions are OIHW there and HWIO here. PixelShuffle reads channel c*r*r + i*r + j where
-depth-to-space reads (i*r + j)*C + c, so convolutions in front of one have their outputs permuted.
+depth-to-space reads (i*r + j)*C + c, so the outputs of a convolution before one are permuted.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ Array = np.ndarray
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One variable of ours and the way from the released array to it."""
+    """One of our variables, and the conversion from the released array to it."""
 
     variable: keras.Variable
     released_shape: tuple[int, ...]
@@ -36,16 +36,16 @@ class Entry:
 def load_released(
     model: SuperResolution, source: str | os.PathLike[str] | Mapping[str, Array]
 ) -> None:
-    """Fill `model` with a released checkpoint: float EDSR or RDN, or a PAMS student with alphas.
+    """Load a released checkpoint into `model`: float EDSR or RDN, or a PAMS student with alphas.
 
     Args:
       model: a network of the checkpoint's architecture, float or with a recipe of scope "body".
-      source: a `.pt` file (needs the extra `torch-weights`; read with `weights_only=True`) or a mapping
-        from the released names to arrays (OIHW).
+      source: a `.pt` file (needs the extra `torch-weights`; read with `weights_only=True`), or a
+        mapping from the released names to arrays (OIHW).
 
     Raises:
-      InputError: the file cannot be read; or any name is missing, unknown or has another shape.
-        All of them are reported at once, and the model is left as it was.
+      InputError: the file cannot be read, or names are missing, unknown or have another shape. All
+        of them are reported at once, and the model is left unchanged.
     """
     if isinstance(source, Mapping):
         arrays, origin = {name: np.asarray(array) for name, array in source.items()}, "weights"
@@ -90,16 +90,16 @@ def read_torch(path: str | os.PathLike[str]) -> dict[str, Array]:
         ) from None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever pickle and zip raise
+    except Exception as error:  # unpickling may raise anything
         reason = str(error).strip().splitlines()
         raise InputError(
             f"{path}: not a PyTorch checkpoint ({reason[0] if reason else 'unreadable'})"
         ) from error
-    for key in ("state_dict", "model"):  # as training scripts often wrap it
+    for key in ("state_dict", "model"):  # training scripts often wrap it in one of these
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(hasattr(v, "numpy") for v in state.values()):
-        raise InputError(f"{path}: holds no state_dict (names with tensors)")
+        raise InputError(f"{path}: holds no state_dict (a mapping from names to tensors)")
     return {name.removeprefix("module."): tensor.numpy() for name, tensor in state.items()}
 
 
@@ -114,12 +114,12 @@ def released_entries(model: SuperResolution) -> Iterator[tuple[str, Entry]]:
         names = _rdn_names(config, steps)
     layers = {layer.name: layer for layer in model.layers}
     for released, ours in names.items():
-        if ours not in layers:  # a quantizer, in a float network
+        if ours not in layers:  # a quantizer, which a float network does not have
             continue
         yield from _layer_entries(released, layers[ours], layers.get(f"{ours}_shuffle"))
     known = set(names.values())
     for layer in model.layers:
-        # A wider scope has ranges no released file holds: report them rather than forget them.
+        # Scope "all" has ranges that no released file holds: report them as missing.
         if isinstance(layer, ActivationQuantizer) and layer.name not in known:
             yield f"{layer.name}.alpha", _alpha_entry(layer)
 
@@ -188,16 +188,16 @@ def _alpha_entry(layer: ActivationQuantizer) -> Entry:
 
 
 def _shuffle_order(channels: int, scale: int) -> Array:
-    """Released channel for each of ours: c*r*r + i*r + j at position (i*r + j)*C + c."""
+    """The released channel for each of ours: c*r*r + i*r + j at position (i*r + j)*C + c."""
     return np.arange(channels).reshape(-1, scale * scale).T.reshape(-1)
 
 
 def _is_derived(name: str) -> bool:
-    """Names that carry nothing of their own.
+    """Whether a released name holds nothing that must be loaded.
 
-    The fixed mean shifts (checked apart), a counter of PyTorch's, the second name of an EDSR
-    block's middle quantizer, and the quantizer of a dense block's first convolution, which the
-    released code makes and never calls.
+    These are the fixed mean shifts (checked separately), PyTorch's batch counter, the second name
+    of an EDSR block's middle quantizer, and the quantizer of a dense block's first convolution,
+    which the released code creates but never calls.
     """
     parts = name.split(".")
     return (
@@ -209,7 +209,7 @@ def _is_derived(name: str) -> bool:
 
 
 def _foreign_means(arrays: Mapping[str, Array]) -> list[str]:
-    """Mean shifts that are not ours: such a network expects other images."""
+    """Problems with mean shifts that differ from ours: such a network expects other images."""
     problems = []
     for name, sign in (("sub_mean", -1.0), ("add_mean", 1.0)):
         bias = arrays.get(f"{name}.bias")

@@ -1,4 +1,4 @@
-"""Weights from one network to another of the same architecture."""
+"""Copying weights from one network to another of the same architecture."""
 
 from pams_tf.errors import InputError
 from pams_tf.models.network import SuperResolution
@@ -6,7 +6,7 @@ from pams_tf.recipe import QuantizationRecipe
 
 
 def with_recipe(model: SuperResolution, recipe: QuantizationRecipe | None) -> SuperResolution:
-    """The same network under another recipe (None: float), with every weight the two share.
+    """The same network with another recipe (None: float) and every weight that the two share.
 
     The ranges of quantizers that `model` does not have are not calibrated; see `quantize`.
     """
@@ -16,13 +16,13 @@ def with_recipe(model: SuperResolution, recipe: QuantizationRecipe | None) -> Su
 
 
 def transfer_weights(source: SuperResolution, target: SuperResolution) -> None:
-    """Copy every weight that both networks have, by layer and variable name.
+    """Copy every weight that both networks have, matched by layer and variable name.
 
-    For networks of one architecture and different recipes: convolutions always match, quantizers
-    where both have them.
+    For networks of the same architecture with different recipes: convolutions always match,
+    quantizers match where both networks have them.
 
     Raises:
-      InputError: the architectures differ; `target` is left as it was.
+      InputError: the architectures differ; `target` is left unchanged.
     """
     if source.identity != target.identity:
         raise InputError(

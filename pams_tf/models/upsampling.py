@@ -1,4 +1,4 @@
-"""The tail of EDSR and RDN: sub-pixel convolution and the last convolution."""
+"""The tail of EDSR and RDN: sub-pixel convolutions and the last convolution."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ def upsampler(
 ) -> Any:
     """Features (N, H, W, C) -> image (N, s*H, s*W, 3), by convolution and depth-to-space.
 
-    x4 is two steps of x2, as in the released networks.
+    x4 is done in two steps of x2, as in the released networks.
     """
     for i, step in enumerate(STEPS[scale]):
         x = sites.convolution(x, features * step**2, 3, f"upsample_{i}", body=False)
@@ -31,8 +31,8 @@ def direct_upsampler(x: Any, sites: Sites, scale: int, shift: Sequence[float]) -
 
 
 def upsampler_radius(scale: int) -> int:
-    """LR pixels on each side that one enlarged LR pixel takes from the upsampler's input."""
-    radius = 1  # the last convolution, in pixels of the result
+    """LR pixels of the upsampler's input on each side that an upscaled LR pixel depends on."""
+    radius = 1  # the last convolution, in output pixels
     for step in reversed(STEPS[scale]):
-        radius = -(-radius // step) + 1  # part of a pixel before the shuffle is all of it
+        radius = -(-radius // step) + 1  # a fraction of a pixel before the shuffle counts as one
     return radius

@@ -93,7 +93,7 @@ def test_images_that_cannot_be_used(network, images, message):
 
 def test_a_student_is_not_quantized_again(network, images):
     student = quantize(network, QuantizationRecipe(), images)
-    with pytest.raises(InputError, match="is quantized already, with 8 bits; give the float"):
+    with pytest.raises(InputError, match="is already quantized, with 8 bits; give the float"):
         quantize(student, QuantizationRecipe(), images)
 
 
