@@ -1,1 +1,1 @@
-"""How good a network is, and how fast: metrics, benchmarks, figures, latency."""
+"""Evaluating models: metrics, benchmarks, and upscaling images of any size."""

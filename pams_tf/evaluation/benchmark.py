@@ -1,4 +1,4 @@
-"""Any model on any set of image pairs: PSNR and SSIM of each image, and their means for the set."""
+"""Evaluates any model on a set of image pairs: PSNR and SSIM of each image, and their means."""
 
 import dataclasses
 import math
@@ -24,11 +24,11 @@ class BenchmarkResult:
 
     Attributes:
       benchmark: name of the set.
-      scale: upscaling factor; also the border that is cut, in pixels.
-      images: how many images there are.
-      psnr: mean over the images of each image's PSNR on Y, dB.
-      ssim: mean over the images of each image's SSIM on Y, up to 1.
-      per_image: for each image a dict of `name`, `psnr`, `ssim`.
+      scale: upscaling factor; also the width of the border that is cropped, in pixels.
+      images: number of images.
+      psnr: mean PSNR on Y over the images, in dB.
+      ssim: mean SSIM on Y over the images, up to 1.
+      per_image: one dict per image with `name`, `psnr` and `ssim`.
     """
 
     benchmark: str
@@ -39,7 +39,7 @@ class BenchmarkResult:
     per_image: list[dict[str, Any]]
 
     def as_json(self) -> dict[str, Any]:
-        """The fields as plain JSON. An infinite PSNR, which JSON cannot write, becomes null."""
+        """The fields as plain JSON types. An infinite PSNR, which JSON lacks, becomes null."""
         return {
             **dataclasses.asdict(self),
             "psnr": _finite(self.psnr),
@@ -58,10 +58,10 @@ def evaluate(
     label: str = "",
     progress: bool = False,
 ) -> BenchmarkResult:
-    """Enlarge every image of a set and compare it with its original.
+    """Upscale every image of a set and compare it with its original.
 
-    Images go through in one piece where the model can take them so; a file that holds its size in
-    constants gets tiles of that size, see `litert.upscaler.LiteRTUpscaler`.
+    Images are upscaled in one piece where the model allows it; a file whose constants depend on its
+    input size gets tiles of that size, see `litert.upscaler.LiteRTUpscaler`.
 
     Example:
       >>> import pams_tf
@@ -74,18 +74,18 @@ def evaluate(
         (h * scale, w * scale, 3).
       images: "sample" for the three built-in validation photographs; a folder (one benchmark set
         with HR/ in it, DIV2K's layout, or any folder of HR images); or `ImagePairs`.
-      scale: the upscaling factor of a function, or the one that bicubic or the model must have;
+      scale: the upscaling factor of a function, or the one required of bicubic or of the model;
         None for the model's own.
       save_images: a folder; each result is written there as SET/NAME.png.
-      label: what the progress bar calls the model.
-      progress: show a bar on a terminal.
+      label: name of the model in the progress bar.
+      progress: show a progress bar on a terminal.
 
     Returns:
-      PSNR (dB) and SSIM on the Y channel, `scale` pixels cut at each border.
+      PSNR (dB) and SSIM on the Y channel, with `scale` pixels cropped at each border.
 
     Raises:
       InputError: the model or the set cannot be used, an image is too small, a result has the wrong
-        size or type (the message names the image), or a picture cannot be written.
+        size or type (the message names the image), or a result cannot be written.
 
     Source: PSNR and SSIM as in Li et al., ECCV 2020, Section 4; see `evaluation.metrics`.
     """
@@ -122,10 +122,10 @@ def evaluate(
 
 
 def find_pairs(images: ImagePairs | str | os.PathLike[str], scale: int | None) -> ImagePairs:
-    """The pairs that `evaluate` and `verify` are given: pairs, "sample" or a folder.
+    """The image pairs for `evaluate` and `verify`, from pairs, "sample" or a folder.
 
     Raises:
-      InputError: no such folder, no images in it, or no scale to make LR images with.
+      InputError: no such folder, no images in it, or no scale with which to make LR images.
     """
     if not isinstance(images, str | os.PathLike):
         return images
@@ -137,7 +137,7 @@ def find_pairs(images: ImagePairs | str | os.PathLike[str], scale: int | None) -
 
 
 def _is_function(model: Any) -> bool:
-    """Whether this is an upscaling function, and not a Keras model, which can be called too."""
+    """Whether this is an upscaling function and not a Keras model, which is callable too."""
     return callable(model) and not hasattr(model, "layers")
 
 
@@ -145,7 +145,7 @@ def _checked(output: np.ndarray, low: np.ndarray, scale: int, image: str) -> np.
     expected = (low.shape[0] * scale, low.shape[1] * scale, 3)
     if output.shape != expected or output.dtype != np.uint8:
         raise InputError(
-            f"{image}: the upscaler made {output.dtype} {output.shape}, but x{scale} of "
+            f"{image}: the upscaler returned {output.dtype} {output.shape}, but x{scale} of "
             f"{low.shape} is uint8 {expected}; give a model made for x{scale}"
         )
     return output

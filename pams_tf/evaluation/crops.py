@@ -1,4 +1,4 @@
-"""Where in a picture to look."""
+"""Choosing the parts of an image to show."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,15 +9,15 @@ from pams_tf.reporting.plots.comparison import Crop
 
 
 def busiest_crops(hr: npt.ArrayLike, size: int, count: int) -> list[Crop]:
-    """The windows where a method has most to show: where luma changes most.
+    """The windows in which luma changes most, where a method has most to show.
 
     Args:
       hr: (H, W, 3) RGB in [0, 255].
       size: side of the square windows.
-      count: how many at most; fewer if no more fit without overlapping.
+      count: maximum number of windows; fewer if no more fit without overlapping.
 
     Returns:
-      Windows that do not overlap and keep off the border, the busiest first.
+      Windows that do not overlap and keep away from the border, busiest first.
 
     Raises:
       InputError: `size` does not fit into the image, or `count` < 1.
@@ -31,7 +31,7 @@ def busiest_crops(hr: npt.ArrayLike, size: int, count: int) -> list[Crop]:
             f"choose 1 to {min(y.shape)}"
         )
     down, right = np.gradient(y) if min(y.shape) > 1 else (np.zeros_like(y),) * 2
-    # A table of cumulative sums gives the energy of any window from its four corners.
+    # A summed-area table gives the energy of any window from its four corners.
     table = np.pad(down**2 + right**2, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     energy = table[size:, size:] - table[:-size, size:] - table[size:, :-size]
     energy += table[:-size, :-size]
@@ -43,7 +43,7 @@ def busiest_crops(hr: npt.ArrayLike, size: int, count: int) -> list[Crop]:
     while len(crops) < count and energy.max() >= 0.0:
         top, left = map(int, np.unravel_index(energy.argmax(), energy.shape))
         crops.append(Crop(top, left, size, size))
-        # Windows keep a quarter of their size apart, so that their frames do not touch.
+        # Keep windows a quarter of their size apart, so that their frames do not touch.
         reach = size + size // 4
         near = (slice(max(0, at - reach + 1), at + reach) for at in (top, left))
         energy[tuple(near)] = -1.0

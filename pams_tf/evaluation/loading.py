@@ -1,4 +1,4 @@
-"""Any model by name: a Keras network to work with, or an upscaler of an integer file."""
+"""Loading any model by name: a Keras network, or an upscaler for an integer file."""
 
 import os
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def load(model: "str | os.PathLike[str] | SuperResolution") -> "SuperResolution | Upscaler":
-    """Load what a name stands for.
+    """Load a model by name or path.
 
     Example:
       >>> import pams_tf
@@ -33,7 +33,7 @@ def load(model: "str | os.PathLike[str] | SuperResolution") -> "SuperResolution 
     Raises:
       InputError: there is no such model, or its file is unreadable or holds something else.
 
-    Source: `pams_tf.runs` on run folders, `pams_tf.zoo` on names.
+    Source: `pams_tf.runs` for run folders, `pams_tf.zoo` for names.
     """
     if isinstance(model, str | os.PathLike) and locate.model_file(model).suffix == ".tflite":
         return Upscaler(model)

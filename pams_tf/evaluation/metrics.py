@@ -1,9 +1,9 @@
 """PSNR and SSIM on the luma channel, as super-resolution papers report them.
 
-Conventions (Li et al., ECCV 2020, Section 4, and the benchmark scripts the field inherited from
-MATLAB): luma is BT.601 in studio range, in double precision and not rounded (rounding it would
-cost bicubic 0.03 dB on Set5 x2, and published figures are without); `border` pixels (the scale) are
-cut at each side; a figure belongs to one image, and a benchmark averages figures.
+Conventions (Li et al., ECCV 2020, Section 4, and the benchmark scripts that the field inherited
+from MATLAB): luma is BT.601 in studio range, in double precision and not rounded (rounding would
+cost bicubic 0.03 dB on Set5 x2, and published figures do not round); `border` pixels (the scale)
+are cropped on each side; figures are computed per image and averaged over a benchmark.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ _SSIM_C2 = (0.03 * _PEAK) ** 2
 
 
 def luma(image: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """BT.601 luma of an RGB image, as MATLAB's `rgb2ycbcr`, unrounded.
+    """BT.601 luma of an RGB image, like MATLAB's `rgb2ycbcr`, unrounded.
 
     Args:
       image: (H, W, 3), or any leading shape; uint8 or float in [0, 255].
@@ -40,12 +40,12 @@ def luma(image: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def psnr_y(output: npt.ArrayLike, target: npt.ArrayLike, border: int) -> float:
-    """Peak signal-to-noise ratio in dB on luma, against a peak of 255; `inf` for equal images.
+    """Peak signal-to-noise ratio on luma in dB, with a peak of 255; `inf` for equal images.
 
     Args:
-      output: (H, W, 3) RGB in [0, 255], already rounded to 8 bit where figures are to compare.
-      target: the same shape.
-      border: pixels cut at each side first; papers cut `scale`.
+      output: (H, W, 3) RGB in [0, 255], already rounded to 8 bits if figures are to be comparable.
+      target: an image of the same shape.
+      border: pixels to crop on each side first; papers crop `scale`.
 
     Raises:
       InputError: shapes differ or nothing is left inside the border.
@@ -60,15 +60,15 @@ def ssim_y(output: npt.ArrayLike, target: npt.ArrayLike, border: int) -> float:
 
     The original definition (Wang et al., 2004): an 11x11 Gaussian window with sigma 1.5, weighted
     variances without bias correction, K1 = 0.01, K2 = 0.03, averaged over the pixels whose whole
-    window lies inside the picture.
+    window lies inside the image.
 
     Args:
       output: (H, W, 3) RGB in [0, 255].
-      target: the same shape.
-      border: pixels cut at each side first.
+      target: an image of the same shape.
+      border: pixels to crop on each side first.
 
     Raises:
-      InputError: shapes differ or less than one window is left inside the border.
+      InputError: shapes differ, or what is left inside the border is smaller than one window.
     """
     x, y = _cropped_lumas(output, target, border, smallest=_SSIM_WINDOW)
     mean_x, mean_y = _smooth(x), _smooth(y)
@@ -105,7 +105,7 @@ def _cropped_lumas(
 
 
 def _smooth(image: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Gaussian window over the valid region: (H, W) -> (H - 10, W - 10).
+    """Gaussian filter over the valid region: (H, W) -> (H - 10, W - 10).
 
     The 2-D window is the outer product of two 1-D ones, so rows and columns are filtered in turn.
     """

@@ -1,4 +1,4 @@
-"""Any model as an upscaler: images of any size in, enlarged images out."""
+"""Any model as an upscaler for images of any size."""
 
 import os
 from collections.abc import Callable
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pams_tf.models import SuperResolution
 
 Model: TypeAlias = "str | os.PathLike[str] | bytes | SuperResolution"
-"""What `Upscaler` takes."""
+"""The models that `Upscaler` accepts."""
 
-BICUBIC_HALO = 4  # the taps of bicubic interpolation reach two pixels
+BICUBIC_HALO = 4  # bicubic interpolation reaches two pixels
 
 
 class Upscaler:
-    """Enlarges images of any size with any model, in overlapping tiles that leave no seam.
+    """Upscales images of any size with any model, in overlapping tiles that leave no seam.
 
     Example:
       >>> import numpy as np, pams_tf
@@ -37,18 +37,19 @@ class Upscaler:
     Args:
       model: a .tflite file or its content (bytes); a .keras file, a run folder or a name in the zoo
         (see `pams_tf.load`); a Keras model of `pams_tf`; or "bicubic".
-      scale: the upscaling factor it must have; None for the model's own, and 4 for bicubic.
-      halo: LR pixels on each side of what is kept of a tile. None for the model's receptive field,
-        which makes the result equal to that of the whole image, code by code.
-      num_threads: threads of a .tflite file's kernels; None lets the runtime choose.
-      whole: enlarge each image in one piece where the model can, without tiles.
+      scale: the upscaling factor that the model must have; None for the model's own, and 4 for
+        bicubic.
+      halo: LR pixels on each side of the part of a tile that is kept. None for the model's
+        receptive field, with which the result equals that of the whole image, code by code.
+      num_threads: number of threads for a .tflite file; None lets the runtime choose.
+      whole: upscale each image in one piece where the model allows it, without tiles.
 
     Attributes:
-      name: what to call it in messages.
+      name: name of the model in messages.
       scale: upscaling factor.
 
     Raises:
-      InputError: the model cannot be found, loaded or run, or enlarges by another factor.
+      InputError: the model cannot be found, loaded or run, or has another upscaling factor.
 
     Source: README, "Any image size".
     """
@@ -66,7 +67,7 @@ class Upscaler:
         self.name, self.scale = self._tiled.name, self._tiled.scale
         if scale not in (None, self.scale):
             raise InputError(
-                f"{self.name} enlarges x{self.scale}, not x{scale}; leave the scale out, or give "
+                f"{self.name} upscales x{self.scale}, not x{scale}; leave the scale out, or give "
                 "a model made for this factor"
             )
 
@@ -74,22 +75,23 @@ class Upscaler:
         """uint8 RGB (h, w, 3) -> uint8 RGB (h * scale, w * scale, 3).
 
         Args:
-          image: of any size.
-          progress: called after each tile with the number of tiles done and of all.
+          image: an image of any size.
+          progress: called after each tile with the number of tiles done and the total.
 
         Raises:
-          InputError: the image is of another kind, or the model's input is too small for its halo.
+          InputError: the image has the wrong type or shape, or the model's input is too small for
+            its halo.
         """
         return self._tiled(image, progress)
 
     @property
     def tile(self) -> tuple[int, int] | None:
-        """Height and width of a tile, LR pixels; None if images go through in one piece."""
+        """Height and width of a tile in LR pixels; None if images are upscaled in one piece."""
         return self._tiled.tile
 
     @property
     def halo(self) -> int:
-        """LR pixels on each side of what is kept of a tile."""
+        """LR pixels on each side of the part of a tile that is kept."""
         return self._tiled.halo
 
 
@@ -120,7 +122,8 @@ def tflite_upscale(
     """A .tflite file as a function of one image of any size, in one piece.
 
     Raises:
-      InputError: as `LiteRTUpscaler`; when called, if the file cannot take the image's size.
+      InputError: see `LiteRTUpscaler`; the returned function raises it if the file cannot take the
+        size of the image.
     """
     return LiteRTUpscaler(model, num_threads=num_threads, whole=True)
 
@@ -128,10 +131,10 @@ def tflite_upscale(
 def upscale_picture(
     picture: Picture, upscaler: Upscaler, progress: Progress | None = None
 ) -> Picture:
-    """A picture enlarged: its colours by `upscaler`, its alpha channel by bicubic, the rest kept.
+    """Upscale a picture: colours with `upscaler`, alpha channel with bicubic, metadata unchanged.
 
     Raises:
-      InputError: as the upscaler.
+      InputError: see `Upscaler`.
     """
     rgb, alpha = upscaler(picture.rgb, progress), picture.alpha
     if alpha is not None:

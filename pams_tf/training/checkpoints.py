@@ -1,4 +1,4 @@
-"""Checkpoints, one file each, written atomically."""
+"""Checkpoints: one file each, written atomically."""
 
 import contextlib
 import json
@@ -17,13 +17,13 @@ Variables = Mapping[str, Sequence[keras.Variable]]
 
 
 class Checkpoints:
-    """Saves and restores a set of variables, one .npz file a checkpoint.
+    """Saves and restores a set of variables, one .npz file per checkpoint.
 
     A file holds every variable that the next step depends on, under "group/index/path", and a
-    small JSON object beside them.
+    small JSON object with the state of the run.
 
     Args:
-      variables: the groups, e.g. {"model": [...], "optimizer": [...]}.
+      variables: the variables by group, e.g. {"model": [...], "optimizer": [...]}.
     """
 
     def __init__(self, variables: Variables) -> None:
@@ -38,14 +38,14 @@ class Checkpoints:
 
         Raises:
           InputError: a variable is not finite (nothing is written), or the file cannot be
-            written; the old file stays as it was either way.
+            written; the old file is unchanged either way.
         """
         arrays = {key: np.asarray(variable.value) for key, variable in self._variables.items()}
         broken = [key for key, array in arrays.items() if not np.isfinite(array).all()]
         if broken:
             raise InputError(
-                f"{path}: not written, {broken[0]} and {len(broken) - 1} other variables are not "
-                "finite; the training has diverged, lower the learning rate"
+                f"{path}: not written because {broken[0]} and {len(broken) - 1} other variables "
+                "are not finite; the training has diverged, lower the learning rate"
             )
         with atomic_write(path) as file:
             np.savez(file, allow_pickle=False, state=np.array(json.dumps(dict(state))), **arrays)
@@ -54,7 +54,8 @@ class Checkpoints:
         """Set all variables from `path` and return its `state`.
 
         Raises:
-          InputError: the file cannot be read, or belongs to another network; nothing is changed.
+          InputError: the file cannot be read, or belongs to another network; no variable is
+            changed.
         """
         with _readable(path) as file:
             arrays = {key: file[key] for key in file.files}
@@ -65,7 +66,7 @@ class Checkpoints:
         if differing:
             raise InputError(
                 f"{path}: a checkpoint of another network; {differing[0]} and "
-                f"{len(differing) - 1} other variables do not fit. Use another run name"
+                f"{len(differing) - 1} other variables do not match. Use another run name"
             )
         for key, variable in self._variables.items():
             variable.assign(arrays[key])

@@ -1,4 +1,4 @@
-"""Structured knowledge transfer: a float teacher guides the quantized student."""
+"""Structured knowledge transfer (SKT): a float teacher guides the quantized student."""
 
 from typing import Any
 
@@ -11,17 +11,17 @@ from pams_tf.quantization import quantizers
 
 
 def skt_loss(student_feature: Any, teacher_feature: Any) -> Any:
-    """How differently two features look at the image (paper, Eq. 6).
+    """The SKT loss: the distance between the energy maps of two features (paper, Eq. 6).
 
-    Each feature becomes a map of its energy, sum over channels of |F|^2, divided by the map's
-    Euclidean norm. The loss is the mean over samples and pixels of the squared difference of the
-    two maps, as the released code takes it.
+    The energy map of a feature is the sum over channels of |F|^2, divided by the map's Euclidean
+    norm. The loss is the mean over samples and pixels of the squared difference of the two maps, as
+    in the released code.
 
     Args:
-      student_feature, teacher_feature: (N, H, W, C), same N, H, W.
+      student_feature, teacher_feature: (N, H, W, C), with the same N, H and W.
 
     Returns:
-      float32 scalar, 0 for features that agree up to a factor.
+      float32 scalar; 0 for features that are equal up to a factor.
     """
 
     def energy_map(feature: Any) -> Any:
@@ -36,10 +36,10 @@ def skt_loss(student_feature: Any, teacher_feature: Any) -> Any:
 class Distiller(keras.Model):
     """Trains a student on L1 + skt_weight * SKT (paper, Eq. 7); the teacher is frozen.
 
-    What the student's own layers add to the loss (PACT's decay) is added.
+    Losses of the student's own layers (PACT's decay) are added.
 
-    Alphas have an optimizer of their own, because they live on the scale of the activations
-    (hundreds) and the weights on that of kernels (hundredths).
+    Alphas have their own optimizer, because they are as large as activations (hundreds), while
+    weights are hundredths.
 
     Example:
       >>> import keras, pams_tf
@@ -51,11 +51,11 @@ class Distiller(keras.Model):
 
     Args:
       student: the network with quantizers, float32 (N, H, W, 3) in [0, 255] -> (N, s*H, s*W, 3).
-      teacher: the float network of the same size; only read.
+      teacher: the float network of the same architecture; its weights do not change.
       skt_weight: 1000 in the paper; 0 trains without a teacher.
 
     Returns:
-      A Keras model to be compiled with two optimizers and fitted.
+      A Keras model to compile with two optimizers and to fit.
 
     Raises:
       InputError: student and teacher are different networks.
@@ -74,7 +74,7 @@ class Distiller(keras.Model):
         if student.identity != teacher.identity:
             raise InputError(
                 f"the student is {student.described}, the teacher {teacher.described}; give two "
-                "networks of one architecture"
+                "networks of the same architecture"
             )
         self.student = student
         self.teacher = teacher
@@ -91,9 +91,9 @@ class Distiller(keras.Model):
     def compile(
         self, optimizer: keras.optimizers.Optimizer, alpha_optimizer: Any, **kwargs: Any
     ) -> None:
-        """Set both optimizers and decide about XLA by device.
+        """Set both optimizers, and enable XLA only on a GPU unless told otherwise.
 
-        On a GPU XLA fuses the quantizers; on a CPU it slows the convolutions down.
+        On a GPU, XLA fuses the quantizers; on a CPU, it slows down the convolutions.
         """
         kwargs.setdefault("jit_compile", bool(tf.config.list_physical_devices("GPU")))
         super().compile(optimizer=optimizer, **kwargs)

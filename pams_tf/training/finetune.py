@@ -1,4 +1,4 @@
-"""Fine-tuning by one call: from a float network to a trained student."""
+"""Fine-tuning in one call: from a float network to a trained student."""
 
 import os
 from pathlib import Path
@@ -30,10 +30,10 @@ def finetune(
     progress: bool = False,
     **settings: Any,
 ) -> SuperResolution:
-    """Distil a float network into a quantized student: L1 + 1000 * SKT, ranges and weights trained.
+    """Distil a float network into a quantized student with L1 + 1000 * SKT.
 
-    The run folder gets checkpoints, logs and curves. A call that was stopped, however hard,
-    continues when it is made again, and ends with the same weights.
+    Weights and ranges are trained. Checkpoints, logs and plots go to the run folder. If a call is
+    interrupted in any way, the same call resumes the run and ends with the same weights.
 
     Example:
       >>> import pams_tf
@@ -45,23 +45,24 @@ def finetune(
 
     Args:
       model: the float teacher: a Keras model of `pams_tf`, a `.keras` file, a run folder, or a name
-        in the zoo. It stays as it is.
+        in the zoo. It is not changed.
       recipe: how the student is quantized.
-      images: folder of HR training images: DIV2K's, a benchmark set, or any folder; None for the
+      images: folder of HR training images: DIV2K, a benchmark set, or any folder; None for the
         built-in photographs.
-      run: the run folder; by default one in "runs" that is named after network and recipe.
+      run: the run folder; by default one in "runs" that is named after the network and the recipe.
       budget: "demo" (40 steps, the default without images), "short" (300, the default with them) or
         "paper" (30,000 steps, for a GPU).
-      progress: show how far it is.
-      **settings: fields of `DistillationSettings` in place of the budget's: `steps`, `batch_size`,
-        `patch_size` (LR pixels), `learning_rate`, `valid_data`, `skt_weight`, `seed`, ...
+      progress: show the progress.
+      **settings: fields of `DistillationSettings` that override the budget's: `steps`,
+        `batch_size`, `patch_size` (LR pixels), `learning_rate`, `valid_data`, `skt_weight`, `seed`,
+        ...
 
     Returns:
-      The student with the best validation PSNR; it is also RUN/student.keras.
+      The student with the best validation PSNR, which is also saved as RUN/student.keras.
 
     Raises:
-      InputError: the network is quantized already; unusable settings, images or folder; a run
-        folder that holds another run; or a loss that diverged (the last checkpoint stays good).
+      InputError: the network is already quantized; the settings, images or folder cannot be used;
+        the run folder holds another run; or the loss diverged (the last checkpoint is intact).
 
     Source: Li et al., ECCV 2020, Section 3 and Eq. 1 to 7.
     """
@@ -84,7 +85,7 @@ def finetune(
 
 
 def _kept(teacher: SuperResolution, run: RunFolder) -> Path:
-    """The teacher as a file in the run folder, so that the run can be continued."""
+    """The teacher as a file in the run folder, so that the run can be resumed."""
     if not run.teacher.is_file():
         save(teacher, run.teacher)
         return run.teacher

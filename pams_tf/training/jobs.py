@@ -1,4 +1,4 @@
-"""The two kinds of run, from settings to a finished folder: `train` and `distil`."""
+"""The two kinds of run, from settings to a finished run folder: `train` and `distil`."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -30,10 +30,10 @@ from pams_tf.training.teachers import load_teacher
 
 
 def train(settings: TrainingSettings, run: RunFolder, *, progress: bool = False) -> TrainingResult:
-    """Train the float network on L1 (the teacher's training), or continue doing so.
+    """Train a float network on L1 (as for a teacher), or resume its training.
 
     Raises:
-      InputError: unusable settings, images or folder; a diverged loss.
+      InputError: the settings, images or folder cannot be used, or the loss diverged.
     """
     check_writable(run.path.parent)
     keras.utils.set_random_seed(settings.seed)
@@ -69,10 +69,10 @@ def distil(
     *,
     progress: bool = False,
 ) -> TrainingResult:
-    """Distil the float teacher into a student quantized by `recipe`, or continue doing so.
+    """Distil the float teacher into a student quantized by `recipe`, or resume its training.
 
     Raises:
-      InputError: unusable settings, teacher, images or folder; a diverged loss.
+      InputError: the settings, teacher, images or folder cannot be used, or the loss diverged.
     """
     check_writable(run.path.parent)
     keras.utils.set_random_seed(settings.seed)
@@ -127,7 +127,7 @@ def distil(
 
 
 def validation(network: SuperResolution, settings: RunSettings) -> Callable[[], float]:
-    """A function that gives the PSNR-Y (dB) of `network`, as it then is, on validation images."""
+    """A function that returns the current PSNR-Y (dB) of `network` on the validation images."""
     pairs = datasets.find_or_sample(settings.valid_data, settings.scale, "valid")
     upscale = keras_upscale(network)
     return lambda: evaluate(upscale, pairs).psnr
@@ -145,7 +145,7 @@ def _batches(packed: PackedPairs, settings: RunSettings, step: int) -> Any:
 
 @contextlib.contextmanager
 def _dtype_policy(name: str) -> Iterator[None]:
-    """Build layers under a policy of Keras, and give the caller's own back."""
+    """Build layers under a Keras dtype policy, then restore the caller's."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:

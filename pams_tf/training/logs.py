@@ -1,4 +1,4 @@
-"""What a run leaves behind while it trains: CSV files and TensorBoard; a loss of NaN stops it."""
+"""Logs of a training run: CSV files and TensorBoard. A loss that is not finite stops the run."""
 
 import csv
 import math
@@ -16,7 +16,7 @@ from pams_tf.runs import RunFolder
 
 
 class CsvLog:
-    """A CSV file with a column `step`; begun again at a step, it forgets the rows behind it."""
+    """A CSV file with a `step` column; resuming at a step drops the rows after it."""
 
     def __init__(self, path: Path, columns: Sequence[str], start_step: int) -> None:
         self._path = path
@@ -36,7 +36,7 @@ class CsvLog:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a log; none if there is no such file. A torn last line is left out."""
+    """The rows of a log; none if there is no such file. An incomplete last line is skipped."""
     if not path.is_file():
         return []
     with path.open(newline="") as file:
@@ -44,10 +44,10 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 class TrainingLog(keras.callbacks.Callback):
-    """Follows the steps of one run over all its `fit` calls.
+    """Logs the steps of one run across all its `fit` calls.
 
-    Raises InputError from `on_train_batch_end` when the loss is no longer finite: the step that
-    broke it is not saved, so the last checkpoint stays good.
+    `on_train_batch_end` raises InputError when the loss is no longer finite. The step that broke it
+    is not saved, so the last checkpoint stays intact.
     """
 
     def __init__(
@@ -90,12 +90,12 @@ class TrainingLog(keras.callbacks.Callback):
             rate = float(keras.ops.convert_to_numpy(self._optimizer.learning_rate))
             self.write({**logs, "learning_rate": rate})
             self._write_alphas()
-            # So that each row is the mean since the row before.
+            # So that each row is the mean since the previous row.
             for metric in self.model.metrics:
                 metric.reset_state()
 
     def write(self, values: Mapping[str, float]) -> None:
-        """One row of log.csv, and the same scalars for TensorBoard, at the current step."""
+        """Write a row of log.csv, and the same scalars for TensorBoard, at the current step."""
         self._losses.write(self.step, values)
         with self._summary.as_default(step=self.step):
             for key, value in values.items():

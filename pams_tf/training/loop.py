@@ -1,4 +1,4 @@
-"""The resumable loop: segments of Keras `fit` between checkpoints."""
+"""The resumable training loop: segments of Keras `fit` between checkpoints."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from pams_tf.training.settings import RunSettings
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """How a run ended: validation PSNR-Y (dB) of its best checkpoint, and the step it is from."""
+    """The steps of a run, and the step and validation PSNR-Y (dB) of its best checkpoint."""
 
     steps: int
     best_step: int
@@ -40,22 +40,22 @@ def fit(
 ) -> TrainingResult:
     """Train to `settings.steps`, from the newest checkpoint if there is one.
 
-    Because a batch depends on (seed, step) alone and a checkpoint holds everything else, a run
-    that was killed anywhere ends with the weights of one that was not.
+    A batch depends only on (seed, step), and a checkpoint holds everything else, so a run that was
+    killed at any point ends with the same weights as one that was not.
 
     Args:
       trainee: the compiled Keras model whose `train_step` is run.
-      network: what is being trained; holds the best checkpoint's weights afterwards.
-      variables: everything a step changes, by group, for the checkpoints.
+      network: the network being trained; afterwards it has the weights of the best checkpoint.
+      variables: everything that a step changes, by group, for the checkpoints.
       run: the claimed run folder.
-      batches: step -> tf.data.Dataset that begins with that step's batch.
-      validate: gives the validation PSNR of `network` as it is.
-      prepare: runs once before step 0 (calibration); its effect is in the first checkpoint.
-      quantizers: whose alphas are logged.
-      progress: show a bar on a terminal, lines elsewhere.
+      batches: step -> tf.data.Dataset that starts with that step's batch.
+      validate: returns the current validation PSNR of `network`.
+      prepare: runs once before step 0 (calibration); the first checkpoint includes its effect.
+      quantizers: the quantizers whose alphas are logged.
+      progress: show a progress bar on a terminal, lines elsewhere.
 
     Raises:
-      InputError: the loss diverged, or a file cannot be written; the newest checkpoint is good.
+      InputError: the loss diverged, or a file cannot be written; the newest checkpoint is intact.
     """
     checkpoints = Checkpoints(variables)
     remove_leftovers(run.newest.parent)

@@ -1,4 +1,4 @@
-"""Learning rates over the steps."""
+"""Learning-rate schedules and the Adam optimizer."""
 
 import keras
 
@@ -6,7 +6,7 @@ from pams_tf.training.settings import RunSettings
 
 
 def schedule(settings: RunSettings, rate: float) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The settings' schedule, starting at `rate`."""
+    """The schedule that the settings name, starting at `rate`."""
     if settings.schedule == "cosine":
         return keras.optimizers.schedules.CosineDecay(rate, settings.steps)
     return keras.optimizers.schedules.ExponentialDecay(
@@ -15,8 +15,8 @@ def schedule(settings: RunSettings, rate: float) -> keras.optimizers.schedules.L
 
 
 def adam(settings: RunSettings, rate: float) -> keras.optimizers.Adam:
-    """Adam as the paper sets it: 0.9, 0.999, 1e-8."""
-    # A fixed name, or Keras numbers them and a checkpoint's variables change theirs.
+    """Adam with the paper's settings: 0.9, 0.999, 1e-8."""
+    # A fixed name: otherwise Keras numbers optimizers, which renames the variables in checkpoints.
     return keras.optimizers.Adam(
         schedule(settings, rate), beta_1=0.9, beta_2=0.999, epsilon=1e-8, name="adam"
     )

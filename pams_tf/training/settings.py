@@ -1,4 +1,4 @@
-"""What a training run is asked to do: frozen, validated, saved beside it."""
+"""Settings of training runs: frozen, validated, and saved in the run folder."""
 
 import dataclasses
 from typing import Any, Self
@@ -14,18 +14,19 @@ INITIAL_RANGES = ("ema", "random")
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings:
-    """What every run is asked to do.
+    """The settings that all runs have.
 
     Attributes:
-      model, scale, overrides: preset, upscaling factor and size, as `models.build` takes them.
+      model, scale, overrides: preset, upscaling factor and overrides, as in `models.build`.
       data: folder of training images; None for the built-in photographs.
       valid_data: folder of validation images; None for the built-in ones.
-      steps, batch_size, patch_size: length, and size of a batch; the patch in LR pixels.
-      learning_rate: at the start.
-      schedule: "halving" every `halve_every` steps, or "cosine" to 0 at the end.
-      checkpoint_every: steps between checkpoints, each with a validation.
-      log_every: steps between lines in the logs.
-      seed: of the weights and of the data order.
+      steps, batch_size, patch_size: number of steps, crops per batch, and side of a crop in LR
+        pixels.
+      learning_rate: initial learning rate.
+      schedule: "halving" every `halve_every` steps, or "cosine" decay to 0 at the end.
+      checkpoint_every: steps between checkpoints; each one includes a validation.
+      log_every: steps between rows of the logs.
+      seed: seed of the weights and of the data order.
     """
 
     model: str = "edsr_baseline"
@@ -72,12 +73,12 @@ class RunSettings:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings(RunSettings):
-    """A run of a float network.
+    """Settings of a run of a float network.
 
     Attributes:
       precision: "float32" or "mixed_bfloat16" (convolutions in bfloat16, variables in float32).
-      start: what the first weights are: "random", or "interpolation": random but for a path through
-        which the picture is interpolated.
+      start: initial weights: "random", or "interpolation", which are random except for a path that
+        interpolates the image.
     """
 
     precision: str = "float32"
@@ -93,15 +94,15 @@ class TrainingSettings(RunSettings):
 
 @dataclasses.dataclass(frozen=True)
 class DistillationSettings(RunSettings):
-    """A run of a quantized student, which starts from its teacher and computes in float32.
+    """Settings of a run of a quantized student, which starts from its teacher, in float32.
 
     Attributes:
-      teacher: a `.keras` file, a float run, or None for the float weights that ship.
-      alpha_learning_rate: of the alphas' own Adam, with the same schedule.
+      teacher: a `.keras` file, a float run, or None for the float weights in the package.
+      alpha_learning_rate: initial learning rate of the alphas' own Adam, with the same schedule.
       skt_weight: lambda of Eq. 7; 0 for L1 alone.
-      calibration_steps: batches that Eq. 4 sees before the first step.
-      initial_range: "ema", ranges begin as Eq. 4 says, or "random", uniform in [0, 128], drawn
-        from the seed (paper, Table 5).
+      calibration_steps: number of batches that Eq. 4 sees before the first step.
+      initial_range: "ema" for ranges from Eq. 4, or "random" for ranges uniform in [0, 128], drawn
+        with the seed (paper, Table 5).
     """
 
     teacher: str | None = None
@@ -124,8 +125,9 @@ class DistillationSettings(RunSettings):
         )
 
 
-# What each budget of `finetune` sets; "paper" is its section 4.1 and the released code. A short
-# run cannot win back what the paper's rate first shakes loose, so the shorter the smaller.
+# The settings of each budget of `finetune`; "paper" follows its Section 4.1 and the released code.
+# The paper's learning rate costs quality at first, which a short run cannot recover, so a shorter
+# run has a smaller one.
 FINETUNE_BUDGETS: dict[str, dict[str, Any]] = {
     "demo": {
         "steps": 40,
@@ -153,16 +155,17 @@ FINETUNE_BUDGETS: dict[str, dict[str, Any]] = {
 }
 
 
-# At 4 bits the ranges alone cost decibels, which only the larger rate wins back: after 100 steps
-# at batch 8, EDSR-baseline x4 was at 29.38 dB with it and at 28.73 dB with a short run's own.
+# At 4 bits the ranges alone cost decibels, which only the larger learning rate recovers: after 100
+# steps at batch size 8, EDSR-baseline x4 reached 29.38 dB with it, and 28.73 dB with that of a
+# short run.
 FEW_BITS = {"learning_rate": 1e-4}
 
 
 def finetune_budget(name: str, bits: int) -> dict[str, Any]:
-    """Fields of `DistillationSettings` for a budget and the width of the body.
+    """Fields of `DistillationSettings` for a budget and the bit width of the body.
 
     Raises:
-      InputError: unknown budget.
+      InputError: the budget is unknown.
     """
     if name not in FINETUNE_BUDGETS:
         raise InputError(f"unknown budget {name!r}; choose one of {', '.join(FINETUNE_BUDGETS)}")
@@ -170,15 +173,16 @@ def finetune_budget(name: str, bits: int) -> dict[str, Any]:
 
 
 def paper_patch_size(model: str, scale: int) -> int:
-    """LR patch of the paper: 48, and 24 for RDN at x4."""
+    """The paper's LR patch size: 48, or 24 for RDN at x4."""
     return 24 if model.startswith("rdn") and scale == 4 else 48
 
 
 def run_name(settings: DistillationSettings, recipe: QuantizationRecipe) -> str:
-    """What to call a run: its network, its recipe, and what an ablation changes.
+    """The default name of a run: its network, its recipe, and what an ablation changes.
 
-    `edsr_baseline_x4_pams8`; all else that is not the default is added, such as `_all`, `_skt0` or
-    `_random`. Length, rates and data are not: a run folder refuses others than its own.
+    For example `edsr_baseline_x4_pams8`. What differs from the defaults is appended, such as
+    `_all`, `_skt0` or `_random`, but not length, learning rates and data: a run folder refuses
+    values other than its own.
     """
     sizes = "".join(f"_{key}{value}" for key, value in sorted(settings.overrides.items()))
     default, plain = DistillationSettings(), QuantizationRecipe()

@@ -1,4 +1,4 @@
-"""The float networks that teach: those that ship, and the user's own."""
+"""Loading float teachers: those in the package, and the user's own."""
 
 import os
 from typing import Any
@@ -14,15 +14,15 @@ def load_teacher(
     scale: int,
     overrides: dict[str, Any] | None = None,
 ) -> SuperResolution:
-    """Load a float network.
+    """Load a float network as the teacher.
 
     Args:
       source: a `.keras` file, the folder of a float run, a name in the zoo, or None for the zoo's
-        network of this size.
-      preset, scale, overrides: the network wanted; they choose from the zoo.
+        network with this preset and scale.
+      preset, scale, overrides: the wanted network; used only to choose from the zoo.
 
     Raises:
-      InputError: none ships for this network, or the file holds no float network.
+      InputError: the zoo has no such network, or the file holds no float network.
     """
     if source is None:
         source = f"{preset}_x{scale}"
@@ -34,5 +34,5 @@ def load_teacher(
             )
     teacher = models.load(source)
     if teacher.recipe is not None:
-        raise InputError(f"{source}: is quantized itself; a teacher is a float network")
+        raise InputError(f"{source}: is quantized; give a float network as the teacher")
     return teacher

@@ -87,7 +87,7 @@ def test_a_tflite_file_is_measured(tflite, benchmarks, tmp_path, capsys):
     assert main([*arguments, f"--benchmark_dir={benchmarks}", "--scale=2"]) == 0
     assert "net.tflite, x2" in capsys.readouterr().out
     assert main([*arguments, f"--benchmark_dir={benchmarks}", "--scale=3"]) == 1
-    assert "enlarges x2, not x3" in capsys.readouterr().err
+    assert "upscales x2, not x3" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_a_tflite_file_by_its_path_and_by_its_content(tflite, photo, tmp_path, w
         upscaler = Upscaler(model, scale=2, num_threads=1, whole=whole)
         np.testing.assert_array_equal(upscaler(image), rounded(affine_x2(image)))
         assert upscaler.tile == (6, 8)
-    with pytest.raises(InputError, match=r"net\.tflite enlarges x2, not x4; leave the scale out"):
+    with pytest.raises(InputError, match=r"net\.tflite upscales x2, not x4; leave the scale out"):
         Upscaler(path, scale=4)
 
 

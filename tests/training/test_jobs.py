@@ -266,7 +266,7 @@ def test_a_teacher_of_another_size_is_refused(settings, tmp_path):
 def test_a_quantized_teacher_is_refused(settings, tmp_path):
     distil(settings, QuantizationRecipe(), RunFolder(tmp_path / "run"))
     again = DistillationSettings(**{**settings.to_dict(), "teacher": str(tmp_path / "run")})
-    with pytest.raises(InputError, match="is quantized itself"):
+    with pytest.raises(InputError, match="is quantized; give a float network"):
         distil(again, QuantizationRecipe(), RunFolder(tmp_path / "again"))
 
 
