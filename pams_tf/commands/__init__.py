@@ -1,1 +1,1 @@
-"""The commands: parse flags, call the package, print. One module each, `main` its entry point."""
+"""The command-line tools, one module each: `main` parses flags, calls the package and prints."""

@@ -1,4 +1,4 @@
-"""What every command shares: flags of its own, help, errors in one line, JSON beside the table."""
+"""What all commands share: separate flags, help, one-line errors, and a JSON copy of the result."""
 
 import contextlib
 import json
@@ -16,8 +16,8 @@ from pams_tf.errors import InputError
 from pams_tf.files import check_writable, write_text
 
 
-class Incomplete(Exception):  # noqa: N818 - no error of the program
-    """Some of the work failed; what was done is the result, written to `--json` all the same.
+class Incomplete(Exception):  # noqa: N818 - not an error of the program
+    """Part of the work failed; the result of the rest is written to `--json` all the same.
 
     The message is one line that says how much failed; the exit status is 1.
     """
@@ -28,15 +28,13 @@ class Incomplete(Exception):  # noqa: N818 - no error of the program
 
 
 def command_flags() -> flags.FlagValues:
-    """Flags for one command: its own registry, so that several commands live in one process."""
+    """Flags for one command, in a registry of its own so that one process can hold several."""
     values = flags.FlagValues()
     flags.DEFINE_boolean("help", False, "Show this help.", short_name="h", flag_values=values)
     flags.DEFINE_string(
-        "json", None, "Also write the result, for machines, to this JSON file.", flag_values=values
+        "json", None, "Also write the result to this JSON file.", flag_values=values
     )
-    flags.DEFINE_boolean(
-        "traceback", False, "On an error, show where it came from.", flag_values=values
-    )
+    flags.DEFINE_boolean("traceback", False, "Show the traceback of an error.", flag_values=values)
     return values
 
 
@@ -47,15 +45,16 @@ def run(
     argv: Sequence[str] | None = None,
     renamed: Mapping[str, str] | None = None,
 ) -> int:
-    """Parse `argv` into `values`, run `body`, write its result to `--json`; the exit status.
+    """Parse `argv` into `values`, run `body`, and write its result to `--json`.
 
-    `body` imports what is heavy inside itself, TensorFlow through `load_tensorflow`, so that
-    `--help` and wrong flags are answered at once. `renamed` are old names of flags -> new ones;
-    they still work, with a line that says what to write now.
+    `body` imports heavy modules itself, TensorFlow with `load_tensorflow`, so that `--help` and
+    wrong flags are answered at once. `renamed` maps old names of flags to new ones; the old ones
+    still work, with a line that gives the new name.
 
-    Returns 0 on success, 2 for flags that cannot be understood, 1 for input that cannot be used and
-    for `Incomplete` work (one line on stderr), 130 after Ctrl-C. Other exceptions are bugs and pass
-    through.
+    Returns:
+      The exit status: 0 on success, 2 for flags that cannot be parsed, 1 for input that cannot be
+      used and for `Incomplete` work (one line on stderr), 130 after Ctrl-C. Other exceptions are
+      bugs and are not caught.
     """
     arguments = list(sys.argv if argv is None else argv)
     program = os.path.basename(arguments[0])
@@ -68,7 +67,7 @@ def run(
         if rest:
             raise flags.Error(f"unexpected argument {rest[0]!r}; every option has the form --name")
     except flags.Error as error:
-        # --help wins over a missing or wrong flag: it is what the user needs then.
+        # --help takes precedence over a missing or wrong flag.
         if "--help" in arguments or "-h" in arguments:
             _print_help(program, values, description)
             return 0
@@ -79,7 +78,7 @@ def run(
         return 0
     failure = None
     try:
-        if values.json:  # hours of work should not end at a mistyped folder
+        if values.json:  # a mistyped folder should not fail only after hours of work
             check_writable(Path(values.json).parent)
         try:
             result = body()
@@ -102,7 +101,7 @@ def run(
 
 
 def load_tensorflow_for(model: str) -> None:
-    """`load_tensorflow`, if a model that a user names is a Keras network; LiteRT runs the others.
+    """Call `load_tensorflow` if the given model is a Keras network; the others do not need it.
 
     Raises:
       InputError: there is no such model.
@@ -112,10 +111,10 @@ def load_tensorflow_for(model: str) -> None:
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow without the page of start-up messages that its C++ part prints.
+    """Import TensorFlow without the start-up messages that its C++ code prints.
 
-    They come before any log level is read, so the standard error stream itself is turned away for
-    these seconds. What fails in Python is raised as ever; set TF_CPP_MIN_LOG_LEVEL to see it all.
+    They are printed before any log level is read, so standard error itself is redirected during the
+    import. Python exceptions are raised as usual; set TF_CPP_MIN_LOG_LEVEL to see all messages.
     """
     check_backend()
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
@@ -124,7 +123,7 @@ def load_tensorflow() -> None:
     with _stderr_closed():
         import tensorflow as tf
 
-        tf.config.list_physical_devices()  # looks for a GPU, and says at length if there is none
+        tf.config.list_physical_devices()  # prints a lot if there is no GPU
 
 
 @contextlib.contextmanager
@@ -142,7 +141,7 @@ def _stderr_closed() -> Iterator[None]:
 
 
 def _renamed(word: str, renamed: Mapping[str, str], program: str) -> str:
-    """An argument with the flag's new name, after a line about it on standard error."""
+    """The argument with its flag's new name; prints the new name to standard error."""
     flag, equals, value = word.partition("=")
     name = flag.lstrip("-")
     for old, new in renamed.items():

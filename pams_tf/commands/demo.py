@@ -1,12 +1,12 @@
-"""The whole road in a few minutes, offline: fine-tune, export, run, compare.
+"""Run the whole workflow offline in a few minutes: fine-tune, export, run and compare.
 
 Example:
   pams-demo --out demo
 
 Fine-tunes the shipped float EDSR-baseline x4 to 8 bits on the built-in photographs, exports a fully
-integer .tflite file, runs it with LiteRT, and compares bicubic, float, simulated and integer on
-photographs that were not trained on. In --out: run/, edsr_baseline_x4.tflite with its recipe,
-results.json and comparison.png.
+integer .tflite file, runs it with LiteRT, and compares bicubic, float, simulated and integer
+results on photographs that were not used for training. Writes run/, edsr_baseline_x4.tflite with
+its recipe, results.json and comparison.png to --out.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,16 @@ from pams_tf.commands import cli, options
 from pams_tf.recipe import QuantizationRecipe
 
 FLAGS = cli.command_flags()
-flags.DEFINE_string("out", "demo", "Folder for everything the demo makes.", flag_values=FLAGS)
-flags.DEFINE_integer("bits", 8, "Width of weights and activations: 2 to 8.", flag_values=FLAGS)
+flags.DEFINE_string("out", "demo", "Folder for all files of the demo.", flag_values=FLAGS)
+flags.DEFINE_integer("bits", 8, "Bit width of weights and activations: 2 to 8.", flag_values=FLAGS)
 flags.DEFINE_integer(
-    "steps", None, "Training steps. Default: the demo preset's.", flag_values=FLAGS
+    "steps", None, "Number of training steps. Default: that of the demo budget.", flag_values=FLAGS
 )
-flags.DEFINE_string("input_size", "180x320", "LR size for the latency.", flag_values=FLAGS)
 flags.DEFINE_string(
-    "picture", "astronaut", "The validation photograph of the comparison.", flag_values=FLAGS
+    "input_size", "180x320", "LR size at which latency is measured.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "picture", "astronaut", "The validation photograph for the comparison.", flag_values=FLAGS
 )
 
 
@@ -66,5 +68,5 @@ def _demo() -> dict[str, Any]:
             for row in report["rows"]
         ],
     )
-    print(f"The picture: {report['picture']}\nThe file:    {report['file']}")
+    print(f"Comparison: {report['picture']}\nModel file: {report['file']}")
     return report

@@ -1,19 +1,19 @@
-"""Fetch training data, benchmarks and released weights; resumed and checked.
+"""Download training data, benchmarks and released weights, with resume and checksums.
 
 Examples:
   pams-download --what div2k --scale 4 --out data       DIV2K, several gigabytes
   pams-download --what benchmarks --out data            Set5, Set14, B100, Urban100
   pams-download --what teachers --scale 4 --out data    the released EDSR-baseline, 6 MB
 
-What is made:
+Files written:
   data/DIV2K_train_HR/0001.png, data/DIV2K_train_LR_bicubic/X4/0001x4.png, the same with valid
   data/benchmark/Set5/HR/baby.png, data/benchmark/Set5/LR_bicubic/X4/babyx4.png, and other sets
   data/edsr_baseline_x4-6b446fab.pt
 
 Train with --data DIR and evaluate with --benchmark_dir DIR/benchmark. DIV2K is for academic
-research. An archive needs its size once more while it is unpacked. Interrupted downloads go on
-where they stopped. Every file is checked: against the SHA-256 that is known or given, or, for
-benchmark.tar, the one seen first (kept beside it in benchmark.tar.sha256).
+research. Unpacking an archive needs its size once more in disk space. Interrupted downloads are
+resumed. Every file is checked against its known or given SHA-256 checksum; benchmark.tar is
+checked against the one of its first download, which is kept in benchmark.tar.sha256.
 """
 
 import dataclasses
@@ -31,24 +31,25 @@ FLAGS = cli.command_flags()
 flags.DEFINE_list(
     "what",
     None,
-    "div2k, benchmarks, teachers or all; several with commas.",
+    "div2k, benchmarks, teachers or all; separate several with commas.",
     required=True,
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
-    "scale", 4, "Of DIV2K's LR images and the teacher: 2, 3, 4.", flag_values=FLAGS
+    "scale", 4, "Scale of DIV2K's LR images and the teacher: 2, 3 or 4.", flag_values=FLAGS
 )
-flags.DEFINE_string("out", "data", "Folder to fill.", flag_values=FLAGS)
+flags.DEFINE_string("out", "data", "Folder for the files.", flag_values=FLAGS)
 flags.DEFINE_string(
-    "base_url", None, "A mirror: the files are taken from BASE_URL/NAME.", flag_values=FLAGS
+    "base_url", None, "URL of a mirror: files are fetched from BASE_URL/NAME.", flag_values=FLAGS
 )
 flags.DEFINE_list(
     "sha256",
     [],
-    "Sums to check instead of those known, as benchmark.tar=SUM; several with commas.",
+    "Checksums that replace the known ones, such as benchmark.tar=SUM; separate several with "
+    "commas.",
     flag_values=FLAGS,
 )
-flags.DEFINE_boolean("keep_archives", False, "Keep archives once unpacked.", flag_values=FLAGS)
+flags.DEFINE_boolean("keep_archives", False, "Keep archives after unpacking.", flag_values=FLAGS)
 
 SETS = ("div2k", "benchmarks", "teachers")
 
@@ -72,7 +73,7 @@ def _download() -> list[dict[str, Any]]:
         for file in files:
             marker = out / f".{file.name}.unpacked"
             if file.unpack and (there := _made(marker)):
-                print(f"{file.name}: there already")
+                print(f"{file.name}: already there")
                 results.append({"url": file.url, "files": [str(path) for path in there]})
                 continue
             task = progress.add_task(file.name, total=None)
@@ -94,7 +95,7 @@ def _download() -> list[dict[str, Any]]:
 
 
 def _made(marker: Path) -> list[Path]:
-    """What an archive unpacked beside this marker has made; empty if any of it was removed."""
+    """The files that the archive of this marker was unpacked to; empty if any was removed."""
     names = marker.read_text().splitlines() if marker.is_file() else []
     made = [marker.parent / name for name in names]
     return made if all(path.exists() for path in made) else []
@@ -122,6 +123,6 @@ def _files() -> list[Any]:
         if name not in {file.name for file in wanted} or not re.fullmatch("[0-9a-f]{64}", value):
             raise InputError(
                 f"--sha256={name}={value} is not possible; give NAME=SUM with 64 digits 0-9a-f and "
-                f"a NAME out of {', '.join(file.name for file in wanted)}"
+                f"a NAME from {', '.join(file.name for file in wanted)}"
             )
     return [dataclasses.replace(file, sha256=sums.get(file.name, file.sha256)) for file in wanted]

@@ -1,9 +1,9 @@
-"""Measure a model on benchmarks: PSNR and SSIM on Y, for bicubic, float, quantized and .tflite.
+"""Evaluate a model on benchmarks: PSNR and SSIM on Y, for bicubic, float, quantized and .tflite.
 
 Example: pams-evaluate --model runs/edsr_int8 --benchmark Set5,B100 --benchmark_dir data
 
-Images go through in one piece where the model can take them so. A .tflite file that holds its size
-in constants, as those for an NPU do, gets tiles of that size.
+Images are upscaled in one piece if the model can take them. A .tflite file whose constants depend
+on its size, such as one for an NPU, upscales them in tiles of that size.
 """
 
 from collections.abc import Sequence
@@ -20,22 +20,23 @@ FLAGS = cli.command_flags()
 flags.DEFINE_string(
     "model",
     None,
-    "What to measure: a .tflite or .keras file, a run folder, a name in the zoo, or bicubic.",
+    "The model: a .tflite or .keras file, a run folder, the name of a network in the zoo, or "
+    "bicubic.",
     required=True,
     flag_values=FLAGS,
 )
 flags.DEFINE_multi_string(
     "benchmark",
     ["sample"],
-    "Name of a benchmark, such as Set5, or several with commas; sample is the built-in "
-    "photographs and needs no folder",
+    "Name of a benchmark, such as Set5, or several separated by commas; sample stands for the "
+    "built-in photographs and needs no folder.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "benchmark_dir",
     None,
-    "The folder that holds the benchmarks: DIR/Set5/HR/*.png, and DIR/Set5/LR_bicubic/X4/*.png "
-    "if there.",
+    "The folder with the benchmarks: DIR/Set5/HR/*.png and, optionally, "
+    "DIR/Set5/LR_bicubic/X4/*.png.",
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
@@ -62,7 +63,7 @@ def _evaluate() -> list[dict[str, Any]]:
     from pams_tf.evaluation.upscaler import Upscaler
     from pams_tf.reporting.tables import print_table
 
-    # Everything that can be wrong is looked at before the first image is enlarged.
+    # Check all the input before the first image is upscaled.
     upscaler = Upscaler(FLAGS.model, scale=FLAGS.scale, whole=True)
     benchmarks = [_pairs(name, upscaler.scale) for name in names]
     if FLAGS.save_images:

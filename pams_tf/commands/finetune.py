@@ -1,17 +1,17 @@
 """Fine-tune a float network into a quantized student (PAMS + structured knowledge transfer).
 
---method takes the baselines of the paper's Table 2 too: dorefa, tflite, pact.
+--method also accepts the baselines of the paper's Table 2: dorefa, tflite and pact.
 
 Examples:
-  pams-finetune --bits 8                                  the short demo setting, built-in data
-  pams-finetune --bits 4 --data DIV2K --budget paper      the paper's setting, for a GPU
+  pams-finetune --bits 8                                  short demo settings, built-in images
+  pams-finetune --bits 4 --data DIV2K --budget paper      the paper's settings, for a GPU
   pams-finetune --bits 8 --scope all --model edsr_mobile --scale 2 --teacher runs/edsr_mobile_x2
   pams-finetune --bits 4 --method pact --data DIV2K       a baseline (Table 2)
   pams-finetune --bits 4 --skt_weight 0 --data DIV2K      without knowledge transfer (Table 6)
 
-The student starts from the float teacher's weights, its ranges from Eq. 4 of the paper. The run
-folder holds checkpoints, logs, curves and, at the end, student.keras: the checkpoint with the best
-validation PSNR. A run that was stopped, however hard, continues with the same command.
+The student starts with the weights of the float teacher and with ranges from Eq. 4 of the paper.
+The run folder holds checkpoints, logs, curves and, at the end, student.keras: the checkpoint with
+the best validation PSNR. If a run is stopped, even by a crash, the same command continues it.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,10 @@ FLAGS = cli.command_flags()
 options.define_network(FLAGS)
 options.define_training(FLAGS)
 flags.DEFINE_integer(
-    "bits", None, "Width of weights and activations: 2 to 8, or 16. Default: 8.", flag_values=FLAGS
+    "bits",
+    None,
+    "Bit width of weights and activations: 2 to 8, or 16. Default: 8.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "method",
@@ -39,10 +42,10 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "scope",
     None,
-    "body: the feature extractor, as in the paper (default); all: head and tail too.",
+    "body: only the feature extractor, as in the paper (default); all: also head and tail.",
     flag_values=FLAGS,
 )
-flags.DEFINE_boolean("per_channel", None, "One weight range an output channel.", flag_values=FLAGS)
+flags.DEFINE_boolean("per_channel", None, "One weight range per channel.", flag_values=FLAGS)
 flags.DEFINE_string(
     "alpha_gradient",
     None,
@@ -52,49 +55,60 @@ flags.DEFINE_string(
 flags.DEFINE_integer(
     "head_tail_bits",
     None,
-    "Width of head and tail with --scope all. Default: 8.",
+    "Bit width of head and tail with --scope all. Default: 8.",
     flag_values=FLAGS,
 )
 flags.DEFINE_boolean(
     "unsigned",
     None,
-    "With pams: tensors behind a ReLU use [0, alpha] and all codes. Not in the paper.",
+    "With pams: tensors behind a ReLU use all codes for [0, alpha]. Not in the paper.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "recipe",
     None,
-    "A recipe, or the card beside a model file, instead of these flags.",
+    "JSON file of a recipe, or the card beside a model file, instead of the flags of the recipe.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "teacher",
     None,
-    "The float network: a .keras file, a float run, or a name in the zoo (see zoo.py). Default: "
-    "the zoo's network of this size.",
+    "The float network: a .keras file, a float run, or the name of a network in the zoo (see "
+    "pams-zoo). Default: the zoo's network of the same model and scale.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "budget",
     None,
-    "demo: 40 small steps at rate 3e-6 (default without --data); short: 300 steps at 1e-5 (default "
-    "with it); paper: 30,000 steps at 1e-4, as in the paper. At 4 bits and below the rate is 1e-4 "
-    "in all of them. Flags given beside it take precedence.",
+    "demo: 40 small steps at learning rate 3e-6 (default without --data); short: 300 steps at 1e-5 "
+    "(default with --data); paper: 30,000 steps at 1e-4, as in the paper. At 4 bits or fewer the "
+    "learning rate is 1e-4 in all of them. Other flags override it.",
     flag_values=FLAGS,
 )
-flags.DEFINE_float("alpha_learning_rate", 1e-2, "Rate of the alphas' own Adam.", flag_values=FLAGS)
 flags.DEFINE_float(
-    "skt_weight", 1000.0, "Weight of the SKT loss beside L1; 0 for L1 alone.", flag_values=FLAGS
+    "alpha_learning_rate",
+    1e-2,
+    "Learning rate of the alphas, which have an Adam of their own.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    "skt_weight",
+    1000.0,
+    "Weight of the SKT loss, relative to L1; 0 for L1 alone.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_integer(
-    "calibration_steps", None, "Batches for the initial ranges (Eq. 4).", flag_values=FLAGS
+    "calibration_steps",
+    None,
+    "Number of batches for the initial ranges (Eq. 4).",
+    flag_values=FLAGS,
 )
 
 flags.DEFINE_string(
     "initial_range",
     None,
-    "ema: ranges begin as Eq. 4 of the paper says (default); random: uniform in [0, 128], drawn "
-    "from --seed (the paper's Table 5).",
+    "ema: initial ranges from Eq. 4 of the paper (default); random: uniform in [0, 128], drawn "
+    "with --seed (the paper's Table 5).",
     flag_values=FLAGS,
 )
 
@@ -112,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _finetune() -> dict[str, Any]:
-    # All that flags can get wrong is said before TensorFlow takes its seconds to load.
+    # Check the flags before TensorFlow is loaded, which takes seconds.
     recipe = _recipe()
     budget = FLAGS.budget or ("short" if FLAGS.data else "demo")
 
@@ -141,7 +155,7 @@ def _finetune() -> dict[str, Any]:
     run = RunFolder(f"{FLAGS.runs}/{FLAGS.name or run_name(settings, recipe)}")
     if budget == "demo" and not FLAGS.data:
         print(
-            f"Short demo setting: {settings.steps} steps on the built-in photographs. For real "
+            f"Short demo settings: {settings.steps} steps on the built-in photographs. For real "
             "results give --data, and --budget paper on a GPU."
         )
     result = distil(settings, recipe, run, progress=True)

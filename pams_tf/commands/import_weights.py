@@ -5,8 +5,8 @@ Examples:
       --out edsr_baseline_x4.keras
   pams-import-weights --source pams_edsr_8bit.pt --bits 8 --out student.keras
 
-The source is a .pt file (needs PyTorch: pip install 'pams_tf[torch-weights]') or an .npz file with the
-same names. All names that are missing, unknown or misshapen are reported at once.
+The source is a .pt file (needs PyTorch: pip install 'pams_tf[torch-weights]') or an .npz file with
+the same names. All names that are missing, unknown or of the wrong shape are reported at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ options.define_network(FLAGS)
 flags.DEFINE_string("source", None, "The .pt or .npz file.", required=True, flag_values=FLAGS)
 flags.DEFINE_string("out", None, "The .keras file to write.", required=True, flag_values=FLAGS)
 flags.DEFINE_integer(
-    "bits", None, "The source is a PAMS student of this width; its alphas are read too. "
+    "bits", None, "Bit width, if the source is a PAMS student; its alphas are read too. "
     "Default: a float network.", flag_values=FLAGS
 )  # fmt: skip
 
@@ -61,5 +61,5 @@ def _read_npz(path: str) -> dict[str, Any]:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except Exception as error:  # zip, pickle and value errors, as NumPy meets them
+    except Exception as error:  # NumPy raises zip, pickle and value errors, among others
         raise InputError(f"{path}: not a readable .npz file") from error

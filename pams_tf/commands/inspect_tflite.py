@@ -1,10 +1,10 @@
-"""Say what is in a .tflite file: operators, ranges, bytes, MACs, memory, recipe and origin.
+"""Show what is in a .tflite file: operators, ranges, bytes, MACs, memory, recipe and origin.
 
 Example:
   pams-inspect-tflite --tflite edsr_x4.tflite
 
-A file exported by pams-to-tflite carries its recipe, network and alphas in itself. The promises of
-the export are checked again; the exit status is 1 if one is broken, unless --nochecks is given.
+A file exported by pams-to-tflite contains its recipe, network and alphas. The guarantees of the
+export are checked again; the exit status is 1 if one is broken, unless --nochecks is given.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from absl import flags
 from pams_tf.commands import cli
 
 FLAGS = cli.command_flags()
-flags.DEFINE_string("tflite", None, "The file.", required=True, flag_values=FLAGS)
+flags.DEFINE_string("tflite", None, "The .tflite file.", required=True, flag_values=FLAGS)
 flags.DEFINE_boolean("operators", True, "List every operator.", flag_values=FLAGS)
 flags.DEFINE_boolean(
-    "checks", True, "Exit with status 1 if a promise is broken.", flag_values=FLAGS
+    "checks", True, "Exit with status 1 if a guarantee is broken.", flag_values=FLAGS
 )
 
 
@@ -48,7 +48,7 @@ def _inspect() -> dict[str, Any]:
         print(line)
     parts = ", ".join(f"{name} {size:,}" for name, size in summary.parts.items() if size)
     print(f"{summary.bytes:,} bytes: {parts}")
-    costs = "the image's size is open"
+    costs = "the input size is open"
     if summary.macs is not None:
         costs = (
             f"{summary.macs / 1e9:,.3f} GMAC, at least {summary.activation_bytes:,} bytes of "
@@ -69,7 +69,7 @@ def _inspect() -> dict[str, Any]:
 
 def _about(about: Any) -> list[str]:
     if about is None:
-        return ["no metadata of pams_tf in it: an older or foreign file"]
+        return ["no metadata of pams_tf: the file is older or from another tool"]
     recipe = about.get("recipe") or {}
     settings = ", ".join(f"{name} {value}" for name, value in recipe.items())
     overrides = "".join(f", {k} {v}" for k, v in (about.get("overrides") or {}).items())

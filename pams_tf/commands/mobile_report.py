@@ -1,10 +1,10 @@
-"""Lay results of several devices side by side: a table, Markdown, and a plot.
+"""Compare results from several devices: a table, a Markdown page and a plot.
 
 Example: pams-mobile-report --results results/ --out report
 
-The results are the JSON files that the benchmark app in mobile/web saves ("Save as JSON"). In
---out: report.md, the whole table, and report.png, medians and p90 by model. Files that are no
-results are named and skipped; the exit status is 1 then, and everything else is still written.
+The results are the JSON files that the benchmark app in mobile/web saves ("Save as JSON"). Writes
+report.md, the whole table, and report.png, medians and p90 by model, to --out. Files that are not
+results are named and skipped; everything else is still written, but the exit status is then 1.
 """
 
 import sys
@@ -21,7 +21,7 @@ FLAGS = cli.command_flags()
 flags.DEFINE_multi_string(
     "results",
     None,
-    "Exported .json files, or folders of them; several with commas, or the flag several times.",
+    "Exported .json files, or folders of them; separate several with commas or repeat the flag.",
     required=True,
     flag_values=FLAGS,
 )
@@ -56,7 +56,7 @@ def _report() -> dict[str, Any]:
     device_bars(out / "report.png", results)
     for model, rows in device_results.short_rows(results).items():
         print_table(f"{model}, milliseconds", device_results.SHORT_COLUMNS, rows)
-    print(f"All columns: {out / 'report.md'}\nThe plot:    {out / 'report.png'}")
+    print(f"All columns: {out / 'report.md'}\nPlot:        {out / 'report.png'}")
     report = {
         "results": [dataclasses.asdict(result) for result in results],
         "skipped": skipped,

@@ -1,11 +1,12 @@
-"""What an Arm Ethos-U accelerator makes of a .tflite file: placement, cycles, memory.
+"""Report how a .tflite file runs on an Arm Ethos-U: placement, cycles and memory.
 
 Example:
   pams-npu-report --tflite edsr_x4.tflite --accelerator ethos-u55-256,ethos-u85-1024
 
-Compiles the file with Arm's Vela (pip install 'pams_tf[npu]') for each accelerator and reads its
-estimates for its default system. An operator on the CPU costs a change of processor there and back;
-its own time is not in the cycles. Files made with to_tflite --target npu have none.
+Compiles the file for each accelerator with Arm's Vela (pip install 'pams_tf[npu]') and reads Vela's
+estimates for its default system. An operator on the CPU also costs a switch to the CPU and back;
+its own time is not included in the cycles. Files from pams-to-tflite --target npu have no such
+operators.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ flags.DEFINE_string("tflite", None, "The .tflite file.", required=True, flag_val
 flags.DEFINE_string(
     "accelerator",
     "ethos-u55-256,ethos-u65-512,ethos-u85-1024",
-    "Accelerators by Vela's names, with commas between them.",
+    "Vela's names of the accelerators, separated by commas.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -64,7 +65,7 @@ def _npu_report() -> list[dict[str, Any]]:
         ],
     )
     for p in placements:
-        print(f"{p.accelerator}: in the system {p.system}, {p.memory_mode}")
+        print(f"{p.accelerator}: system {p.system}, memory mode {p.memory_mode}")
     return [placement.as_json() for placement in placements]
 
 

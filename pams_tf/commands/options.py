@@ -1,4 +1,4 @@
-"""Flags that several commands share, and the objects they describe."""
+"""Flags that several commands share."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ OVERRIDES = ("blocks", "features", "layers", "growth", "res_scale", "batch_norm"
 
 
 def define_network(values: flags.FlagValues) -> None:
-    """--model, --scale and the overrides of its size."""
+    """Define --model, --scale and the flags that override a preset."""
     flags.DEFINE_string(
         "model",
         "edsr_baseline",
@@ -19,19 +19,23 @@ def define_network(values: flags.FlagValues) -> None:
         "rdn (D16 C8 G64) or rdn_a (D20 C6 G32).",
         flag_values=values,
     )
-    flags.DEFINE_integer("scale", 4, "Factor of enlargement: 2, 3 or 4.", flag_values=values)
-    flags.DEFINE_integer("blocks", None, "Blocks, instead of the preset's.", flag_values=values)
-    flags.DEFINE_integer("features", None, "Features, instead of the preset's.", flag_values=values)
-    flags.DEFINE_integer("layers", None, "Layers of an RDN block.", flag_values=values)
-    flags.DEFINE_integer("growth", None, "Growth of an RDN block.", flag_values=values)
-    flags.DEFINE_float("res_scale", None, "Factor on EDSR's residuals.", flag_values=values)
+    flags.DEFINE_integer("scale", 4, "Upscaling factor: 2, 3 or 4.", flag_values=values)
+    flags.DEFINE_integer(
+        "blocks", None, "Number of blocks. Default: the preset's.", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "features", None, "Number of features. Default: the preset's.", flag_values=values
+    )
+    flags.DEFINE_integer("layers", None, "Number of layers in an RDN block.", flag_values=values)
+    flags.DEFINE_integer("growth", None, "Growth rate of an RDN block.", flag_values=values)
+    flags.DEFINE_float("res_scale", None, "Factor of EDSR's residuals.", flag_values=values)
     flags.DEFINE_boolean(
-        "batch_norm", None, "Batch normalization in EDSR's blocks.", flag_values=values
+        "batch_norm", None, "Use batch normalization in EDSR's blocks.", flag_values=values
     )
     flags.DEFINE_boolean(
         "direct",
         None,
-        "Enlarge EDSR's features by one convolution to the image (pixelshuffledirect).",
+        "Upscale EDSR's features to the image with a single convolution (pixelshuffledirect).",
         flag_values=values,
     )
 
@@ -42,44 +46,47 @@ def overrides(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def define_training(values: flags.FlagValues) -> None:
-    """Data, length and rates of a run; None means what the preset says."""
+    """Define the flags for data, length and learning rates of a run; None is the budget's value."""
     flags.DEFINE_string(
         "data",
         None,
-        "Training images: DIV2K's folder, a benchmark set, or any folder of images; LR images "
-        "are made by MATLAB's bicubic where they are absent. Default: the built-in photographs.",
+        "Training images: DIV2K's folder, a benchmark, or any folder of images; missing LR images "
+        "are computed like MATLAB's bicubic imresize. Default: the built-in photographs.",
         flag_values=values,
     )
     flags.DEFINE_string(
         "valid_data",
         None,
-        "Validation images, in the same layouts. Default: the built-in ones.",
+        "Validation images, in the same layouts. Default: the built-in photographs.",
         flag_values=values,
     )
-    flags.DEFINE_string("runs", "runs", "Folder of the run folders.", flag_values=values)
+    flags.DEFINE_string("runs", "runs", "Folder that holds the run folders.", flag_values=values)
     flags.DEFINE_string(
         "name",
         None,
         "Name of the run folder. The same command with the same name continues a run that was "
-        "stopped. Default: made from the network and the recipe.",
+        "stopped. Default: a name made from the network and the recipe.",
         flag_values=values,
     )
     flags.DEFINE_integer("batch_size", None, "Patches per step. Default: 16.", flag_values=values)
     flags.DEFINE_integer("patch_size", None, "Side of a patch, in LR pixels.", flag_values=values)
-    flags.DEFINE_float("learning_rate", None, "Adam's rate at the start.", flag_values=values)
-    flags.DEFINE_integer("steps", None, "Training steps.", flag_values=values)
+    flags.DEFINE_float("learning_rate", None, "Initial learning rate of Adam.", flag_values=values)
+    flags.DEFINE_integer("steps", None, "Number of training steps.", flag_values=values)
     flags.DEFINE_integer(
-        "halve_every", None, "Steps between halvings of the rates.", flag_values=values
+        "halve_every", None, "Steps between halvings of the learning rates.", flag_values=values
     )
     flags.DEFINE_integer(
-        "checkpoint_every", None, "Steps between checkpoints, each validated.", flag_values=values
+        "checkpoint_every",
+        None,
+        "Steps between checkpoints, each of which is validated.",
+        flag_values=values,
     )
     flags.DEFINE_integer("log_every", 10, "Steps between rows of the logs.", flag_values=values)
-    flags.DEFINE_integer("seed", 1, "Seed of everything random.", flag_values=values)
+    flags.DEFINE_integer("seed", 1, "Seed of all random numbers.", flag_values=values)
 
 
 def given(values: flags.FlagValues, *names: str) -> dict[str, Any]:
-    """Those of the flags that have a value."""
+    """The values of those flags in `names` that are not None."""
     return {name: values[name].value for name in names if values[name].value is not None}
 
 
@@ -87,7 +94,7 @@ def size(text: str) -> tuple[int, int]:
     """ "180x320" -> (180, 320), height first.
 
     Raises:
-      InputError: anything else.
+      InputError: the text has another form, or a size of 0.
     """
     height, cross, width = text.lower().partition("x")
     if not (cross and height.isdecimal() and width.isdecimal() and int(height) and int(width)):

@@ -3,11 +3,10 @@
 Example:
   pams-to-tflite --run runs/edsr_baseline_x4_pams8 --input_size 180x320 --out edsr_x4.tflite
 
-Every learned alpha becomes a scale of an int8 tensor, alpha / 127 at 8 bits, with zero point 0.
-The file takes and gives images as bytes (uint8), or as int8 (byte - 128) for an NPU, unless
---io_dtype says otherwise. Its card, with the recipe in it, is written beside it as NAME.json. A
-student of scope "body" gets the ranges of head and tail from the images it was trained on, or from
---calibration.
+Every learned alpha becomes the scale of an int8 tensor, alpha / 127 at 8 bits, with zero point 0.
+Input and output images are bytes (uint8), or int8 (byte - 128) for an NPU, unless --io_dtype says
+otherwise. A card with the recipe is written beside the file as NAME.json. For a student of scope
+"body", the ranges of head and tail are calibrated on its training images, or on --calibration.
 """
 
 from collections.abc import Sequence
@@ -24,59 +23,64 @@ flags.DEFINE_string("run", None, "The run folder.", required=True, flag_values=F
 flags.DEFINE_list(
     "input_size",
     ["180x320"],
-    "Height x width of the LR image, or dynamic to leave it open; several with commas.",
+    "Height x width of the LR image, or dynamic to leave it open; separate several with commas.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "out",
     None,
-    "The file to write; with several sizes each name gets its own. "
+    "The file to write; with several sizes, the size is appended to each name. "
     "Default: RUN/student_HxW.tflite.",
     flag_values=FLAGS,
 )
 flags.DEFINE_list(
     "variants",
     [],
-    "Also write the network as float32, float16 or ptq (TensorFlow Lite's own quantization), "
-    "for comparison; several with commas.",
+    "Also write the network as float32, float16 or ptq (TensorFlow Lite's own post-training "
+    "quantization), for comparison; separate several with commas.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "calibration",
     None,
-    "Folder of images for the ranges of head and tail. Default: the run's training images.",
+    "Folder of images that calibrate the ranges of head and tail. Default: the run's training "
+    "images.",
     flag_values=FLAGS,
 )
 flags.DEFINE_float(
     "percentile",
     100.0,
-    "Of each calibration image's values in head and tail, what its range shall hold; 100 trims "
-    "nothing. For students of scope body: scope all has learned these ranges, too.",
+    "Percentile of each calibration image's values in head and tail that a range covers; 100 trims "
+    "nothing. Only for students of scope body: with scope all these ranges are learned, too.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "io_dtype",
     None,
-    "Images in and out as uint8 (bytes), int8 (byte - 128) or float32. int8 spares two operators, "
-    "and accelerators take such a file as a whole; LiteRT runs the QUANTIZE at the ends of the "
-    "others on the CPU. Default: uint8 for the CPU, int8 for NPUs.",
+    "Type of the input and output images: uint8 (bytes), int8 (byte - 128) or float32. int8 saves "
+    "two operators, and accelerators can run the whole file; in the others LiteRT runs the first "
+    "and the last operator on the CPU. Default: uint8 for the CPU, int8 for NPUs.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "weights",
     "int8",
-    "Kernels of 4 bits and less as int8 (fast on CPUs, and all that Vela takes: the default for "
-    "every target) or int4 (half the bytes).",
+    "How kernels of 4 bits or fewer are stored: int8 (fast on CPUs, and all that Vela supports) or "
+    "int4 (half the bytes).",
     flag_values=FLAGS,
 )
-flags.DEFINE_string("author", "", "Author of the network, for the file.", flag_values=FLAGS)
-flags.DEFINE_string("license", "", "Licence of the weights, for the file.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "author", "", "Author of the network, for the file's metadata.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "license", "", "Licence of the weights, for the file's metadata.", flag_values=FLAGS
+)
 flags.DEFINE_enum(
     "target",
     "cpu",
     ["cpu", "npu", "ethos-u85"],
-    "What runs the file. npu: the same codes without DEPTH_TO_SPACE, which accelerators refuse; "
-    "ethos-u85: the form that is fastest there, by Vela's estimate.",
+    "What runs the file. npu: the same codes without DEPTH_TO_SPACE, which several accelerators do "
+    "not support; ethos-u85: the form that Vela estimates to be fastest on that accelerator.",
     flag_values=FLAGS,
 )
 
@@ -143,7 +147,7 @@ def _to_tflite() -> list[dict[str, Any]]:
 
 
 def _out(size: str, sizes: int) -> str | None:
-    """--out, with the size in front of its suffix where several files are made."""
+    """--out, with the size in front of its suffix if there are several sizes."""
     if not FLAGS.out or sizes == 1:
         return FLAGS.out
     path = Path(FLAGS.out)

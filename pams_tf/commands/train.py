@@ -1,10 +1,10 @@
-"""Train a float super-resolution network on L1: the teacher of the quantized ones.
+"""Train a float super-resolution network with L1 loss, the teacher of quantized ones.
 
 Example:
   pams-train --model edsr_mobile --scale 2 --data photographs --steps 20000 --learning_rate 4e-4
 
 The run folder holds checkpoints, logs and, at the end, model.keras: the checkpoint with the best
-validation PSNR. A run that was stopped, however hard, continues with the same command.
+validation PSNR. If a run is stopped, even by a crash, the same command continues it.
 """
 
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ FLAGS = cli.command_flags()
 options.define_network(FLAGS)
 options.define_training(FLAGS)
 flags.DEFINE_string(
-    "schedule", "cosine", "Learning rate: cosine (to 0), or halving.", flag_values=FLAGS
+    "schedule", "cosine", "Learning rate schedule: cosine (to 0) or halving.", flag_values=FLAGS
 )
 flags.DEFINE_string(
     "precision",
     "float32",
-    "float32, or mixed_bfloat16: about twice as fast where the processor has bfloat16.",
+    "float32, or mixed_bfloat16: about twice as fast on processors with bfloat16.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "start",
     "interpolation",
-    "First weights: random, or interpolation: random but for a path that interpolates the picture, "
-    "which learns the rest in far fewer steps.",
+    "Initial weights: random; or interpolation: random except for a path that interpolates the "
+    "image, which takes far fewer steps to train.",
     flag_values=FLAGS,
 )
 
@@ -50,7 +50,8 @@ def _train() -> dict[str, Any]:
         "learning_rate", "schedule", "checkpoint_every", "log_every", "precision", "start",
         "seed",
     )  # fmt: skip
-    # EDSR's own training halves every 200 of 300 epochs; a fifth of the run is close at any length.
+    # EDSR's own training halves the rate after 200 of 300 epochs; here it is halved after every
+    # fifth of the run.
     fields["halve_every"] = FLAGS.halve_every or max(1, fields["steps"] // 5)
     settings = TrainingSettings(overrides=options.overrides(FLAGS), **fields)
 

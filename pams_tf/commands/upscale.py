@@ -1,17 +1,17 @@
-"""Enlarge pictures of any size with a model: a file, a run, a network of the zoo, or bicubic.
+"""Upscale images of any size with a model: a file, a run, a network of the zoo, or bicubic.
 
 Examples:
   pams-upscale --model edsr_x4.tflite --input photo.jpg --out enlarged
   pams-upscale --model runs/edsr_baseline_x4_pams8 --input photos --out enlarged --format png
   pams-upscale --model edsr_x4.tflite --input 'photos/**/*.png' --out enlarged --json report.json
 
-Each picture is written to --out under its own name, in its own format. A large one goes through
-the model in overlapping tiles, which leave no seam: by default they overlap by all that the network
-can see. A broken picture is reported and the others are done; the exit status is then 1.
+Each image is written to --out under its own name and in its own format. A large image is upscaled
+in overlapping tiles without visible seams: by default they overlap by the network's receptive
+field. A broken image is reported and the others are still upscaled; the exit status is then 1.
 
-The result is upright (EXIF orientation is applied), keeps the ICC profile and what EXIF says of the
-photograph, and stays grey if it was. Alpha channels are enlarged by bicubic. Palettes become RGB;
-16 bits a channel become 8, which is said. CMYK and animations are refused.
+The result is upright (EXIF orientation is applied), keeps the ICC profile and the EXIF data of the
+photograph, and stays greyscale if the input was. Alpha channels are upscaled by bicubic. Palettes
+become RGB; 16 bits per channel become 8, with a note. CMYK images and animations are rejected.
 """
 
 import sys
@@ -37,15 +37,16 @@ FLAGS = cli.command_flags()
 flags.DEFINE_string(
     "model",
     None,
-    "What enlarges: a .tflite or .keras file, a run folder, a name in the zoo, or bicubic.",
+    "The model: a .tflite or .keras file, a run folder, the name of a network in the zoo, or "
+    "bicubic.",
     required=True,
     flag_values=FLAGS,
 )
 flags.DEFINE_multi_string(
     "input",
     None,
-    "A picture, a folder of pictures, or a pattern in quotes, such as 'photos/**/*.jpg'; several "
-    "by repeating the flag.",
+    "An image, a folder of images, or a quoted pattern such as 'photos/**/*.jpg'; repeat the flag "
+    "for several.",
     required=True,
     flag_values=FLAGS,
 )
@@ -54,32 +55,33 @@ flags.DEFINE_enum(
     "format",
     "same",
     ["same", "png"],
-    "Format of the results: each picture's own (JPEG and WebP at quality 95), or PNG.",
+    "Format of the results: each image's own (JPEG and WebP at quality 95), or PNG.",
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
     "scale",
     None,
-    "Factor of enlargement. Default: the model's own; 4 for bicubic.",
+    "Upscaling factor. Default: the model's own; 4 for bicubic.",
     lower_bound=2,
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
     "halo",
     None,
-    "LR pixels around a tile that are computed and thrown away. Default: all that the network can "
-    "see, which leaves no seam. Less is faster and allows smaller files, but shows at the cuts.",
+    "LR pixels around a tile that are computed and discarded. Default: the network's receptive "
+    "field, which leaves no seams. A smaller halo is faster and allows files of a smaller input "
+    "size, but is visible at the cuts.",
     lower_bound=0,
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
     "threads",
     None,
-    "Threads for a .tflite file. Default: the runtime's choice.",
+    "Number of threads for a .tflite file. Default: chosen by the runtime.",
     lower_bound=1,
     flag_values=FLAGS,
 )
-flags.DEFINE_boolean("overwrite", False, "Replace results that exist.", flag_values=FLAGS)
+flags.DEFINE_boolean("overwrite", False, "Replace existing results.", flag_values=FLAGS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -123,7 +125,7 @@ def _upscale() -> dict[str, Any]:
         "files": files,
     }
     if failed:
-        raise cli.Incomplete(f"{failed} of {len(files)} pictures could not be enlarged", report)
+        raise cli.Incomplete(f"{failed} of {len(files)} images could not be upscaled", report)
     return report
 
 
@@ -159,7 +161,7 @@ def _enlarge(
 
 
 def _targets(names: Sequence[Path], out: Path, suffix: str | None) -> list[Path]:
-    """A file below `out` for each name, each another one, on file systems without case too."""
+    """A file below `out` for each name, all distinct even on case-insensitive file systems."""
     targets: list[Path] = []
     taken: set[str] = set()
     for name in names:
@@ -185,7 +187,7 @@ def _line(entry: dict[str, Any]) -> str:
 
 
 def _reason(error: Exception, source: Path) -> str:
-    """One line that names the picture."""
+    """A one-line message that names the image."""
     if isinstance(error, MemoryError):
         return f"{source}: too large for this machine's memory; cut it into parts"
     text = " ".join(str(error).split())
@@ -193,11 +195,11 @@ def _reason(error: Exception, source: Path) -> str:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """What tells a file from another, whatever their names."""
+    """An identifier of a file that does not depend on its name."""
     status = path.stat()
     return status.st_dev, status.st_ino
 
 
 def _show(bar: "Progress", name: str, before: int, tiles: int, of: int) -> None:
-    """Tiles move the bar on by parts of a picture."""
+    """Advance the bar tile by tile, by fractions of an image."""
     bar.update(bar.task_ids[0], description=name, completed=before + tiles / of)

@@ -1,16 +1,17 @@
-"""Prove that a .tflite file is the network that was trained: layer by layer, code by code.
+"""Verify that a .tflite file equals the trained network, layer by layer, code by code.
 
 Example:
   pams-verify-tflite --run runs/bsds8 --tflite bsds8.tflite --images benchmark/Set5 --out proof
 
-Every weight code is compared with the run's. Then whole images go through the Keras simulation
-and through LiteRT, and the int8 codes of every layer are compared: of the layer alone, given the
-codes that LiteRT had there, and cumulatively, from the image on. Writes parity.json, parity.md and
-parity.png into --out. A file for an NPU is held against the cpu file of the run, made anew: its
-weights and its images must be the same, and the layers are those of the cpu file.
+Every weight code is compared with that of the run. Then whole images go through the Keras
+simulation and through LiteRT, and the int8 codes of every layer are compared: those of the layer
+alone, given LiteRT's own input codes, and cumulatively, from the image on. Writes parity.json,
+parity.md and parity.png to --out. A file for an NPU is compared with a cpu file that is exported
+again from the run: weights and output images must be the same, and the layers are those of the cpu
+file.
 
-The exit status is 1 if the first of --kernels is beyond a tolerance, as an RDN and --weights int4
-are with the default ones: XNNPACK rounds there with fewer bits.
+The exit status is 1 if the first of --kernels exceeds a tolerance. With the default kernels an RDN
+and a file with --weights int4 do, because XNNPACK rounds with fewer bits there.
 """
 
 import json
@@ -32,8 +33,8 @@ flags.DEFINE_string("tflite", None, "The file exported from it.", required=True,
 flags.DEFINE_string(
     "images",
     "sample",
-    "HR images: a benchmark's folder (with HR/ in it), DIV2K's, or any folder of pictures; sample "
-    "is the built-in photographs.",
+    "HR images: the folder of a benchmark (with HR/ in it) or of DIV2K, or any folder of images; "
+    "sample stands for the built-in photographs.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -42,21 +43,21 @@ flags.DEFINE_string(
 flags.DEFINE_list(
     "kernels",
     ["xnnpack", "builtin"],
-    "Kernels of LiteRT to run, with commas: xnnpack (the default on a CPU), builtin, reference. "
-    "The first one is held to the tolerances, the others are shown.",
+    "LiteRT's kernels to run, separated by commas: xnnpack (the default on a CPU), builtin, "
+    "reference. The tolerances apply to the first; the others are only shown.",
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
     "max_difference",
     1,
-    "Largest difference of a code in any layer, given the same codes.",
+    "Largest allowed difference of a code in any layer, given the same codes.",
     lower_bound=0,
     flag_values=FLAGS,
 )
 flags.DEFINE_float(
     "max_share",
     0.001,
-    "Largest share of codes that differ in any layer, given the same codes.",
+    "Largest allowed share of differing codes in any layer, given the same codes.",
     lower_bound=0,
     upper_bound=1,
     flag_values=FLAGS,
@@ -64,11 +65,11 @@ flags.DEFINE_float(
 flags.DEFINE_float(
     "max_psnr",
     None,
-    "Largest difference of PSNR-Y, in dB. Default: 0.01 at 8 bits, 0.02 below.",
+    "Largest allowed difference of PSNR-Y, in dB. Default: 0.01 at 8 bits, 0.02 below.",
     lower_bound=0,
     flag_values=FLAGS,
 )
-flags.DEFINE_integer("threads", None, "Threads of the kernels.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("threads", None, "Number of threads.", lower_bound=1, flag_values=FLAGS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,7 +96,7 @@ def _verify() -> dict[str, Any]:
     student = models.load(RunFolder(FLAGS.run).network())
     if student.recipe is None:
         raise InputError(f"{FLAGS.run}: a float run; give the run of a quantized student")
-    read_file(FLAGS.tflite)  # before the minutes that the rest takes
+    read_file(FLAGS.tflite)  # fail early: the rest takes minutes
     psnr = FLAGS.max_psnr
     if psnr is None:
         psnr = Tolerance.of(student.recipe.bits).psnr

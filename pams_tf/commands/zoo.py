@@ -1,9 +1,9 @@
-"""List the networks that come with the package, with what they cost and give.
+"""List the networks that come with the package, with their quality, size and latency.
 
 Examples:
   pams-zoo                                all of them
   pams-zoo --name edsr_mobile_x2          one, with the commands that made it
-  pams-zoo --curve zoo.png                PSNR against latency, a picture
+  pams-zoo --curve zoo.png                a plot of PSNR against latency
   pams-finetune --bits 8 --model edsr_mobile --scale 2 --teacher edsr_mobile_x2
 """
 
@@ -17,12 +17,12 @@ from pams_tf import zoo
 from pams_tf.commands import cli
 
 FLAGS = cli.command_flags()
-flags.DEFINE_string("name", None, "One network, with its commands.", flag_values=FLAGS)
+flags.DEFINE_string("name", None, "Show only this network, with its commands.", flag_values=FLAGS)
 
 flags.DEFINE_string(
     "curve",
     None,
-    "Also draw PSNR against latency, a picture a scale: --curve zoo.png writes zoo.x2.png, ...",
+    "Also plot PSNR against latency, one PNG per scale: --curve zoo.png writes zoo.x2.png, ...",
     flag_values=FLAGS,
 )
 
@@ -75,7 +75,7 @@ def _print_card(card: dict[str, Any]) -> None:
 
 
 def _draw(cards: list[dict[str, Any]]) -> None:
-    """One picture for each upscaling factor: a curve can join only what was timed at one size."""
+    """One plot per upscaling factor: only latencies at the same input size are comparable."""
     from pams_tf.reporting.plots.tradeoffs import Tradeoff, tradeoffs
 
     timed = [card for card in cards if "latency" in card]

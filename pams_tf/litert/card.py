@@ -97,7 +97,9 @@ def _scale(info: FileInfo, about: dict[str, Any]) -> int:
         return int(about["scale"])
     source, target = (info.tensors[index].shape for index in (info.inputs[0], info.outputs[0]))
     if len(source) != 4 or len(target) != 4 or min(source[1:3]) < 1 or target[1] % source[1]:
-        raise InputError(f"the file turns {source} into {target}, which is no enlargement")
+        raise InputError(
+            f"the file turns {source} into {target}, which is not an integer upscaling factor"
+        )
     return target[1] // source[1]
 
 

@@ -221,8 +221,8 @@ def _checks(content: bytes, info: FileInfo, sites: Mapping[str, Any]) -> tuple[C
     dtypes = {tensor.dtype for tensor in info.io_tensors}
     io_dtype = dtypes.pop() if len(dtypes) == 1 and dtypes <= {"uint8", "float32"} else "int8"
     weights = "int4" if any(tensor.dtype == "int4" for tensor in info.tensors) else "int8"
-    promise = "integers and built-in operators alone"
-    promise += ", but for the images' float32" if io_dtype == "float32" else ""
+    promise = "only integers and built-in operators"
+    promise += ", except for the float32 images" if io_dtype == "float32" else ""
     promises = [_check(promise, check_integer, content, io_dtype, weights)]
     promise = "every alpha is a scale, in its tensor's unit, bit for bit"
     if sites:
@@ -230,7 +230,7 @@ def _checks(content: bytes, info: FileInfo, sites: Mapping[str, Any]) -> tuple[C
         zeros = {name: site.get("zero_point", 0) for name, site in sites.items()}
         promises.append(_check(promise, check_alphas, content, scales, zeros))
     else:
-        promises.append(Check(promise, None, "the file has no metadata that tell its alphas"))
+        promises.append(Check(promise, None, "the file has no metadata with its alphas"))
     return tuple(promises)
 
 
@@ -243,7 +243,7 @@ def _weight_checks(content: bytes, about: Mapping[str, Any] | None) -> tuple[Che
     assert about is not None
     most = QuantizationRecipe.from_dict(recipe, "the file's recipe").kernel_qmax
     largest = {name: most for name, site in about["sites"].items() if site["bits"] == bits}
-    promise = f"weights of {bits} bits hold codes of +-{most} at most"
+    promise = f"{bits}-bit weights hold codes of at most +-{most}"
     try:
         checked = check_weight_codes(content, largest)
     except InputError as error:

@@ -1,1 +1,1 @@
-"""What people read: tables, plots in one style, progress bars. Knows no network."""
+"""Output for people: tables, plots in one style, and progress bars. Independent of any network."""

@@ -1,4 +1,4 @@
-"""Results that the benchmark app exported on several devices: read, laid in a table, drawn."""
+"""Results that the benchmark app exported on several devices: reading them, and tables of them."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ COLUMNS = (
     "device", "model", "bits", "input", "ran on", "p50, ms", "p90, ms", "p99, ms", "mean, ms",
     "std, ms", "samples", "fps", "cold start, ms", "memory, MB", "differing codes", "result",
 )  # fmt: skip
-# What 80 characters of a terminal have room for, in a table for each model; milliseconds.
+# The columns that fit into 80 characters of a terminal, in one table per model; in milliseconds.
 SHORT_COLUMNS = ("device", "ran on", "p50", "p99", "cold", "output")
 _SHORT_VERDICTS = {"not checked": "unchecked", "equal within rounding": "rounded"}
 
@@ -28,18 +28,19 @@ class DeviceResult:
     """One benchmark of one file on one device; times in milliseconds.
 
     Attributes:
-      device: as the browser names it.
-      model: the .tflite file's name without its ending.
-      bits: of the recipe; None for a float file.
+      device: name of the device, as the browser reports it.
+      model: name of the .tflite file without its suffix.
+      bits: bit width of the recipe; None for a float file.
       width, height: of the input.
-      engine: accelerator it really ran on, with threads, and "in part" if not the whole graph did.
+      engine: the accelerator that it actually ran on, with its number of threads, and "in part" if
+        it did not run the whole graph.
       p50, p90, p99, mean, std, samples: of the warm runs.
-      fps: frames a second.
-      cold_start: reading and compiling, loading the runtime, and the first run.
-      memory: bytes that WebAssembly held.
+      fps: frames per second.
+      cold_start: time for loading and compiling the file, loading the runtime, and the first run.
+      memory: memory of WebAssembly in bytes.
       differing: share of codes that differ from the host's; None without a reference.
-      valid: False if the output was wrong: its times do not count.
-      date: when, in ISO 8601.
+      valid: False if the output was wrong, which makes the times meaningless.
+      date: date and time in ISO 8601.
     """
 
     device: str
@@ -62,7 +63,7 @@ class DeviceResult:
     date: str
 
     def cells(self) -> dict[str, str]:
-        """The row of a table, by column."""
+        """The cells of its table row, by column."""
         if not self.valid:
             verdict = "WRONG"
         elif self.differing is None:
@@ -90,10 +91,10 @@ class DeviceResult:
 
 
 def find_files(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """The .json files among `sources`: files themselves, and what lies right in folders.
+    """The .json files in `sources`: files as given, and those directly in a folder.
 
     Raises:
-      InputError: a source that is not there, or no file at all.
+      InputError: a source does not exist, or there is no file at all.
     """
     files: list[Path] = []
     for source in map(Path, sources):
@@ -109,10 +110,11 @@ def find_files(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
 
 
 def read_results(path: str | os.PathLike[str]) -> list[DeviceResult]:
-    """The results in one exported file: one object, or a list of them.
+    """The results in one exported file, which holds one object or a list of them.
 
     Raises:
-      InputError: unreadable, or anything in it is no result of the app; names the file.
+      InputError: the file cannot be read, or something in it is not a result of the app; the
+        message names the file.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -125,19 +127,19 @@ def read_results(path: str | os.PathLike[str]) -> list[DeviceResult]:
 
 
 def in_order(results: Sequence[DeviceResult]) -> list[DeviceResult]:
-    """By model, fastest first, wrong ones last; a run that was exported twice counts once."""
+    """Sorted by model, fastest first and wrong ones last, without runs that were exported twice."""
     unique = dict.fromkeys(results)
     return sorted(unique, key=lambda r: (r.model, not r.valid, r.p50, r.device))
 
 
 def markdown(results: Sequence[DeviceResult]) -> str:
-    """A table in Markdown, all columns."""
+    """All columns as a Markdown table."""
     rows = [[result.cells()[column] for column in COLUMNS] for result in results]
     return "\n".join(markdown_table(COLUMNS, rows)) + "\n"
 
 
 def short_rows(results: Sequence[DeviceResult]) -> dict[str, list[list[str]]]:
-    """For each model the rows of `SHORT_COLUMNS`."""
+    """The rows of a table with `SHORT_COLUMNS`, by model."""
     tables: dict[str, list[list[str]]] = {}
     for result in results:
         cells = result.cells()

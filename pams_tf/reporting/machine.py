@@ -1,4 +1,4 @@
-"""The machine and the software that made a report."""
+"""The machine and the software that a report was made with."""
 
 import functools
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 @functools.lru_cache
 def machine() -> dict[str, Any]:
-    """CPU model, cores this process may use, GPUs, operating system and versions."""
+    """CPU model, cores that this process may use, GPUs, operating system and versions."""
     import tensorflow as tf
 
     gpus = [

@@ -1,4 +1,4 @@
-"""Progress bars on standard error, all in one style; silent where there is no terminal."""
+"""Progress bars on standard error, all in one style; hidden if it is not a terminal."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,13 +18,13 @@ Item = TypeVar("Item")
 
 
 def progress_bar(*columns: ProgressColumn, visible: bool = True) -> Progress:
-    """A bar to be used as a context manager; add tasks to it as to any `rich` progress bar.
+    """A bar to use as a context manager; add tasks to it as to any `rich` progress bar.
 
-    It goes away when it is done. What a command prints to a file or a pipe is left alone.
+    It disappears at the end. Output that a command writes to a file or a pipe is not affected.
 
     Args:
-      *columns: what stands behind the bar; how many items are done and the time left by default.
-      visible: False for silence. Without a terminal the bar is silent in any case.
+      *columns: shown after the bar; by default the number of finished items and the time left.
+      visible: False hides the bar. It is always hidden if standard error is not a terminal.
     """
     console = Console(stderr=True)
     return Progress(
@@ -39,21 +39,21 @@ def progress_bar(*columns: ProgressColumn, visible: bool = True) -> Progress:
 
 
 def tracked(items: Sequence[Item], description: str, *, visible: bool = True) -> Iterator[Item]:
-    """The items one by one, with a bar that says how many are done."""
+    """Yield the items one by one, with a bar that shows how many are done."""
     with progress_bar(visible=visible) as bar:
         yield from bar.track(items, description=description)
 
 
 class StepProgress:
-    """The progress of a training run: a bar with the losses, and a line for each validation.
+    """The progress of a training run: a bar with the losses, and one line per validation.
 
-    The lines go to standard output and stay there, on a terminal above the bar and in a log file.
+    The lines go to standard output and stay there, above the bar on a terminal, or in a log file.
 
     Args:
-      title: what the bar is called.
-      steps: of the whole run.
-      start_step: at which this process begins.
-      visible: False for silence.
+      title: title of the bar.
+      steps: number of steps of the whole run.
+      start_step: the step at which this process starts.
+      visible: False hides everything.
     """
 
     def __init__(self, title: str, steps: int, start_step: int, *, visible: bool) -> None:
@@ -75,7 +75,7 @@ class StepProgress:
         self._bar.stop()
 
     def update(self, step: int, losses: Iterable[tuple[str, float]]) -> None:
-        """Show that `step` steps are done, and the losses as they are."""
+        """Show that `step` steps are done, with the current losses."""
         note = "  ".join(f"{name} {value:.4g}" for name, value in losses)
         self._bar.update(self._task, completed=step, note=note)
 

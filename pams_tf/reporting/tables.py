@@ -1,4 +1,4 @@
-"""Tables for a terminal, and the same rows as Markdown."""
+"""Tables for the terminal and in Markdown."""
 
 import sys
 from collections.abc import Sequence
@@ -8,17 +8,17 @@ from rich.table import Table
 
 from pams_tf.errors import InputError
 
-# Wider than any table here: without a terminal nothing is cut off or wrapped.
+# Wider than any table: without a terminal, nothing is truncated or wrapped.
 _UNLIMITED = 10_000
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table to standard output, its first column to the left, the others to the right.
+    """Print a table to standard output, the first column left-aligned and the others right-aligned.
 
-    On a terminal the table fits its width; in a file or a pipe it has the width that it needs.
+    On a terminal the table is fitted to its width; in a file or a pipe it is as wide as necessary.
 
     Raises:
-      InputError: a row does not have one cell for each column.
+      InputError: a row does not have one cell per column.
     """
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
@@ -26,15 +26,15 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     for row in rows:
         table.add_row(*_checked(row, columns))
     width = None if sys.stdout.isatty() else _UNLIMITED
-    # Cells may be file names, in which brackets are no markup.
+    # Cells may be file names, in which brackets are not markup.
     Console(markup=False, highlight=False, width=width).print(table)
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """The lines of a Markdown table; a vertical bar in a cell is escaped.
+    """The lines of a Markdown table; vertical bars in cells are escaped.
 
     Raises:
-      InputError: a row does not have one cell for each column.
+      InputError: a row does not have one cell per column.
     """
     cells = [_checked(row, columns) for row in (columns, *rows)]
     lines = [[cell.replace("|", "\\|") for cell in row] for row in cells]

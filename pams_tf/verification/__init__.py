@@ -1,1 +1,1 @@
-"""Is a file the network that was trained? Compared layer by layer, code by code."""
+"""Comparison of a file with the network it was exported from, layer by layer, code by code."""

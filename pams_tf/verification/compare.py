@@ -1,14 +1,14 @@
-"""The proof: a file against the network that was trained, layer by layer, code by code.
+"""Verifies a file against the trained network, layer by layer, code by code.
 
-Two comparisons of each layer, on whole images. *Given the same codes*: the simulation of this
-layer alone, fed with the codes that the interpreter itself had there, against the codes it made of
-them. *Cumulative*: the simulation from the image on against the interpreter from the image on,
-where a code that differs once makes others differ behind it.
+Each layer is compared in two ways, on whole images. *Given the same codes*: the simulation of this
+layer alone, fed with the interpreter's own input codes, against the interpreter's output codes.
+*Cumulative*: the simulation from the image on against the interpreter from the image on, where one
+differing code can change others in later layers.
 
-Both are made twice: with each bias rounded to int32, as every integer file must hold it, where
-only the kernels' arithmetic can differ; and with the float biases as they were trained. A bias off
-by b accumulator units of M output codes each changes a share b * M of the codes: 0.1 % or more
-where M is large.
+Both comparisons are made twice: with each bias rounded to int32, as every integer file must store
+it, so that only the arithmetic of LiteRT's kernels can differ; and with the float biases as
+trained. A bias that is off by b accumulator units, each worth M output codes, changes a share b * M
+of the codes: 0.1 % or more where M is large.
 """
 
 import os
@@ -48,8 +48,8 @@ def verify(
     """Compare a .tflite file with the student that it was exported from, code by code.
 
     Every weight code and bias must be the student's; then whole images go through both, and the
-    codes of every layer are compared. What was found is returned, whatever it is;
-    `Parity.failures` says what lies beyond a tolerance.
+    codes of every layer are compared. The result is returned even if codes differ;
+    `Parity.failures` lists what exceeds a tolerance.
 
     Example:
       >>> import pams_tf
@@ -61,22 +61,23 @@ def verify(
 
     Args:
       model: the student: a Keras model of `pams_tf`, a `.keras` file or a run folder. For scope
-        "body" the file's metadata has the ranges of head and tail.
-      tflite: the file, or its content. One for an NPU is compared with the CPU's file of the same
-        student, made anew: its weights, and its images in parts of its own size. The layers are
-        then those of that file.
-      images: "sample" for the built-in validation photographs, a folder as `pams_tf.evaluate` takes
-        it, or `ImagePairs`. Each image is compared whole, in its own size.
-      kernels: sets of LiteRT's kernels, of "xnnpack", "builtin" and "reference".
-      num_threads: threads of the kernels; None lets the runtime choose.
+        "body", the ranges of head and tail are read from the file's metadata.
+      tflite: the file, or its content. The weights and output images of a file for an NPU are
+        compared with those of a CPU file that is exported again from the student, on tiles of the
+        NPU file's size. The layers that are compared are then those of the CPU file.
+      images: "sample" for the built-in validation photographs, a folder as in `pams_tf.evaluate`,
+        or `ImagePairs`. Each image is compared whole, in its own size.
+      kernels: sets of LiteRT's kernels, from "xnnpack", "builtin" and "reference".
+      num_threads: number of threads; None lets the runtime choose.
 
     Returns:
-      For each layer and set of kernels the share of codes (0 to 1) that differ and by how much;
+      For each layer and set of kernels, the share of codes (0 to 1) that differ and by how much;
       PSNR on Y in dB of student, simulation and file.
 
     Raises:
-      InputError: no .tflite file, or its network is not the student's: another architecture,
-        recipe, range, or weights; no images, or one that does not fit.
+      InputError: the file is not a .tflite file, or its network is not the student's but has
+        another architecture, recipe, range or weights; or there are no images, or one cannot be
+        used.
 
     Source: README, "Proof".
     """
@@ -146,15 +147,15 @@ def verify(
 
 
 class _Tally:
-    """Counts over the images, for one set of kernels."""
+    """Counts of differing codes over the images, for one set of kernels."""
 
     def __init__(self, matches: Sequence[Match], trained: Sequence[Layer]) -> None:
         self.psnr: list[float] = []
         self._matches = matches
         self._trained = trained
         self._codes = [0] * len(matches)
-        # A layer's four comparisons, in the order of `LayerParity`: codes that differ, and the
-        # largest difference.
+        # For each of a layer's four comparisons, in the order of `LayerParity`: the number of
+        # differing codes and the largest difference.
         self._counts = np.zeros((len(matches), 4, 2), np.int64)
 
     def add(
@@ -199,7 +200,7 @@ class _Tally:
 
 
 def _run(parts: Sequence[Layer], low: np.ndarray) -> dict[str, np.ndarray]:
-    """The simulation from the image on: the codes of every site."""
+    """The codes of every site in the simulation from the image on."""
     codes = {IMAGE: BYTES.codes(low[None])}
     for layer in parts:
         codes[layer.site] = layer(codes)
@@ -213,10 +214,10 @@ def _image(codes: np.ndarray) -> np.ndarray:
 def _interpreter(
     content: bytes, info: FileInfo, kernels: str, num_threads: int | None
 ) -> tuple[ImageInterpreter, str]:
-    """An interpreter that keeps every tensor, and a remark on how it came to be.
+    """An interpreter that keeps every tensor, and a note if the file had to be changed to run.
 
-    LiteRT registers its reference kernel of DEPTH_TO_SPACE for version 1 of the operator only,
-    though it computes version 2, int8, as well: such a file runs once it calls itself version 1.
+    LiteRT registers its reference kernel of DEPTH_TO_SPACE only for version 1 of the operator,
+    although it also computes version 2, int8: such a file runs if it declares version 1.
     """
     if kernels not in KERNELS:
         raise InputError(f"kernels={kernels!r} is not possible; choose {', '.join(KERNELS)}")
@@ -227,7 +228,7 @@ def _interpreter(
             raise
     older = _older_depth_to_space(content)
     interpreter = ImageInterpreter(older, num_threads, kernels=kernels, keep_tensors=True)
-    return interpreter, "run with DEPTH_TO_SPACE declared as version 1, all they register"
+    return interpreter, "run with DEPTH_TO_SPACE declared as version 1, the only one registered"
 
 
 def _older_depth_to_space(content: bytes) -> bytes:

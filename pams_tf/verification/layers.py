@@ -1,4 +1,4 @@
-"""The simulation in pieces: a whole network cut at its sites, one layer from codes to codes."""
+"""The simulation layer by layer: a network split at its sites, each layer from codes to codes."""
 
 import dataclasses
 from typing import Any
@@ -19,7 +19,7 @@ OUTPUT = "output"
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """Codes of a tensor: value = scale * (code - zero_point), codes from -128 to 127."""
+    """The grid of a tensor: value = scale * (code - zero_point), with codes from -128 to 127."""
 
     scale: np.float32
     zero_point: int = 0
@@ -30,24 +30,24 @@ class Grid:
         return np.clip(codes, -128, 127).astype(np.int8)
 
     def values(self, codes: np.ndarray) -> np.ndarray:
-        """float32 values of int8 codes, as the simulation's quantizers give them."""
+        """float32 values of int8 codes, equal to those of the simulation's quantizers."""
         return (codes.astype(np.float32) - np.float32(self.zero_point)) * self.scale
 
 
-# An image's byte p is the code p - 128, whatever type the file takes and gives it in.
+# The image byte p is the code p - 128, whatever the io_dtype of the file is.
 BYTES = Grid(np.float32(1), -128)
 
 
 @dataclasses.dataclass(frozen=True)
 class Convolution:
-    """A convolution as an integer file must hold it.
+    """A convolution as an integer file must store it.
 
     Attributes:
-      name: of the site.
-      kernel: (H, W, I, O) int32, codes on the grid of its bits.
-      bias: (O,) float64 in units of the accumulator: kernel step times input scale. Infinite where
-        a kernel is all zeros and has no step.
-      gain, shift: what else is folded into kernel and bias: y = gain * conv(x) + shift.
+      name: name of the convolution.
+      kernel: (H, W, I, O) int32, codes on the grid of its bit width.
+      bias: (O,) float64 in units of the accumulator: weight scale times input scale. Infinite
+        where a kernel is all zeros and so has no scale.
+      gain, shift: also folded into kernel and bias: y = gain * conv(x) + shift.
     """
 
     name: str
@@ -59,15 +59,16 @@ class Convolution:
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """What the network computes between its sites, up to one of them.
+    """The part of the network that computes one site from those before it.
 
     Attributes:
       site: the site at its end; `OUTPUT` for the network's result.
-      sources: the sites it reads, `IMAGE` for the input.
+      sources: the sites that it reads; `IMAGE` for the network's input.
       grids: the grids of the sources.
       grid: the grid at its end.
-      channels: of the tensor at its end.
-      convolutions: those inside, none or one.
+      channels: number of channels of the tensor at its end.
+      convolutions: the convolutions in it, none or one.
+      function: the layer as a Keras model, from values of the sources to values at its end.
     """
 
     site: str
@@ -79,22 +80,24 @@ class Layer:
     function: keras.Model = dataclasses.field(repr=False)
 
     def __call__(self, codes: dict[str, np.ndarray]) -> np.ndarray:
-        """The simulation of this layer alone: codes (1, H, W, C) int8 of its sources -> its own."""
+        """Simulate this layer alone: int8 codes (1, H, W, C) of its sources -> those at its end."""
         values = [g.values(codes[s]) for s, g in zip(self.sources, self.grids, strict=True)]
         return self.grid.codes(self.function(values, training=False))
 
 
 def layers(whole: SuperResolution, *, integer_bias: bool = False) -> list[Layer]:
-    """Cut a network with a quantizer at every site (see `fully_quantized`) into its layers.
+    """Split a network with a quantizer at every site (see `fully_quantized`) into its layers.
 
-    The builder's own text is read once more: each site ends a layer and begins the next as an
-    input, so a layer is what an integer file does in one operator or a few. In order of execution;
-    the last one is `OUTPUT`.
+    The network's own builder is run again: each site ends one layer and starts the next as an
+    input, so a layer corresponds to one or a few operators of an integer file.
 
     Args:
-      whole: the network; it stays as it is.
-      integer_bias: round each bias to whole units of its accumulator, as int32 holds it, instead
+      whole: the network; it is not changed.
+      integer_bias: round each bias to whole units of its accumulator, as int32 stores it, instead
         of leaving it as trained.
+
+    Returns:
+      The layers in order of execution; the last one is `OUTPUT`.
     """
     cut = _Cut(whole, integer_bias)
     image = cut.begin(IMAGE, BYTES, 3)
@@ -150,7 +153,7 @@ class _Cut(KerasSites):
         return self.begin(name, grid, x.shape[-1])
 
     def _convolution(self, layer: QuantConv2D, function: keras.Model) -> Convolution:
-        """Read one convolution, with all that the graph folds into it."""
+        """Read one convolution with everything that the export folds into it."""
         extra = {other.name: other for other in function.layers}
         gain = extra[f"{layer.name}_gain"].scale if f"{layer.name}_gain" in extra else 1.0
         shift = extra[f"{layer.name}_shift"].shift if f"{layer.name}_shift" in extra else 0.0

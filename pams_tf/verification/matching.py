@@ -1,4 +1,4 @@
-"""Which tensor of a file is which site of a network, and whether their weights are the same."""
+"""Matches the tensors of a file with the sites of a network, and compares their weights."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -10,18 +10,18 @@ from pams_tf.errors import InputError
 from pams_tf.litert.flatbuffer import FileInfo, OperatorInfo, TensorInfo
 from pams_tf.verification.layers import IMAGE, OUTPUT, Convolution, Layer
 
-# Operators that trim or restate a tensor in place: the site is behind them.
+# Operators that may follow a site's operator and only clip its result: the site is behind them.
 _CLIPS = ("MINIMUM", "MAXIMUM", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1")
 
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """A layer of the simulation and what computes it in the file.
+    """A layer of the simulation and the operators that compute it in the file.
 
     Attributes:
-      layer: of the simulation.
+      layer: the layer of the simulation.
       tensor: index of the tensor at its end.
-      operators: those from its sources to there, in order of execution.
+      operators: the operators from its sources to that tensor, in order of execution.
     """
 
     layer: Layer
@@ -36,8 +36,8 @@ class StoredConvolution:
     Attributes:
       kernel: (H, W, I, O) codes.
       bias: (O,) int32, in units of the accumulator.
-      scales: of the weights, (1,) or (O,).
-      accumulator: what one unit of the accumulator is worth, in the unit of the output.
+      scales: scales of the weights, (1,) or (O,).
+      accumulator: the value of one unit of the accumulator, in the unit of the output.
     """
 
     kernel: np.ndarray
@@ -49,12 +49,12 @@ class StoredConvolution:
 def match(
     layers: Sequence[Layer], info: FileInfo, sites: Mapping[str, Any] | None = None
 ) -> list[Match]:
-    """Find each layer in the file: by its scale, its channels, and the sites that feed it.
+    """Find each layer in the file by its scale, its channels and the sites that it reads.
 
     Args:
-      layers: of the simulation, in order of execution; see `layers.layers`.
+      layers: layers of the simulation, in order of execution; see `layers.layers`.
       info: the file.
-      sites: the file's own metadata on its sites; a tensor's `scale` is taken from there if given.
+      sites: the file's own metadata on its sites; a tensor's `scale` is taken from it if given.
 
     Raises:
       InputError: a site has no tensor in the file.
@@ -86,15 +86,15 @@ def match(
 
 
 def check_weights(matches: Sequence[Match], info: FileInfo) -> int:
-    """Assert that every kernel code of the simulation stands in the file, and every bias.
+    """Check that the file has every kernel code and every bias of the simulation.
 
-    A bias may be one unit of the accumulator off, which rounding it to int32 can cost.
+    A bias may differ by one unit of the accumulator, because it is rounded to int32.
 
     Returns:
-      How many kernel codes were compared.
+      The number of kernel codes compared.
 
     Raises:
-      InputError: naming the first convolution that differs, and how much.
+      InputError: a convolution differs; the message names the first one and what differs.
     """
     compared = 0
     for found in matches:
@@ -136,7 +136,7 @@ def _find(
             f"no tensor in it is {layer.site}: scale {float(scale):.9g}, {layer.channels} channels,"
             f" from {' and '.join(layer.sources)}"
         )
-    # The nearest: what lies behind belongs to later sites, unless it only trims this one.
+    # The nearest candidate: tensors behind it belong to later sites, unless they only clip it.
     _, position, index = min(candidates)
     for operator in info.graph[position + 1 :]:
         (output,) = operator.outputs[:1]
@@ -148,7 +148,8 @@ def _find(
 
 
 def _is(tensor: TensorInfo, layer: Layer, scale: np.float32) -> bool:
-    # A known range goes through another formula in the converter; a learned one is exact.
+    # The converter derives the scale of a fixed range by another formula; the scale of a learned
+    # range with zero point 0 is exact.
     exact = layer.grid.zero_point == 0
     return (
         tensor.dtype == "int8"
@@ -164,7 +165,7 @@ def _is(tensor: TensorInfo, layer: Layer, scale: np.float32) -> bool:
 def _segment(
     end: int, sources: set[int], info: FileInfo, producers: Mapping[int, OperatorInfo]
 ) -> set[OperatorInfo] | None:
-    """The operators between `sources` and `end`; None if `end` needs others, or not all of them."""
+    """The operators between `sources` and `end`; None if `end` does not read exactly `sources`."""
     operators: set[OperatorInfo] = set()
     reached, seen, waiting = set(), set(), [end]
     while waiting:
@@ -176,7 +177,7 @@ def _segment(
                 seen.add(index)
                 operators.add(producers[index])
                 waiting += [i for i in producers[index].inputs if i >= 0]
-        elif not info.tensors[index].data:  # no constant: the graph's input
+        elif not info.tensors[index].data:  # not a constant: the graph's input
             return None
     return operators if reached == sources else None
 
@@ -214,5 +215,5 @@ def stored_convolution(expected: Convolution, found: Match, info: FileInfo) -> S
 
 
 def _tolerance(bias: np.ndarray) -> np.ndarray:
-    """One unit, or what float32 holds of a bias that large."""
+    """One unit, or the float32 precision of a large bias."""
     return np.maximum(1.0, np.abs(bias) * 1e-6)

@@ -1,7 +1,7 @@
-"""A file whose graph is cut for an NPU, against the CPU's file of the same network.
+"""Compares a file whose graph is rewritten for an NPU with the CPU file of the same network.
 
-Its layers are not the network's, so they cannot be compared one by one. But the CPU's file of the
-same run can, and the two must hold the same weights and make the same image, code by code.
+Its layers are not those of the network, so they cannot be compared one by one. Those of the CPU
+file can, and the two files must have the same weights and produce the same image, code by code.
 """
 
 import dataclasses
@@ -19,13 +19,13 @@ from pams_tf.models import SuperResolution
 
 @dataclasses.dataclass(frozen=True)
 class TargetParity:
-    """The file for an NPU against the CPU's under one set of kernels.
+    """The file for an NPU against the CPU file, under one set of kernels.
 
     Attributes:
-      kernels: their name.
-      tiles: parts of the images, of the file's input size, that went through both.
-      codes: image bytes compared.
-      differing, largest: how many of them differ, and by how much at most.
+      kernels: name of the set of kernels.
+      tiles: number of image tiles, of the file's input size, that went through both files.
+      codes: number of image bytes compared.
+      differing, largest: number of bytes that differ, and the largest difference.
     """
 
     kernels: str
@@ -36,24 +36,25 @@ class TargetParity:
 
 
 def cpu_twin(whole: SuperResolution, info: FileInfo) -> bytes:
-    """The CPU's file, of open size, of the network that a file for an NPU claims to be.
+    """The CPU file, of open size, of the network that a file for an NPU claims to hold.
 
     Args:
       whole: the network with a quantizer at every site; see `simulation.simulation`.
-      info: the file for the NPU: its kernels are stored as they are there.
+      info: the file for the NPU; the CPU file stores weights in int4 if it does.
     """
     int4 = any(tensor.dtype == "int4" for tensor in info.tensors)
     return convert(whole, None, weights="int4" if int4 else "int8")
 
 
 def check_same_weights(info: FileInfo, twin: FileInfo, target: str) -> None:
-    """Assert that two files hold the same kernels and biases, one output channel at a time.
+    """Check that two files have the same kernels and biases, one output channel at a time.
 
-    A convolution that is cut keeps its channels. Those of the last one, to the image, stand in
-    another form where it is computed before the depth-to-space ("ethos-u85"): they are left out.
+    A convolution that is split keeps its output channels. The last one, to the image, has another
+    form if it is computed in front of the depth-to-space ("ethos-u85"), so its channels are left
+    out.
 
     Raises:
-      InputError: how many channels are in one file alone.
+      InputError: channels are in only one of the files; the message says how many.
     """
     theirs, ours = (_channels(file.graph, file) for file in (info, twin))
     if target == "ethos-u85":
@@ -72,17 +73,17 @@ def same_images(
     pairs: ImagePairs,
     num_threads: int | None = None,
 ) -> tuple[TargetParity, ...]:
-    """Send the images, in parts of the file's own size, through both files.
+    """Compare the output images of both files on tiles of the NPU file's own size.
 
     Args:
       content: the file for an NPU.
-      twins: kernels -> the CPU's file under them, which takes any size.
-      pairs: the images; a smaller one is mirrored beyond its border to fill a part.
+      twins: set of kernels -> the CPU file under these kernels, which takes any size.
+      pairs: the images; one smaller than a tile is mirrored at its border to fill it.
     """
     results = []
     for kernels, twin in twins.items():
         file = ImageInterpreter(content, num_threads, kernels=kernels)
-        assert file.fixed_size is not None  # `convert` makes no other for an NPU
+        assert file.fixed_size is not None  # `convert` requires a size for an NPU
         twin.resize(*file.fixed_size)
         tiles = codes = differing = largest = 0
         for index in range(len(pairs)):
@@ -111,7 +112,7 @@ def _channels(
 
 
 def _tiles(image: np.ndarray, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Parts (h, w, 3) of `size` that cover the image; the last ones overlap their neighbours."""
+    """Tiles (h, w, 3) of `size` that cover the image; the last ones overlap their neighbours."""
     missing = [max(0, want - have) for want, have in zip(size, image.shape[:2], strict=True)]
     image = np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
     starts = [

@@ -1,4 +1,4 @@
-"""How far a file is from the network that was trained, in numbers, and whether that is too far."""
+"""The numbers by which a file differs from the trained network, and whether they are tolerable."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pams_tf.verification.npu import TargetParity
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """How two tensors of codes differ: the share of codes that do, and by how much at most."""
+    """How two tensors of codes differ: the share of differing codes, and the largest difference."""
 
     share: float
     largest: int
@@ -21,10 +21,10 @@ class LayerParity:
 
     Attributes:
       site: the site at its end.
-      operators: what computes it in the file, such as "CONV_2D".
-      codes: how many were compared.
+      operators: the operators that compute it in the file, such as "CONV_2D".
+      codes: number of codes compared.
       given_codes: the layer alone, from the interpreter's own codes, with int32 biases.
-      cumulative: everything from the image to here, with int32 biases.
+      cumulative: everything from the image to this layer, with int32 biases.
       given_codes_trained_bias, cumulative_trained_bias: the same with the biases as trained.
     """
 
@@ -39,7 +39,7 @@ class LayerParity:
 
 @dataclasses.dataclass(frozen=True)
 class KernelParity:
-    """One set of kernels: its layers in order of execution, its mean PSNR-Y (dB), and a remark."""
+    """One set of kernels: its layers in order of execution, its mean PSNR-Y (dB), and a note."""
 
     kernels: str
     layers: tuple[LayerParity, ...]
@@ -49,11 +49,12 @@ class KernelParity:
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """What two equal networks may differ by.
+    """How much a file may differ from its network.
 
     Attributes:
-      largest, share: of the codes of any one layer, given the same codes.
-      psnr: dB, between the two means over the images.
+      largest, share: the largest difference, and the largest share of differing codes, in any one
+        layer given the same codes.
+      psnr: the largest difference of the mean PSNR over the images, in dB.
     """
 
     largest: int = 1
@@ -62,7 +63,7 @@ class Tolerance:
 
     @classmethod
     def of(cls, bits: int) -> "Tolerance":
-        """The usual tolerance for a recipe's bits: 0.01 dB at 8 bits, 0.02 dB below."""
+        """The default tolerance for a recipe's bit width: 0.01 dB at 8 bits, 0.02 dB below."""
         return cls(psnr=0.01 if bits >= 8 else 0.02)
 
 
@@ -71,18 +72,18 @@ class Parity:
     """A file against its simulation.
 
     Attributes:
-      file: its name.
-      bits: of the recipe.
-      benchmark, images: what was compared on.
-      weights: kernel codes compared, all of them equal.
-      student_psnr: of the student as it is, mean PSNR-Y against HR, dB. With scope "body" it is
-        float in head and tail, where the file is not.
-      psnr: of the simulation with a quantizer at every site and the biases as trained.
-      kernels: each set of kernels that ran.
-      absent: sets of kernels that could not run the file -> why.
-      target: what the file is for. For an NPU, all of the above describes the CPU's file of the
-        same run, made anew, whose weights the file has.
-      same_images: the file itself against that one, for each set of kernels.
+      file: name of the file.
+      bits: bit width of the recipe.
+      benchmark, images: the set of images and their number.
+      weights: number of kernel codes compared, all of which are equal.
+      student_psnr: mean PSNR-Y of the student itself against HR, in dB. With scope "body" its head
+        and tail are float, unlike those of the file.
+      psnr: that of the simulation with a quantizer at every site and the biases as trained.
+      kernels: the result of each set of kernels that ran.
+      absent: set of kernels that could not run the file -> the reason.
+      target: the target of the file. For an NPU, everything above describes a CPU file that was
+        exported again from the same run and has the same weights.
+      same_images: the file itself against that CPU file, for each set of kernels.
     """
 
     file: str
@@ -98,11 +99,11 @@ class Parity:
     same_images: tuple[TargetParity, ...] = ()
 
     def failures(self, tolerance: Tolerance | None = None, kernels: str | None = None) -> list[str]:
-        """What lies beyond the tolerance under one set of kernels, a line each; [] if nothing.
+        """What exceeds the tolerance under one set of kernels, one line each; [] if nothing does.
 
         Args:
-          tolerance: that of the recipe's bits by default, see `Tolerance.of`.
-          kernels: the first set that was compared by default.
+          tolerance: by default that of the recipe's bit width; see `Tolerance.of`.
+          kernels: by default the first set that was compared.
         """
         tolerance = tolerance or Tolerance.of(self.bits)
         kernels = kernels or self.kernels[0].kernels

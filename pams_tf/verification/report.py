@@ -1,4 +1,4 @@
-"""A comparison as a reader wants it: a Markdown table, and a picture of every layer."""
+"""A comparison in readable form: a Markdown page, and a plot of every layer."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _CURVES = {
 
 
 def markdown(parity: Parity, tolerance: Tolerance, failures: Sequence[str]) -> str:
-    """The comparison as a Markdown page: verdict, PSNR, and a table of layers for each kernels."""
+    """The comparison as Markdown: verdict, PSNR, and a table of layers per set of kernels."""
     lines = [
         f"# {parity.file} against the network that was trained",
         "",
@@ -48,7 +48,7 @@ def markdown(parity: Parity, tolerance: Tolerance, failures: Sequence[str]) -> s
 
 
 def picture(path: str | os.PathLike[str], parity: Parity, tolerance: Tolerance) -> None:
-    """Save the share of differing codes of every layer, a panel for each set of kernels, as a PNG.
+    """Save a plot of each layer's share of differing codes as a PNG, one panel per set of kernels.
 
     Raises:
       InputError: the path cannot be written.
@@ -69,18 +69,18 @@ def picture(path: str | os.PathLike[str], parity: Parity, tolerance: Tolerance) 
 
 
 def _target(parity: Parity) -> list[str]:
-    """What the comparison is of, where the file is for an NPU."""
+    """An explanation of what was compared, if the file is for an NPU."""
     if parity.target == "cpu":
         return []
     lines = [
-        f"The graph of {parity.file} is cut for `--target {parity.target}`. It has the weights of "
-        "the cpu file of the same run; what follows is of that file, made anew. Both files on "
-        "the same parts of the images:",
+        f"The graph of {parity.file} is rewritten for `--target {parity.target}`. It has the "
+        "weights of the cpu file of the same run, which was exported again; the tables below "
+        "describe that cpu file. Both files on the same tiles of the images:",
         "",
     ]
     for entry in parity.same_images:
         same = "all equal" if not entry.differing else f"{entry.differing:,} differ"
-        lines.append(f"- {entry.kernels}: {entry.tiles} parts, {entry.codes:,} bytes, {same}")
+        lines.append(f"- {entry.kernels}: {entry.tiles} tiles, {entry.codes:,} bytes, {same}")
     return [*lines, ""]
 
 

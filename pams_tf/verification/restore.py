@@ -1,4 +1,4 @@
-"""The other way round: a student from the integer file that was exported from it."""
+"""Restores a student from the integer file that was exported from it."""
 
 import os
 
@@ -17,17 +17,17 @@ from pams_tf.verification.matching import Match, match, stored_convolution
 def restore_student(tflite: str | os.PathLike[str] | bytes) -> SuperResolution:
     """Rebuild a student from a .tflite file, so that it can be exported in another form.
 
-    An integer file holds all that its network computes with: weight codes and their scales, biases,
-    and in its metadata every range. The student has these, with weights on their grid and biases in
-    whole units of the accumulator, and the scope "all", whatever was trained. It computes what the
-    file computes; the float weights that it was rounded from are not in the file.
+    An integer file holds everything that its network computes with: weight codes and their scales,
+    biases, and every range in its metadata. The student gets them, with weights on their grid and
+    biases in whole units of the accumulator, and has scope "all", whatever the trained scope was.
+    It computes what the file computes; the float weights before rounding are not in the file.
 
     Args:
-      tflite: a file for the CPU that `convert` made, or its content.
+      tflite: a file that `convert` made for the CPU, or its content.
 
     Raises:
-      InputError: no such file, a file for an NPU, or one that does not say what its network is or
-        has batch normalization folded into it.
+      InputError: there is no such file, it is for an NPU, it does not say which network it holds,
+        or batch normalization is folded into it.
     """
     content, info = read_bytes(tflite), read_file(tflite)
     name = "the file" if isinstance(tflite, bytes) else str(tflite)
@@ -45,7 +45,7 @@ def restore_student(tflite: str | os.PathLike[str] | bytes) -> SuperResolution:
         for quantizer in quantizers(student):
             quantizer.restore_range(sites[quantizer.name])
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{name}: its metadata do not tell every range ({error})") from error
+        raise InputError(f"{name}: its metadata does not have every range ({error})") from error
     units = {site: float(fields["unit"]) for site, fields in sites.items()}
     for found in match(layers(student), info, sites):
         for convolution in found.layer.convolutions:
@@ -60,7 +60,7 @@ def _fill(
     info: FileInfo,
     units: dict[str, float],
 ) -> None:
-    """Set kernel and bias of one convolution to what the file holds, in the network's own unit."""
+    """Set the kernel and bias of one convolution to the file's, in the network's own unit."""
     (source,) = found.layer.sources if len(found.layer.sources) == 1 else (None,)
     unit_out = units.get(found.layer.site, 1.0)
     unit_in = units.get(source, 1.0) if source else 1.0

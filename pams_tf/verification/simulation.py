@@ -1,4 +1,4 @@
-"""The Keras network that a file claims to be a copy of."""
+"""The Keras network that a file claims to hold."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,17 +10,17 @@ from pams_tf.recipe import QuantizationRecipe
 
 
 def simulation(student: SuperResolution, known: Mapping[str, Any] | None) -> SuperResolution:
-    """The network with a quantizer at every site that a file claims to be a copy of.
+    """The network, with a quantizer at every site, that a file claims to hold.
 
-    The student's own ranges where it has them; for scope "body" those of head and tail, which the
-    export chose, from the file's metadata `known`.
+    Ranges are the student's own where it has them; for scope "body", those of head and tail, which
+    the export calibrated, come from the file's metadata `known`.
 
     Raises:
-      InputError: the metadata tell of another network, or lack the ranges needed.
+      InputError: the metadata describes another network, or lacks a range that is needed.
     """
     recipe = student.recipe
     if recipe is None:
-        raise InputError("the run is a float network's, which has no ranges to compare")
+        raise InputError("the run holds a float network, which has no ranges to compare")
     if known is not None:
         if isinstance(known.get("recipe"), dict):  # an older file lacks newer fields
             recipe_there = QuantizationRecipe.from_dict(known["recipe"], "its recipe").to_dict()
@@ -51,6 +51,6 @@ def simulation(student: SuperResolution, known: Mapping[str, Any] | None) -> Sup
                 quantizer.restore_range((known or {})["sites"][quantizer.name])
             except (KeyError, TypeError, ValueError):
                 raise InputError(
-                    f"no metadata in it tell the range of {quantizer.name}; export the run again"
+                    f"its metadata has no range for {quantizer.name}; export the run again"
                 ) from None
     return whole

@@ -284,7 +284,7 @@ def test_broken_files_are_reported_and_the_others_done(rgb, capsys):
     Path("in/h_alpha.png").rename("in/h_alpha.jpg")
     assert command("--model=bicubic", "--input=in", "--out=out", "--json=r.json") == 1
     lines = capsys.readouterr().err.splitlines()
-    assert lines[-1] == "upscale.py: 7 of 9 pictures could not be enlarged"
+    assert lines[-1] == "upscale.py: 7 of 9 images could not be upscaled"
     expected = {
         "in/b_truncated.png": "truncated or corrupt",
         "in/c_empty.png": "the file is empty",
@@ -412,7 +412,7 @@ def test_a_tflite_file_on_pictures_larger_and_smaller_than_it(rgb, model, capsys
     report = json.loads(Path("r.json").read_text())
     assert (report["scale"], report["halo"]) == (2, 1)
     assert command(*arguments, "--out=out_4", "--scale=4") == 1
-    assert "net.tflite enlarges x2, not x4" in capsys.readouterr().err
+    assert "net.tflite upscales x2, not x4" in capsys.readouterr().err
     # A halo that leaves nothing of 16 pixels, where tiles are needed.
     assert command(*arguments, "--out=out_5", "--halo=5") == 1
     error = capsys.readouterr().err.splitlines()
@@ -434,7 +434,7 @@ def test_as_a_program(rgb):
     assert result.stdout.count("\n") == 1
     assert result.stderr.splitlines()[-2:] == [
         "in/b.png: the file is empty; copy or download it again",
-        "upscale.py: 1 of 2 pictures could not be enlarged",
+        "upscale.py: 1 of 2 images could not be upscaled",
     ]
 
 

@@ -93,7 +93,7 @@ def test_a_file_for_an_npu(capsys):
     assert report["target"] == "npu"
     assert [entry["differing"] for entry in report["same_images"]] == [0, 0]
     assert "0 of" in capsys.readouterr().out
-    assert "made anew" in Path("npu/parity.md").read_text()
+    assert "exported again" in Path("npu/parity.md").read_text()
 
 
 def test_beyond_the_tolerance_there_is_a_report_too(capsys):

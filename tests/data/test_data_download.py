@@ -242,7 +242,7 @@ def test_the_command(server, tmp_path, capsys):
     assert (out / "benchmark/Set1/HR/a.png").read_bytes() == b"picture"
     assert json.loads(report.read_text())[0]["files"] == [str(out / "benchmark")]
     assert command.main(arguments) == 0
-    assert "there already" in capsys.readouterr().out
+    assert "already there" in capsys.readouterr().out
     assert len(server.requests) == 1
     shutil.rmtree(out / "benchmark")
     assert command.main(arguments) == 0
@@ -303,7 +303,7 @@ def test_the_command_checks_the_teachers(server, tmp_path, capsys):
         (["--what=div2k", "--scale=8"], "choose 2, 3 or 4"),
         (["--what=teachers", "--base_url=mirror"], "begins with http://"),
         (["--what=benchmarks", "--sha256=benchmark.tar=12"], "64 digits"),
-        (["--what=benchmarks", f"--sha256=other.zip={SUM}"], "a NAME out of benchmark.tar"),
+        (["--what=benchmarks", f"--sha256=other.zip={SUM}"], "a NAME from benchmark.tar"),
     ],
 )
 def test_the_command_refuses(arguments, message, capsys, tmp_path, monkeypatch):

@@ -282,7 +282,7 @@ def test_a_file_without_metadata(student, network, content, pairs, tmp_path, ima
     assert compared(network, file, pairs).failures(Tolerance(), "xnnpack") == []
     body = student(scope="body")
     file = written(tmp_path / "y.tflite", repacked(convert(body, SIZE, [images]), strip))
-    with pytest.raises(InputError, match="no metadata in it tell the range of .*; export the run"):
+    with pytest.raises(InputError, match="its metadata has no range for .*; export the run"):
         verify(body, file, pairs, kernels=["xnnpack"])
     file = written(tmp_path / "z.tflite", convert_float(body, SIZE))
     with pytest.raises(InputError, match=r"z\.tflite: the network in it is not the run's"):
@@ -319,11 +319,11 @@ def test_a_file_for_an_npu(student, images, pairs, tmp_path, recipe, target):
     )
     assert parity.failures(Tolerance(psnr=0.02), "xnnpack") == []
     (same,) = parity.same_images
-    # LR images of 20x28 and 24x18 in parts of 12x16.
+    # LR images of 20x28 and 24x18 in tiles of 12x16.
     assert (same.tiles, same.codes) == (8, 8 * 24 * 32 * 3)
     assert (same.differing, same.largest) == (0, 0)
     assert parity.target == target
-    assert f"cut for `--target {target}`" in markdown(parity, Tolerance(), [])
+    assert f"rewritten for `--target {target}`" in markdown(parity, Tolerance(), [])
     assert "all equal" in markdown(parity, Tolerance(), [])
 
 

@@ -1,1 +1,1 @@
-"""The plots, one kind in each module."""
+"""The plots, one kind per module."""

@@ -1,4 +1,4 @@
-"""How many codes of each layer differ between two ways to compute a network."""
+"""Plots of the share of codes that differ, layer by layer, between two computations."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,12 @@ from matplotlib.ticker import FuncFormatter
 
 from pams_tf.reporting.plots.style import GREEN, ORANGE, RED, SKY, new_figure, save
 
-_LEAST = 1e-7  # where a logarithmic axis shows 0
+_LEAST = 1e-7  # the position of 0 on the logarithmic axis
 _COLORS = (SKY, ORANGE, GREEN)
 
 
 class CodesPanel(NamedTuple):
-    """One panel: `shares` maps the label of a curve to a share of codes (0 to 1) for each layer."""
+    """One panel: `shares` maps the label of a curve to a share of codes (0 to 1) per layer."""
 
     title: str
     layers: Sequence[str]
@@ -27,8 +27,8 @@ def differing_codes(
 
     Args:
       path: the PNG.
-      title: above all panels.
-      panels: below each other; up to three curves in each.
+      title: title above all panels.
+      panels: drawn one below the other, with up to three curves each.
       allowed: the largest share that is tolerated, drawn as a line.
 
     Raises:

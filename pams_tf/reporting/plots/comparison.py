@@ -1,4 +1,4 @@
-"""Upscaled pictures beside each other, with enlarged crops."""
+"""Upscaled images side by side, with enlarged crops."""
 
 import math
 import os
@@ -43,32 +43,32 @@ def comparison(
     crops: Sequence[Crop | tuple[int, int, int, int]],
     title: str | None = None,
 ) -> None:
-    """Save results beside each other: whole pictures on top, enlarged crops below, as a PNG.
+    """Save results side by side as a PNG: whole images on top, enlarged crops below.
 
-    Each crop has a row and a colour; its frame in the whole picture has the same. Crops are
-    enlarged by repeating pixels, so that the picture shows what the method made and nothing more.
-    The figure is 1600 pixels wide.
+    Each crop has its own row and colour, which is also that of its frame in the whole image. Crops
+    are enlarged by repeating pixels, so that nothing but the output of the method is shown. The
+    figure is 1600 pixels wide.
 
     Args:
       path: the PNG.
-      panels: (label, image) or (label, image, caption), images uint8 (H, W, 3), all of one size;
-        an LR image enlarged to it. A caption is short, such as "31.05 dB".
+      panels: (label, image) or (label, image, caption), with images uint8 (H, W, 3), all of the
+        same size; enlarge an LR image to it first. A caption is short, such as "31.05 dB".
       crops: (top, left, height, width) windows, up to 6.
       title: a line above everything.
 
     Raises:
-      InputError: no panels, images that differ in shape or are not uint8 RGB, crops outside the
-        image, or a path that cannot be written.
+      InputError: there are no panels, images differ in shape or are not uint8 RGB, a crop is
+        outside the image, or the path cannot be written.
     """
     cells = [(panel[0], panel[1], panel[2] if len(panel) > 2 else "") for panel in panels]
     windows = [Crop(*crop) for crop in crops]
     _check_panels(cells, windows)
     height, width = cells[0][1].shape[:2]
 
-    # Everything is placed in pixels from the top left corner; no layout engine has a say.
+    # Everything is placed in pixels from the top left corner, without a layout engine.
     gap, side = 12, 20
     column = (WIDTH - 2 * side - gap * (len(cells) - 1)) / len(cells)
-    # A single portrait panel would be a tower; no row is higher than half the width.
+    # A single portrait panel would be extremely tall, so a row is at most half the width high.
     heights = [min(column * h / w, WIDTH / 2) for h, w in _sizes(height, width, windows)]
     top = 18 + (44 if title else 0)
     first_row = top + 30 + (24 if any(caption for _, _, caption in cells) else 0) + 6
@@ -103,7 +103,7 @@ def comparison(
 
 def _check_panels(cells: Sequence[tuple[str, np.ndarray, str]], windows: Sequence[Crop]) -> None:
     if not cells:
-        raise InputError("a comparison of no panels; give at least one (label, image)")
+        raise InputError("no panels to compare; give at least one (label, image)")
     if len(windows) > len(_FRAMES):
         raise InputError(f"{len(windows)} crops; give at most {len(_FRAMES)}")
     shape = cells[0][1].shape
@@ -137,6 +137,6 @@ def _show(axes: Axes, image: np.ndarray, window: Crop, marks: Sequence[Crop], ro
         frame = Rectangle(
             (mark.left - 0.5, mark.top - 0.5), mark.width, mark.height, fill=False, color=color
         )
-        # A dark seam keeps the frame visible on a ground of its own colour.
+        # A dark outline keeps the frame visible on a background of its own colour.
         frame.set(linewidth=2.5, path_effects=[withStroke(linewidth=4.5, foreground="#202020")])
         axes.add_patch(frame)

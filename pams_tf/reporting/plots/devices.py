@@ -1,4 +1,4 @@
-"""Latencies that several devices measured, as bars."""
+"""Bar charts of the latencies measured on several devices."""
 
 import os
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from pams_tf.reporting.plots.style import GREEN, RED, new_figure, save
 
 
 def device_bars(path: str | os.PathLike[str], results: Sequence[DeviceResult]) -> None:
-    """A panel a model: a bar to p50 and a whisker to p90 for each device. Writes a PNG.
+    """Save a PNG with one panel per model: a bar to p50 and a whisker to p90 for each device.
 
     Raises:
-      InputError: no results, or the file cannot be written.
+      InputError: there are no results, or the file cannot be written.
     """
     if not results:
         raise InputError("no results to draw")
@@ -47,10 +47,10 @@ def device_bars(path: str | os.PathLike[str], results: Sequence[DeviceResult]) -
                 color="#222222" if result.valid else "#B03A00",
             )
         axes.set_yticks(range(len(group)), names, size=9)
-        axes.set_ylim(len(group) - 0.4, -0.6)  # the first at the top
+        axes.set_ylim(len(group) - 0.4, -0.6)  # reversed: the first result is at the top
         axes.set_xlim(0, 1.4 * max(max(result.p90, result.p50) for result in group))
         axes.set_title(model, loc="left", size=11, weight="bold")
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
-    panels[-1].set_xlabel("milliseconds a run: bar to the median, whisker to p90")
+    panels[-1].set_xlabel("milliseconds per run: bar to the median, whisker to p90")
     save(figure, path)

@@ -1,4 +1,4 @@
-"""How ranges move during training, and how activations spread over samples."""
+"""Plots of ranges over the training steps, and of the spread of activations over samples."""
 
 import math
 import os
@@ -27,7 +27,7 @@ from pams_tf.reporting.plots.style import (
     style,
 )
 
-# From dark to bright, without the pale yellow end of viridis, which is lost on white paper.
+# From dark to bright, without the pale yellow end of viridis, which is hard to see on white.
 _DEPTH_COLORS = ListedColormap(colormaps["viridis"](np.linspace(0.0, 0.92, 256)))
 
 
@@ -36,11 +36,11 @@ def alpha_curves(
     steps: Sequence[int] | npt.NDArray[np.integer],
     curves: Mapping[str, Sequence[float] | npt.NDArray[np.floating]],
 ) -> None:
-    """Save how the ranges alpha move over the training steps, as a PNG 1600 pixels wide.
+    """Save the ranges alpha over the training steps as a PNG 1600 pixels wide.
 
     Names that differ only in their numbers (`block_0_relu`, `block_1_relu`, ...) share a panel and
-    are coloured by their first number, the depth in the network. Names of their own share one
-    more panel. All panels have one y axis, logarithmic when the alphas spread more than tenfold.
+    are coloured by the first number, their depth in the network. All other names share one more
+    panel. All panels have the same y axis, logarithmic if the alphas spread more than tenfold.
 
     Args:
       path: the PNG.
@@ -48,8 +48,8 @@ def alpha_curves(
       curves: name -> (n,) alphas; NaN where none was logged.
 
     Raises:
-      InputError: nothing to draw, a curve that is not as long as `steps`, or a path that cannot
-        be written.
+      InputError: there is nothing to draw, a curve is not as long as `steps`, or the path cannot be
+        written.
     """
     x = np.asarray(steps)
     values = {name: np.asarray(curve, dtype=np.float64) for name, curve in curves.items()}
@@ -59,7 +59,7 @@ def alpha_curves(
         if curve.shape != x.shape:
             raise InputError(
                 f"the curve {name!r} has shape {curve.shape}, the steps {x.shape}; "
-                "give one value a step"
+                "give one value per step"
             )
     groups = _grouped(list(values))
     columns = min(3, len(groups))
@@ -85,7 +85,7 @@ def alpha_curves(
         set_log_scale(grid[0, 0])
     for axes in grid[:, 0]:
         axes.set_ylabel("alpha (log scale)" if logarithmic else "alpha", size=13)
-    # The lowest panel of each column names the steps, also where the last row is not full.
+    # The lowest panel of each column labels the steps, even if the last row is not full.
     for axes in grid.flat[max(0, len(groups) - columns) : len(groups)]:
         axes.set_xlabel("training step", size=13)
     save(figure, path)
@@ -94,23 +94,23 @@ def alpha_curves(
 def activation_ranges(
     path: str | os.PathLike[str], networks: Mapping[str, npt.NDArray[np.floating]]
 ) -> None:
-    """Save how the largest activations spread over samples, layer by layer, as a PNG.
+    """Save the spread of the largest activations over samples, layer by layer, as a PNG.
 
-    One panel a network, all with one y axis: the median over the samples, the middle half, and
-    the whole range.
+    One panel per network, all with the same y axis: the median over the samples, the middle half,
+    and the whole range.
 
     Args:
       path: the PNG, 1600 pixels wide.
-      networks: label -> (samples, layers) max|x| of each sample in each layer, in the order data
-        meets them.
+      networks: label -> (samples, layers) max|x| of each sample in each layer, in order of
+        execution.
 
     Raises:
-      InputError: nothing to draw, or a path that cannot be written.
+      InputError: there is nothing to draw, or the path cannot be written.
     """
     maxima = {label: np.asarray(values, np.float64) for label, values in networks.items()}
     if not maxima or any(values.ndim != 2 or values.size == 0 for values in maxima.values()):
         shapes = {label: values.shape for label, values in maxima.items()}
-        raise InputError(f"no activations to draw: {shapes}; give (samples, layers) a network")
+        raise InputError(f"no activations to draw: {shapes}; give (samples, layers) per network")
     figure = new_figure(5.2)
     grid = figure.subplots(1, len(maxima), sharey=True, squeeze=False)[0]
     for axes, (label, values) in zip(grid, maxima.items(), strict=True):
@@ -130,7 +130,10 @@ def activation_ranges(
 
 
 def _grouped(names: Sequence[str], most: int = 6) -> dict[str, list[str]]:
-    """Panel title -> names: patterns with several members; the rest, and what is too many, last."""
+    """Panel title -> names: one panel per pattern with several names, and one for all others.
+
+    If there are more than `most` panels, the names of the smallest patterns join the others.
+    """
     patterns: dict[str, list[str]] = {}
     for name in names:
         patterns.setdefault(re.sub(r"\d+", "*", name), []).append(name)
@@ -163,7 +166,7 @@ def _draw_by_name(axes: Axes, x: np.ndarray, curves: Mapping[str, np.ndarray]) -
     if few:
         axes.legend(fontsize=11, frameon=False)
         return
-    # Too many to name: the ends say which way the colours run.
+    # Too many for a legend: name the first and the last to show the order of the colours.
     first, *_, last = curves
     axes.set_title(f"dark: {first}, bright: {last}", size=11, color=GREY, loc="right")
 
@@ -176,7 +179,7 @@ def _plot(
     label: str | None = None,
     thin: bool = False,
 ) -> None:
-    # A single step makes no line.
+    # A single step needs a marker: it would not draw a line.
     marker = "o" if x.size == 1 else None
     axes.plot(x, curve, color=color, linewidth=0.9 if thin else 1.6, marker=marker, label=label)
 

@@ -1,7 +1,7 @@
-"""One style for all plots: sizes, colours, grids and how a figure becomes a PNG.
+"""The common style of all plots: sizes, colours, grids, and saving a figure as a PNG.
 
-Plots are drawn on Matplotlib's Figure objects, never through pyplot, so nothing here needs a
-display or changes a caller's settings.
+Plots are drawn on Matplotlib's Figure objects, never through pyplot, so they need no display and
+do not change a caller's settings.
 """
 
 import os
@@ -16,9 +16,9 @@ from pams_tf.files import atomic_write
 
 DPI = 100
 WIDTH = 1600
-"""Pixels across; every figure is that wide."""
+"""Width of every figure in pixels."""
 GREY = "#666666"
-# The colours of Okabe and Ito, which people with any colour vision can tell apart.
+# The colours of Okabe and Ito, which people with any type of colour vision can tell apart.
 BLUE, SKY, GREEN, ORANGE, RED, PINK, YELLOW, BLACK = (
     "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#F0E442", "#202020",
 )  # fmt: skip
@@ -45,17 +45,17 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
 
 
 def style(axes: Axes, *, integer_steps: bool = True) -> None:
-    """A light grid, no frame at the top and the right, and whole numbers along the x axis."""
+    """Set a light grid, no spines at the top and the right, and integer ticks on the x axis."""
     axes.grid(True, which="major", color="#e6e6e6", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
-    # Panels share a y axis, but each shows its labels: a reader looks along one panel.
+    # Panels share a y axis, but each shows its labels, so that it can be read on its own.
     axes.tick_params(labelsize=11, labelleft=True)
     if integer_steps:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True))
 
 
 def set_log_scale(axes: Axes) -> None:
-    """A logarithmic y axis with plain numbers as its labels."""
+    """Make the y axis logarithmic, with plain numbers as labels."""
     axes.set_yscale("log", nonpositive="mask")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -63,6 +63,6 @@ def set_log_scale(axes: Axes) -> None:
 
 
 def spreads(values: np.ndarray) -> bool:
-    """Whether positive values spread more than tenfold, so that a logarithmic axis serves."""
+    """Whether positive values spread more than tenfold, so that a logarithmic axis is useful."""
     positive = values[np.isfinite(values) & (values > 0)]
     return positive.size > 0 and bool(positive.max() > 10 * positive.min())

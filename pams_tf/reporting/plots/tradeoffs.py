@@ -1,4 +1,4 @@
-"""What networks give against what they cost."""
+"""Plots of quality against latency."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pams_tf.errors import InputError
 from pams_tf.reporting.plots.style import BLACK, BLUE, RED, new_figure, save, style
 
-# For each series its colour, its marker, and the side of a point on which its name stands.
+# The colour and marker of each series, and where a point's label is placed.
 _SERIES = (
     (BLUE, "o", {"xytext": (9, 5), "ha": "left", "va": "bottom"}),
     (RED, "s", {"xytext": (9, -5), "ha": "left", "va": "top"}),
@@ -17,9 +17,9 @@ _SERIES = (
 
 
 class Tradeoff(NamedTuple):
-    """What a network gives and what it costs: `psnr` is set -> dB on Y, `ms` a median latency.
+    """Quality and cost of a network: `psnr` maps sets to dB on Y, `ms` is its median latency.
 
-    Those of one `series`, such as "8 bits", are joined by a line.
+    Points of the same `series`, such as "8 bits", are joined by a line.
     """
 
     label: str
@@ -31,15 +31,15 @@ class Tradeoff(NamedTuple):
 def tradeoffs(
     path: str | os.PathLike[str], networks: Sequence[Tradeoff], title: str | None = None
 ) -> None:
-    """Save PSNR against latency, one panel a benchmark set, as a PNG: up and to the left is better.
+    """Save PSNR against latency as a PNG, one panel per benchmark; the upper left is best.
 
     Args:
       path: the PNG, 1600 pixels wide.
-      networks: all of them with the same sets.
+      networks: the points, all measured on the same sets.
       title: a line above everything.
 
     Raises:
-      InputError: nothing to draw, networks with different sets, or a path that cannot be written.
+      InputError: there is nothing to draw, the sets differ, or the path cannot be written.
     """
     sets = list(networks[0].psnr) if networks else []
     if not sets or any(list(network.psnr) != sets for network in networks):
