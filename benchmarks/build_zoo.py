@@ -1,4 +1,4 @@
-"""Make the package's zoo from finished runs: float weights, integer files, cards; see --help."""
+"""Build the package's zoo from finished runs: float weights, integer files, cards; see --help."""
 
 import json
 import sys
@@ -16,25 +16,25 @@ from pams_tf.files import write_text
 from pams_tf.litert.card import VERSION
 from pams_tf.runs import RunFolder
 
-DESCRIPTION = """Make the zoo from finished runs, and measure what it holds.
+DESCRIPTION = """Build the zoo from finished runs, and measure its networks.
 
 Example:
   python benchmarks/build_zoo.py --runs runs --benchmark_dir benchmark --names edsr_mobile_x2
 
-For each NAME, RUNS/NAME is the float run (absent: the weights in the zoo stay), RUNS/NAME_8bit
-and RUNS/NAME_4bit its students of scope all. Writes NAME.keras, NAME_8bit.tflite,
-NAME_4bit.tflite and a card of each file into the package's folder of weights.
+For each NAME, RUNS/NAME is the float run (without it, the weights in the zoo are kept), and
+RUNS/NAME_8bit and RUNS/NAME_4bit are its students of scope all. Writes NAME.keras,
+NAME_8bit.tflite, NAME_4bit.tflite and a card for each file to the package's folder of weights.
 """
 
 FLAGS = cli.command_flags()
-flags.DEFINE_string("runs", "runs", "Folder of the run folders.", flag_values=FLAGS)
+flags.DEFINE_string("runs", "runs", "Folder that holds the run folders.", flag_values=FLAGS)
 flags.DEFINE_list(
     "names", None, "Networks, such as edsr_mobile_x2.", required=True, flag_values=FLAGS
 )
 flags.DEFINE_string(
     "benchmark_dir",
     None,
-    "Folder that holds Set5/HR and B100/HR.",
+    "The folder with Set5/HR and B100/HR.",
     required=True,
     flag_values=FLAGS,
 )
@@ -43,15 +43,15 @@ flags.DEFINE_list(
     flag_values=FLAGS,
 )  # fmt: skip
 flags.DEFINE_list(
-    "unshipped", [], "Files that are measured for the card and not kept, such as "
-    "edsr_nano_x3_4bit.tflite: the package is to stay small.", flag_values=FLAGS,
+    "unshipped", [], "Files that are measured for the card but not kept, such as "
+    "edsr_nano_x3_4bit.tflite, to keep the package small.", flag_values=FLAGS,
 )  # fmt: skip
 
 SETS = ("Set5", "B100")
 SIZES = {2: (180, 320), 3: (360, 640), 4: (180, 320)}
-"""LR height and width of the files of a scale; x3 makes 1080x1920, the task of MAI 2021."""
+"""LR height and width of the files, by scale; x3 upscales to 1080x1920, the task of MAI 2021."""
 IO_DTYPES = {2: "uint8", 3: "int8", 4: "uint8"}
-"""At 1080x1920 the two QUANTIZE of uint8 images take about 5 ms."""
+"""io_dtype by scale; at 1080x1920 the two QUANTIZE operators of uint8 images take about 5 ms."""
 AUTHOR, LICENSE = "The pams_tf authors", "Apache-2.0"
 
 
@@ -71,7 +71,7 @@ def _build() -> list[dict[str, Any]]:
 
 
 def _cards(name: str) -> list[dict[str, Any]]:
-    """The cards of a network's float weights and of its integer files."""
+    """The cards of a network's float weights and its integer files."""
     from pams_tf import models
     from pams_tf.recipe import CARD_FORMAT
 
@@ -110,7 +110,7 @@ def _cards(name: str) -> list[dict[str, Any]]:
 
 
 def _deflate(path: Path) -> None:
-    """Compress a .keras file, a zip in which Keras stores its parts as they are."""
+    """Compress a .keras file, a zip archive that Keras writes without compression."""
     with zipfile.ZipFile(path) as stored:
         parts = {name: stored.read(name) for name in stored.namelist()}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as deflated:
@@ -171,7 +171,7 @@ def _train_command(settings: dict[str, Any], name: str) -> str:
     from pams_tf.training.settings import TrainingSettings
 
     usual = TrainingSettings(schedule="cosine", start="interpolation")
-    # A run begun by an older version does not name what was added since.
+    # The settings of a run from an older version lack fields that were added since.
     settings = TrainingSettings().to_dict() | settings
     return _command("train", settings, usual.to_dict(), name)
 
@@ -190,19 +190,19 @@ def _command(
     tool: str, settings: dict[str, Any], defaults: dict[str, Any], name: str, *first: str
 ) -> str:
     if settings["overrides"]:
-        raise InputError(f"{name} has overrides, which a card's command cannot tell")
+        raise InputError(f"{name} has overrides, which the command in a card cannot express")
     untold = {"recipe", "overrides"} | (
         {"halve_every"} if settings["schedule"] == "cosine" else set()
     )
     told = {field: value for field, value in settings.items() if field not in untold}
-    for field in ("data", "teacher"):  # where they lie is the user's business
+    for field in ("data", "teacher"):  # a card should not reveal paths
         if told.get(field):
             told[field] = Path(told[field]).name
     return " ".join([f"python tools/{tool}.py", *first, *_flags(told, defaults), f"--name {name}"])
 
 
 def _flags(fields: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
-    """Fields that are not the default, as flags of the same names."""
+    """Fields that differ from their default, as flags of the same names."""
     words = []
     for field, value in fields.items():
         if value is None or value == defaults.get(field):

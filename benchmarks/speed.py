@@ -1,4 +1,4 @@
-"""How much quantizers cost in training, and what integers gain at inference; see --help."""
+"""The cost of quantizers in training, and the speed-up of integer inference; see --help."""
 
 import functools
 import sys
@@ -11,24 +11,26 @@ from pams_tf.commands import cli, options
 
 DESCRIPTION = """Three ratios, each measured alternately in one process.
 
-1. One fine-tuning step with quantizers against the same distillation step without them
+1. Time of one fine-tuning step with quantizers against the same distillation step without them
    (goal: at most 1.3 times).
 2. Latency of the int8 TFLite file against the float32 file of the same network
-   (goal: at least 3.5 times faster on a CPU with VNNI; with AVX2 alone they take equally long).
-3. Latency of the file of 4 bits, stored as int8, against the one of 8 bits
+   (goal: at least 3.5 times faster on a CPU with VNNI; with only AVX2 they take equally long).
+3. Latency of the 4-bit file, stored as int8, against the 8-bit file
    (goal: at most 1.1 times).
 """
 
 FLAGS = cli.command_flags()
-flags.DEFINE_integer("rounds", 8, "Pairs to time, each.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer("batch_size", 16, "Patches a training step.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "rounds", 8, "Number of timed pairs per ratio.", lower_bound=1, flag_values=FLAGS
+)
+flags.DEFINE_integer("batch_size", 16, "Patches per training step.", flag_values=FLAGS)
 flags.DEFINE_string("input_size", "180x320", "LR size for inference.", flag_values=FLAGS)
-flags.DEFINE_integer("threads", 2, "Threads for inference.", flag_values=FLAGS)
-flags.DEFINE_integer("bits", 8, "Width of weights and activations.", flag_values=FLAGS)
+flags.DEFINE_integer("threads", 2, "Number of threads for inference.", flag_values=FLAGS)
+flags.DEFINE_integer("bits", 8, "Bit width of weights and activations.", flag_values=FLAGS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run both measurements; `argv` includes the program's name. Returns the exit status."""
+    """Run all measurements; `argv` includes the program's name. Returns the exit status."""
     return cli.run(_bench, FLAGS, DESCRIPTION, argv)
 
 
@@ -73,7 +75,10 @@ def _bench() -> dict[str, Any]:
 
 
 def training_step(batch_size: int, rounds: int) -> dict[str, float]:
-    """Seconds a step of the quantized and of the float student, in turn; median ratio of pairs."""
+    """Seconds per step of the quantized and the float student, timed alternately, and their ratio.
+
+    The ratio is the median over pairs of steps.
+    """
     import time
 
     import numpy as np
@@ -108,7 +113,7 @@ def training_step(batch_size: int, rounds: int) -> dict[str, float]:
             start = time.perf_counter()
             float(step((lr, hr))["loss"])
             row.append(time.perf_counter() - start)
-        if round_ >= 2:  # the first trace and warm up
+        if round_ >= 2:  # the first rounds trace the graphs and warm up
             times.append(row)
     quantized, plain = np.array(times).T
     return {
@@ -119,7 +124,7 @@ def training_step(batch_size: int, rounds: int) -> dict[str, float]:
 
 
 def inference(input_size: tuple[int, int], rounds: int) -> dict[str, float]:
-    """Milliseconds of the int8 and the float32 file, in turn; median ratio of pairs."""
+    """Milliseconds of the int8 and the float32 file, timed alternately, and their median ratio."""
     from pams_tf import models
     from pams_tf.export.variants import convert_float
     from pams_tf.litert.latency import paired_latency
@@ -138,7 +143,7 @@ def inference(input_size: tuple[int, int], rounds: int) -> dict[str, float]:
 
 
 def few_bits(input_size: tuple[int, int], rounds: int) -> dict[str, float]:
-    """Milliseconds of the files of 8 and of 4 bits, in turn; median ratio of pairs."""
+    """Milliseconds of the 8-bit and the 4-bit file, timed alternately, and their median ratio."""
     from pams_tf.litert.latency import paired_latency
 
     files = (_integer_file(bits, input_size) for bits in (8, 4))

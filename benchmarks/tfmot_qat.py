@@ -1,4 +1,4 @@
-"""tensorflow-model-optimization's quantization-aware training beside our own; see --help."""
+"""Quantization-aware training of tensorflow-model-optimization compared to ours; see --help."""
 
 import importlib.util
 import os
@@ -12,51 +12,57 @@ from absl import flags
 from pams_tf.commands import cli
 from pams_tf.errors import InputError
 
-DESCRIPTION = """An outside check of method "tflite": the quantization-aware training of
-tensorflow-model-optimization (TensorFlow Lite's own), on a tf_keras twin of the same EDSR.
+DESCRIPTION = """An independent check of method "tflite": the quantization-aware training of
+tensorflow-model-optimization (TensorFlow Lite's own), on a tf_keras copy of the same EDSR.
 
 Example: python benchmarks/tfmot_qat.py --data BSDS400 --benchmark Set5,B100 --benchmark_dir DIR
 
-All three begin with the same float weights and the same initial ranges (those of Eq. 4), see the
-same batches (a batch is a function of seed and step), and train on L1 alone with the same Adam; of
-each the best checkpoint on the validation images is measured, simulated and, where there is an
-integer file, through LiteRT. 8 bits in every tensor and weights per channel, which is what
-tensorflow-model-optimization does. Our own runs are kept in --runs and continued there.
+All three start with the same float weights and the same initial ranges (those of Eq. 4), see the
+same batches (a batch is a function of seed and step), and train with L1 alone and the same Adam.
+The checkpoint of each that is best on the validation images is measured in simulation and, if there
+is an integer file, with LiteRT. Every tensor has 8 bits and weights are quantized per channel, as
+tensorflow-model-optimization does it. Our own runs are kept in --runs and continued there.
 
 Needs pip install 'pams_tf[comparison]'.
 """
 
 FLAGS = cli.command_flags()
 flags.DEFINE_string(
-    "model", "edsr_baseline", "An EDSR preset whose weights ship.", flag_values=FLAGS
+    "model", "edsr_baseline", "An EDSR preset with shipped weights.", flag_values=FLAGS
 )
-flags.DEFINE_integer("scale", 4, "Factor of enlargement of --model.", flag_values=FLAGS)
+flags.DEFINE_integer("scale", 4, "Upscaling factor of --model.", flag_values=FLAGS)
 flags.DEFINE_string(
     "teacher",
     None,
-    "Another float network, in the place of --model and --scale: a .keras file or a float run.",
+    "Another float network instead of --model and --scale: a .keras file or a float run.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "data", None, "Folder of training images. Default: the built-in ones.", flag_values=FLAGS
 )
-flags.DEFINE_integer("steps", 300, "Training steps.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer("batch_size", 16, "Patches a step.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer("patch_size", 48, "LR patch.", lower_bound=8, flag_values=FLAGS)
-flags.DEFINE_float("learning_rate", 1e-5, "At the start.", flag_values=FLAGS)
-flags.DEFINE_integer("halve_every", 100, "Steps until the rate halves.", flag_values=FLAGS)
+flags.DEFINE_integer("steps", 300, "Number of training steps.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("batch_size", 16, "Patches per step.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "patch_size", 48, "Side of a patch, in LR pixels.", lower_bound=8, flag_values=FLAGS
+)
+flags.DEFINE_float("learning_rate", 1e-5, "Initial learning rate.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "halve_every", 100, "Steps between halvings of the learning rate.", flag_values=FLAGS
+)
 flags.DEFINE_integer("checkpoint_every", 50, "Steps between validations.", flag_values=FLAGS)
-flags.DEFINE_integer("calibration_steps", 16, "Batches for the first ranges.", flag_values=FLAGS)
-flags.DEFINE_integer("seed", 1, "Of the data's order.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "calibration_steps", 16, "Number of batches for the initial ranges.", flag_values=FLAGS
+)
+flags.DEFINE_integer("seed", 1, "Seed of the order of the data.", lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_boolean(
     "own_ranges",
     False,
-    "Let tensorflow-model-optimization begin with its own ranges, -6 to 6 everywhere.",
+    "Let tensorflow-model-optimization start with its own ranges, -6 to 6 everywhere.",
     flag_values=FLAGS,
 )
 flags.DEFINE_list("methods", ["tflite", "pams"], "Our methods to compare.", flag_values=FLAGS)
-flags.DEFINE_list("benchmark", ["sample"], "Benchmarks, with commas.", flag_values=FLAGS)
-flags.DEFINE_string("benchmark_dir", None, "The folder that holds them.", flag_values=FLAGS)
+flags.DEFINE_list("benchmark", ["sample"], "Benchmarks, separated by commas.", flag_values=FLAGS)
+flags.DEFINE_string("benchmark_dir", None, "The folder with the benchmarks.", flag_values=FLAGS)
 flags.DEFINE_string("runs", "runs/tfmot_check", "Folder for our runs.", flag_values=FLAGS)
 
 SETTINGS = (
@@ -81,7 +87,7 @@ def _compare() -> dict[str, Any]:
 
     for method in FLAGS.methods:
         if method not in METHODS:
-            raise InputError(f"--methods: {method!r} is not one; choose {', '.join(METHODS)}")
+            raise InputError(f"--methods: {method!r} is not possible; choose {', '.join(METHODS)}")
     if FLAGS.benchmark != ["sample"] and not FLAGS.benchmark_dir:
         raise InputError(f"--benchmark={','.join(FLAGS.benchmark)} needs --benchmark_dir")
     teacher = load_teacher(FLAGS.teacher, FLAGS.model, FLAGS.scale)
@@ -117,7 +123,7 @@ def _compare() -> dict[str, Any]:
 
 
 def _load() -> None:
-    """TensorFlow with tf_keras beside Keras 3, which the package needs and we do not see."""
+    """Load TensorFlow with tf_keras, which tensorflow-model-optimization needs, beside Keras 3."""
     for module in ("tensorflow_model_optimization", "tf_keras"):
         if importlib.util.find_spec(module) is None:
             raise InputError(f"{module} is not installed; pip install 'pams_tf[comparison]'")
@@ -162,7 +168,7 @@ def _tfmot(teacher: Any, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
 
 
 def _first_ranges(teacher: Any, packed: Any, settings: Any) -> dict[str, tuple[float, float]]:
-    """The ranges that our "tflite" begins with, by the twin's layers."""
+    """The initial ranges of our "tflite", by the names of the tf_keras copy's layers."""
     from itertools import islice
 
     from pams_tf.data.calibration import training_batches
@@ -189,7 +195,7 @@ def _first_ranges(teacher: Any, packed: Any, settings: Any) -> dict[str, tuple[f
         "body_add": ends["feature"],
     }
     for name, end in ends.items():
-        # The site behind a convolution is named after what it is, in the twin after what makes it.
+        # Our site behind a convolution has a name of its own; in the copy it has the layer's name.
         if name.endswith("_relu"):
             ranges[name.replace("_relu", "_conv_0")] = end
         elif name.endswith("_residual"):
@@ -228,7 +234,7 @@ def _recipe(method: str) -> Any:
 
 
 def _measured(network: Any, content: bytes | None, sets: Sequence[Any]) -> dict[str, Any]:
-    """PSNR-Y on each set, of the network as Keras computes it and of its file."""
+    """PSNR-Y on each set, of the network in Keras and of its file."""
     from pams_tf.evaluation.benchmark import evaluate
     from pams_tf.evaluation.upscaler import keras_upscale, tflite_upscale
 

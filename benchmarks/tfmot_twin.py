@@ -1,8 +1,8 @@
-"""An EDSR once more, in tf_keras, for tensorflow-model-optimization, which refuses Keras 3.
+"""A copy of EDSR in tf_keras for tensorflow-model-optimization, which does not support Keras 3.
 
 Import it with TF_USE_LEGACY_KERAS=1 in the environment. Source of the method: Jacob et al. 2018, as
-tensorflow-model-optimization implements it by default: 8 bits, weights per channel, asymmetric
-activations whose ends follow each batch's by a moving average of decay 0.999.
+tensorflow-model-optimization implements it by default: 8 bits, weights per channel, and asymmetric
+activations whose minimum and maximum are moving averages over batches with a decay of 0.999.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ class DepthToSpace(layers.Layer):
 
 
 class MovesValues(quantization.QuantizeConfig):
-    """Of a layer that only moves values: they are on their grid already."""
+    """The configuration of a layer that only moves values, which are already on their grid."""
 
     def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
         return []
@@ -64,10 +64,10 @@ OWN = {"DepthToSpace": DepthToSpace, "MovesValues": MovesValues}
 
 
 def float_twin(network: SuperResolution) -> Any:
-    """The float network as a tf_keras model, the same function: images (N, H, W, 3) in [0, 255].
+    """The float network as a tf_keras model of the same function, on (N, H, W, 3) in [0, 255].
 
     Raises:
-      InputError: no EDSR, one with batch normalization, or with scaled residuals.
+      InputError: it is not an EDSR, or it has batch normalization or scaled residuals.
     """
     config = architecture(network.preset, network.scale, network.overrides).config
     if not isinstance(config, EDSRConfig) or config.batch_norm or config.res_scale != 1.0:
@@ -93,7 +93,7 @@ def float_twin(network: SuperResolution) -> Any:
         return quantization.quantize_annotate_layer(DepthToSpace(step, name=name), MovesValues())(x)
 
     image = layers.Input((None, None, 3), name="lr")
-    # As in our integer files, an identity convolution takes off the mean.
+    # As in our integer files, an identity convolution subtracts the mean.
     shift = layers.Conv2D(3, 1, name="image", trainable=False)
     x = shift(image)
     shift.set_weights([np.eye(3, dtype=np.float32)[None, None], -np.float32(RGB_MEAN)])
@@ -114,20 +114,20 @@ def float_twin(network: SuperResolution) -> Any:
 
 
 def quantized(twin: Any) -> Any:
-    """The twin under quantization-aware training, with the package's defaults."""
+    """The twin with quantization-aware training, with the package's defaults."""
     with quantization.quantize_scope(OWN):
         return quantization.quantize_apply(quantization.quantize_annotate_model(twin))
 
 
 def begin(student: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Set every range before the first step; left alone, activations begin at [-6, 6].
+    """Set every range before the first step; otherwise activations start with [-6, 6].
 
     Args:
-      student: from `quantized`; its weights' ranges become those of its weights.
-      ranges: name of a layer of the float twin -> smallest and largest value behind it; "lr" for
-        the image.
+      student: from `quantized`; the ranges of its weights are set to those of its current weights.
+      ranges: name of a layer of the float twin -> smallest and largest value of its output; "lr"
+        for the image.
     """
-    student(np.zeros((1, 8, 8, 3), np.float32), training=True)  # reads the weights' ranges
+    student(np.zeros((1, 8, 8, 3), np.float32), training=True)  # sets the ranges of the weights
     for layer in student.layers:
         ends = {v.name.rsplit("_", 1)[-1][:3]: v for v in layer.variables if _is_end(v.name)}
         name = layer.name.removeprefix("quant_")
@@ -144,16 +144,17 @@ def train(
     validate: Callable[[], float],
     report: Callable[[int, float], None],
 ) -> tuple[int, float]:
-    """L1 with Adam, by the settings; the weights of the best checkpoint are kept, as in our runs.
+    """Train with L1 and Adam; the student ends with the weights of the best checkpoint.
 
     Args:
+      student: from `quantized`.
       settings: `TrainingSettings` of schedule "halving".
-      batches: tf.data.Dataset of (LR, HR), from step 0 on.
-      validate: PSNR (dB) of the student as it is.
+      batches: tf.data.Dataset of (LR, HR) batches, starting at step 0.
+      validate: returns the PSNR (dB) of the student in its current state.
       report: called with step and PSNR at each checkpoint.
 
     Returns:
-      The best checkpoint's step and PSNR.
+      Step and PSNR of the best checkpoint.
     """
     rate = tf_keras.optimizers.schedules.ExponentialDecay(
         settings.learning_rate, settings.halve_every, 0.5, staircase=True
@@ -174,7 +175,7 @@ def train(
 
 
 def to_int8(student: Any, input_size: tuple[int, int] | None = None) -> bytes:
-    """The student as an int8 file by the package's own road, no representative dataset needed."""
+    """The student as an int8 file, converted as the package intends, without a dataset."""
 
     @tf.function(input_signature=[tf.TensorSpec((1, *(input_size or (None, None)), 3))])
     def graph(image: Any) -> Any:
@@ -189,5 +190,5 @@ def to_int8(student: Any, input_size: tuple[int, int] | None = None) -> bytes:
 
 
 def _is_end(name: str) -> bool:
-    """Whether a variable is an end of an activation's range."""
+    """Whether a variable is the minimum or the maximum of an activation's range."""
     return name.endswith(("_min:0", "_max:0")) and "kernel" not in name

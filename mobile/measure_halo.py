@@ -1,11 +1,11 @@
-"""How far tiles differ from the whole picture, for each width of the halo that they share.
+"""Measure how much tiles differ from the whole picture, for several values of the halo.
 
 Example: python mobile/measure_halo.py --models mobile/build/models
 
-Parts of photographs that no network here was trained on are enlarged in one piece and in three by
-three tiles of the file's own size, with the same kernels. The part is as large as nine tiles with
-that halo reach: on other sizes tiles are spread evenly, and their halos are wider. With a halo of
-what the network can see, not one code differs.
+Parts of photographs that were not used for training are upscaled in one piece and in three by three
+tiles of the file's own size, with the same kernels. Each part has exactly the size that nine tiles
+with that halo cover: at other sizes tiles are spread evenly, and their halos are wider. With a halo
+of the receptive field, not one code differs.
 """
 
 import argparse
@@ -48,7 +48,11 @@ def main() -> int:
 
 
 def seams(file: Path, pictures: list[np.ndarray], halo: int) -> tuple[int, float, int, float]:
-    """Side of the parts, share of differing codes, largest difference, PSNR of tiles to whole."""
+    """Compare tiles with the whole picture.
+
+    Returns:
+      Side of the parts, share of differing codes, largest difference, and PSNR in dB.
+    """
     whole, tiles = tflite_upscale(file), LiteRTUpscaler(file, halo=halo)
     side = 3 * tiles.tile[0] - 4 * halo
     parts = [picture[:side, :side] for picture in pictures if min(picture.shape[:2]) >= side]
