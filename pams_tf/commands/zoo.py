@@ -53,7 +53,7 @@ def _zoo() -> list[dict[str, Any]]:
         ],
     )
     for machine in sorted({card["machine"] for card in cards if "machine" in card}):
-        print(f"Latency with 2 threads on {machine}, at the LR size beside it")
+        print(f"Latency with 2 threads on {machine}, at the LR size next to it")
     for baseline in baselines:
         print(f"{baseline['network']}: {baseline['made']}")
     if FLAGS.curve:

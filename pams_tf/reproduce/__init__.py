@@ -1,1 +1,1 @@
-"""The paper's tables and figures: what they need trained, and how they are filled."""
+"""Reproduction of the paper's tables and figures: training, measurement and reports."""

@@ -1,4 +1,4 @@
-"""How much work a reproduction is given: which networks, trained how long."""
+"""Budgets of a reproduction: which networks are trained, and for how long."""
 
 import dataclasses
 from typing import Any
@@ -16,19 +16,19 @@ class Budget:
 
     Attributes:
       name: "smoke", "cpu" or "paper".
-      about: one line on it.
-      families: the paper's family ("EDSR", "RDN") -> (preset, overrides); families not in it are
-        left empty in tables and figures.
-      scales: factors of enlargement that are trained.
+      about: a one-line description.
+      families: the paper's family ("EDSR", "RDN") -> (preset, overrides); families that are not in
+        it are left empty in tables and figures.
+      scales: upscaling factors that are trained.
       batch_norm: (preset, overrides) of Table 4 and Figure 2; `batch_norm` is added.
       student: fields of `DistillationSettings`.
-      few_bits: fields of `DistillationSettings` that replace these for 4 bits and less.
-      learned_ranges: the same for the methods that learn their ranges, PAMS and PACT.
-      teacher: fields of `TrainingSettings`, for float networks that must be trained.
+      few_bits: fields of `DistillationSettings` that override `student` at 4 bits or fewer.
+      learned_ranges: the same for the methods with learned ranges, PAMS and PACT.
+      teacher: fields of `TrainingSettings` for float networks that must be trained.
       files: (preset, overrides) of each family's integer files in Table 3.
-      ships: whether the float weights that ship may teach.
-      own_images: whether nothing but the built-in photographs is needed.
-      samples: images that Figure 2 looks at.
+      ships: whether the float weights that ship with the package may be teachers.
+      own_images: whether the built-in photographs are sufficient.
+      samples: number of image patches for Figure 2.
       input_size: LR height and width of Table 3's integer files.
     """
 
@@ -49,7 +49,7 @@ class Budget:
 
     @property
     def sets(self) -> tuple[str, ...]:
-        """Benchmarks: the paper's, and the built-in photographs if nothing else is needed."""
+        """The paper's benchmarks, and the built-in photographs if they are sufficient."""
         return (*paper.SETS, BUILT_IN) if self.own_images else paper.SETS
 
     def to_dict(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ _SMALL_FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "EDSR": ("edsr_baseline", _SMALL),
     "RDN": ("rdn", {**_SMALL, "layers": 2, "growth": 8}),
 }
-# Eq. 7, and the alphas' rate of the released code: the defaults, named for the reports.
+# Eq. 7, and the released code's learning rate of the alphas: the defaults, stated for the reports.
 _LOSS = {"alpha_learning_rate": 1e-2, "skt_weight": 1000.0}
 _SHORTEST = {
     "steps": 2,
@@ -79,8 +79,8 @@ _SHORTEST = {
 BUDGETS = {
     "smoke": Budget(
         name="smoke",
-        about="every road in minutes: tiny networks, two steps, the built-in photographs; "
-        "its figures mean nothing",
+        about="every code path in minutes: tiny networks, two steps, the built-in photographs; "
+        "its numbers mean nothing",
         families=_SMALL_FAMILIES,
         scales=(4,),
         batch_norm=("edsr_baseline", _SMALL),
@@ -94,15 +94,15 @@ BUDGETS = {
     ),
     "cpu": Budget(
         name="cpu",
-        about="what 2 cores can do in hours: EDSR x4 from the float weights that ship, 300 steps "
+        about="what 2 cores can do in hours: EDSR x4 from the shipped float weights, 300 steps "
         "at batch 8 and LR patch 32; batch normalization on networks of EDSR-mobile's size",
         families={"EDSR": ("edsr_baseline", {})},
         scales=(4,),
         batch_norm=("edsr_mobile", {}),
         student={**FINETUNE_BUDGETS["short"], "batch_size": 8, "patch_size": 32, **_LOSS},
         few_bits=FEW_BITS,
-        # The released code's 1e-2, with its halvings, can move an alpha by 175 in its 30,000 steps
-        # and by 1.75 in 300.
+        # With the released code's rate of 1e-2 and its halvings, an alpha can move by 175 in its
+        # 30,000 steps, but only by 1.75 in 300.
         learned_ranges={"alpha_learning_rate": 0.3},
         files=_FAMILIES,
         teacher={
@@ -116,15 +116,15 @@ BUDGETS = {
     ),
     "paper": Budget(
         name="paper",
-        about="the paper's setting, for a GPU: EDSR-baseline and RDN, x2 and x4, 30 epochs of "
+        about="the paper's settings, for a GPU: EDSR-baseline and RDN, x2 and x4, 30 epochs of "
         "1000 steps at batch 16; float networks that are not given are trained for 300 epochs",
         families=_FAMILIES,
         scales=(2, 4),
         batch_norm=("edsr_baseline", {}),
         student={**FINETUNE_BUDGETS["paper"], "batch_size": 16, "log_every": 100, **_LOSS},
         files=_FAMILIES,
-        # The paper takes its float networks as given. EDSR's own training: 300 epochs, halved
-        # after 200 of them.
+        # The paper starts from pretrained float networks. EDSR's own training has 300 epochs and
+        # halves the rate after 200.
         teacher={
             "steps": 300_000,
             "batch_size": 16,

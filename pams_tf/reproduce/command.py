@@ -5,11 +5,12 @@ Examples:
   pams-reproduce --table 2,5,6 --figure 5 --budget cpu --data BSDS400 --benchmark_dir benchmark
   pams-reproduce --table all --figure all --budget paper --data DIV2K --benchmark_dir benchmark
 
-Budgets: smoke runs every road in minutes on the built-in photographs, its figures mean nothing;
-cpu is what 2 cores can do in hours; paper is the paper's setting, for a GPU. A run is named by its
-recipe, settings and images: what is done is never repeated, what was cut off continues with the
-same command. The plan and an estimate of its time are printed before anything is trained; --plan
-stops there. In OUT/BUDGET: table_N.md, table_N.json and figure_N.png.
+Budgets: smoke runs every code path in minutes on the built-in photographs, and its numbers mean
+nothing; cpu is what 2 cores can do in hours; paper is the paper's settings, for a GPU. A run is
+named by its recipe, settings and images: finished work is never repeated, and the same command
+continues work that was interrupted. The plan and an estimate of its time are printed before
+anything is trained; --plan stops there. Writes table_N.md, table_N.json and figure_N.png to
+OUT/BUDGET.
 """
 
 import sys
@@ -24,33 +25,40 @@ from pams_tf.errors import InputError
 
 FLAGS = cli.command_flags()
 flags.DEFINE_multi_string(
-    "table", [], "1 to 6, several with commas or the flag several times, or all.", flag_values=FLAGS
+    "table",
+    [],
+    "Tables to make: 1 to 6, or all; separate several with commas or repeat the flag.",
+    flag_values=FLAGS,
 )
-flags.DEFINE_multi_string("figure", [], "2 to 5, likewise.", flag_values=FLAGS)
+flags.DEFINE_multi_string(
+    "figure", [], "Figures to make: 2 to 5, or all; likewise.", flag_values=FLAGS
+)
 flags.DEFINE_string("budget", "smoke", "smoke, cpu or paper; see above.", flag_values=FLAGS)
 flags.DEFINE_string(
     "data", None, "Training images: DIV2K's folder or any folder of images.", flag_values=FLAGS
 )
 flags.DEFINE_string(
-    "benchmark_dir", None, "The folder that holds Set5/HR and other sets.", flag_values=FLAGS
+    "benchmark_dir", None, "The folder with Set5/HR and other benchmarks.", flag_values=FLAGS
 )
 flags.DEFINE_multi_string(
     "sets",
     [],
-    "Sets to measure on, which must be there. Default: those of Set5, Set14, B100 and Urban100 "
-    "that are there; cells of the others stay empty.",
+    "Benchmarks to measure on, which must exist. Default: those of Set5, Set14, B100 and Urban100 "
+    "that exist; cells of the others stay empty.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "teachers",
     None,
-    "A folder of float networks MODEL_xSCALE.keras (edsr_baseline_x4.keras, as import_weights "
-    "makes); those that are not there are trained.",
+    "A folder of float networks MODEL_xSCALE.keras (such as edsr_baseline_x4.keras from "
+    "pams-import-weights); those that are missing are trained.",
     flag_values=FLAGS,
 )
-flags.DEFINE_string("runs", "runs/reproduce", "Folder of the run folders.", flag_values=FLAGS)
-flags.DEFINE_string("out", "reports", "Folder of the reports.", flag_values=FLAGS)
-flags.DEFINE_boolean("plan", False, "Print the plan and the estimate, no more.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "runs", "runs/reproduce", "Folder that holds the run folders.", flag_values=FLAGS
+)
+flags.DEFINE_string("out", "reports", "Folder for the reports.", flag_values=FLAGS)
+flags.DEFINE_boolean("plan", False, "Only print the plan and the estimate.", flag_values=FLAGS)
 
 _FOLDERS = ("data", "benchmark_dir", "teachers", "runs", "out")
 
@@ -64,7 +72,7 @@ def _reproduce() -> dict[str, Any]:
     from pams_tf.reproduce import paper
     from pams_tf.reproduce.budgets import BUDGETS
 
-    # All that flags can get wrong is said before TensorFlow takes its seconds to load.
+    # Check the flags before TensorFlow is loaded, which takes seconds.
     tables = _numbers("table", FLAGS.table, paper.TABLES)
     figures = _numbers("figure", FLAGS.figure, paper.FIGURES)
     if not tables and not figures:
@@ -82,7 +90,7 @@ def _reproduce() -> dict[str, Any]:
     cli.load_tensorflow()
     import tensorflow as tf
 
-    tf.get_logger().setLevel("ERROR")  # many networks in one process make it warn of retracing
+    tf.get_logger().setLevel("ERROR")  # with many networks in one process it warns of retracing
     from pams_tf.reproduce.engine import Reproduction, needs_sets
     from pams_tf.reproduce.measure import Benchmarks, Measurements, find_benchmarks
     from pams_tf.reproduce.networks import Catalogue
@@ -126,7 +134,7 @@ def _reproduce() -> dict[str, Any]:
 
 
 def _numbers(what: str, values: Sequence[str], known: Sequence[int]) -> list[int]:
-    """The numbers asked for, each once, in the paper's order."""
+    """The requested numbers, without duplicates, in the paper's order."""
     wanted = [part for value in values for part in _parts(what, value)]
     for part in wanted:
         if part != "all" and part not in map(str, known):
@@ -143,7 +151,7 @@ def _parts(what: str, value: str) -> list[str]:
 
 
 def _command() -> str:
-    """The command for a report. Where folders lie is nobody else's business: their names."""
+    """The command for a report, with only the names of folders: reports should not reveal paths."""
     words = [Path(sys.argv[0]).name if "reproduce" in sys.argv[0] else "pams-reproduce"]
     for name in ("table", "figure", "budget", "data", "benchmark_dir", "sets", "teachers"):
         value = FLAGS[name].value

@@ -1,4 +1,4 @@
-"""What a plan will cost, before it starts: bytes on the disk and hours."""
+"""The cost of a plan before it starts: disk space and time."""
 
 import functools
 import json
@@ -26,16 +26,16 @@ from pams_tf.training.jobs import validation
 from pams_tf.training.schedules import adam
 from pams_tf.training.settings import DistillationSettings
 
-# Two checkpoints are kept and a third is written beside them; each has two moments a weight.
+# Two checkpoints are kept while a third is written; each has Adam's two moments per weight.
 _CHECKPOINTS, _MOMENTS = 3, 2
 _LOGS = 4 << 20
 _TIMED_BATCH = 4
-_WARM = 5.0  # seconds beside which tracing a graph does not count
-_TELLING = 20  # in fewer steps building the graphs takes longer than the steps
+_WARM = 5.0  # seconds compared to which the time for tracing a graph is negligible
+_TELLING = 20  # with fewer steps, building the graphs takes longer than the steps themselves
 
 
 def steps_done(job: Job) -> int:
-    """Steps of a run that need not be repeated."""
+    """The number of steps of a run that are already done."""
     if job.done:
         return job.settings.steps
     return saved_state(job.run.newest)["step"] if job.run.newest.is_file() else 0
@@ -43,12 +43,12 @@ def steps_done(job: Job) -> int:
 
 @functools.lru_cache
 def parameters(preset: str, scale: int, overrides: str) -> int:
-    """Weights of a float network; overrides as sorted JSON."""
+    """The number of weights of a float network; `overrides` is sorted JSON."""
     return models.build(preset, scale, **json.loads(overrides)).count_params()
 
 
 def run_bytes(job: Job) -> int:
-    """What a run that is still to be made will at most take."""
+    """The disk space that an unfinished run takes at most, in bytes."""
     settings = job.settings
     overrides = json.dumps(settings.overrides, sort_keys=True)
     weights = 4 * parameters(settings.model, settings.scale, overrides)
@@ -56,14 +56,14 @@ def run_bytes(job: Job) -> int:
 
 
 def check_disk(jobs: list[Job], runs: Path) -> dict[str, int]:
-    """Compare what the plan will write with what is free.
+    """Compare the disk space that the plan needs with the free space.
 
     Args:
-      jobs: those that are not done.
-      runs: the folder they go to.
+      jobs: the unfinished runs.
+      runs: the folder that holds the run folders.
 
     Returns:
-      Bytes of "runs" and "images" (the packed training images).
+      Bytes needed for "runs" and "images" (the packed training images).
 
     Raises:
       InputError: one of the disks has too little space.
@@ -89,10 +89,10 @@ def check_disk(jobs: list[Job], runs: Path) -> dict[str, int]:
 
 
 class Speed:
-    """Seconds of a step and of a validation, measured here and kept beside the runs.
+    """Seconds per step and per validation, measured on this machine and kept beside the runs.
 
     Args:
-      path: the JSON file they are kept in.
+      path: the JSON file that stores them.
     """
 
     def __init__(self, path: Path) -> None:
@@ -103,18 +103,18 @@ class Speed:
             self._known = {}
 
     def untimed(self, jobs: list[Job]) -> int:
-        """How many kinds of run must be timed before an estimate."""
+        """The number of kinds of runs that must be timed before an estimate."""
         return len({_kind(job) for job in jobs} - set(self._known))
 
     def of(self, job: Job) -> dict[str, float]:
-        """Seconds of a `step` and a `validation`; timed in a few steps if they are not known."""
+        """Seconds per `step` and per `validation`; measured with a few steps if not yet known."""
         kind = _kind(job)
         if kind not in self._known:
             self._keep(kind, _timed(job))
         return self._known[kind]
 
     def learn(self, job: Job, steps: int, seconds: float) -> None:
-        """What a run has really taken, for the next estimate."""
+        """Update the estimate with the actual time of a run."""
         if steps < _TELLING:
             return
         known = self.of(job)
@@ -124,7 +124,7 @@ class Speed:
             self._keep(_kind(job), {**known, "step": spent / steps})
 
     def training_seconds(self, job: Job) -> float:
-        """An estimate for what is left of a run."""
+        """The estimated time for the rest of a run."""
         if job.done:
             return 0.0
         left = job.settings.steps - steps_done(job)
@@ -133,7 +133,7 @@ class Speed:
         return left * known["step"] + validations * known["validation"]
 
     def measuring_seconds(self, network: Network, pixels: int) -> float:
-        """An estimate for a set of so many LR pixels; 0 where nothing is known of the network."""
+        """The estimated time for a set with `pixels` LR pixels; 0 if the network was not timed."""
         if not isinstance(network, Job) or _kind(network) not in self._known:
             return 0.0
         validated = lr_pixels(_validation_pairs(network.scale))
@@ -145,21 +145,22 @@ class Speed:
 
 
 def duration(seconds: float) -> str:
-    """For people: "40 s", "12 min", "3.5 h"."""
+    """A readable duration: "40 s", "12 min", "3.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def gigabytes(count: int) -> str:
-    """For people: "0.02 GB"."""
+    """A readable size: "0.02 GB"."""
     return f"{count / 1e9:.2f} GB"
 
 
 def _timed(job: Job) -> dict[str, float]:
-    """The median of two steps behind one that traces the graph, on noise.
+    """The median time of two steps on noise, after one that traces the graph.
 
-    A CPU takes as long for a sample whatever the batch; there a small batch is timed and scaled.
+    On a CPU the time per sample does not depend on the batch size, so a small batch is timed and
+    the time is scaled.
     """
     settings = job.settings
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
@@ -186,7 +187,7 @@ def _timed(job: Job) -> dict[str, float]:
     trainee.fit(lr, hr, batch_size=batch, epochs=3, verbose=0, callbacks=[clock])
     validate = validation(network, settings)
     validating = _seconds(validate)
-    if validating < _WARM:  # tracing has its share in it
+    if validating < _WARM:  # tracing is a considerable part of it
         validating = _seconds(validate)
     seconds = {
         "step": float(np.median(clock.seconds[1:])) * settings.batch_size / batch,
@@ -215,7 +216,7 @@ class _StepClock(keras.callbacks.Callback):
 
 
 def _kind(job: Job) -> str:
-    """Runs of one kind take equally long a step."""
+    """The kind of a run: runs of the same kind take the same time per step."""
     settings = job.settings
     what = {
         "machine": machine()["cpu"],
@@ -237,7 +238,7 @@ def _validation_pairs(scale: int) -> ImagePairs:
 
 
 def lr_pixels(pairs: ImagePairs) -> int:
-    """LR pixels of a set, from the files' headers."""
+    """The number of LR pixels of a set, from the headers of its files."""
     sizes = [picture_size(path) for path in pairs.hr]
     return sum((height // pairs.scale) * (width // pairs.scale) for height, width in sizes)
 

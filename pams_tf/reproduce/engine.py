@@ -1,4 +1,4 @@
-"""From a request to reports: plan, estimate, train what is missing, measure, write."""
+"""Carries out a reproduction: plan, estimate, train what is missing, measure, write reports."""
 
 import contextlib
 import gc
@@ -42,17 +42,17 @@ def needs_sets(wanted_tables: Sequence[int], wanted_figures: Sequence[int]) -> b
 
 
 class Reproduction:
-    """Some tables and figures under one budget.
+    """Tables and figures under one budget.
 
     Args:
-      catalogue: which network answers which request.
-      measurements: figures of networks, measured once.
-      wanted_tables, wanted_figures: their numbers.
-      command: as typed, for the reports.
-      say: told what happens.
+      catalogue: provides the networks.
+      measurements: measures the networks and keeps the results.
+      wanted_tables, wanted_figures: numbers of the tables and figures.
+      command: the command as typed, for the reports.
+      say: called with each line of progress.
 
     Raises:
-      InputError: there are runs to train, and no images for the budget.
+      InputError: there are runs to train, but no images for the budget.
     """
 
     def __init__(
@@ -89,25 +89,25 @@ class Reproduction:
 
     @property
     def unfinished(self) -> list[Job]:
-        """Runs still to be made, teachers first."""
+        """The unfinished runs, teachers first."""
         return [job for job in self.jobs if not job.done]
 
     def make(self, folder: Path, *, progress: bool = False) -> dict[str, Any]:
-        """Plan, train, measure and write.
+        """Plan, train, measure and write the reports.
 
         Args:
-          folder: for the reports.
-          progress: show bars.
+          folder: folder for the reports.
+          progress: whether to show progress bars.
 
         Returns:
-          `plan`, `files`, and `failed`: run -> why.
+          `plan`, `files`, and `failed`, which maps runs to reasons.
 
         Raises:
-          InputError: as `plan`; another process is training in the folder of runs; or a report
+          InputError: as in `plan`; another process is training in the folder of runs; or a report
             cannot be written.
         """
         check_writable(folder)
-        # What is done can be read while another process trains the rest of it.
+        # Without a lock, finished runs can be read while another process trains others.
         with _alone(self.catalogue.runs) if self.unfinished else contextlib.nullcontext():
             plan = self.plan()
             self.train(progress=progress)
@@ -116,10 +116,10 @@ class Reproduction:
         return {"plan": plan, "files": [str(file) for file in files], "failed": self.failed}
 
     def plan(self) -> dict[str, Any]:
-        """Say what will be done and how long it will take, and check that the disk has room.
+        """Print what will be done and how long it will take, and check the free disk space.
 
         Returns:
-          The plan: `runs` with name, steps, done steps, state and seconds; `seconds` in all.
+          The plan: `runs` with name, steps, finished steps, state and seconds; total `seconds`.
 
         Raises:
           InputError: too little disk space, or unusable images.
@@ -127,7 +127,7 @@ class Reproduction:
         todo = self.unfinished
         needed = check_disk(todo, self.catalogue.runs)
         if untimed := self.speed.untimed(todo):
-            self.say(f"Timing a few steps of {untimed} kinds of run, for the estimate")
+            self.say(f"Timing a few steps of {untimed} kinds of runs, for the estimate")
         runs = []
         for index, job in enumerate(self.jobs, 1):
             seconds = self.speed.training_seconds(job)
@@ -164,7 +164,7 @@ class Reproduction:
         return {"runs": runs, "measurements": len(measuring), "seconds": seconds, "bytes": needed}
 
     def train(self, *, progress: bool = False) -> None:
-        """Make the runs that are missing, and finish those that were cut off.
+        """Train the missing runs, and continue those that were interrupted.
 
         A run that fails does not stop the others; see `failed`.
         """
@@ -183,7 +183,7 @@ class Reproduction:
                 self.say(f"{job.name} has failed: {error}")
 
     def measure(self, *, progress: bool = False) -> None:
-        """Measure the finished networks on the sets that are there."""
+        """Measure the finished networks on the available sets."""
         todo = self._unmeasured()
         for index, (network, name) in enumerate(todo, 1):
             if isinstance(network, Job) and not network.done:
@@ -192,7 +192,7 @@ class Reproduction:
             self.measurements.result(network, name, progress=progress)
 
     def write(self, folder: Path) -> list[Path]:
-        """Write the reports of all that is there, tables first.
+        """Write the reports from everything that is finished, tables first.
 
         Returns:
           The files.
@@ -220,7 +220,7 @@ class Reproduction:
         return files
 
     def _context(self, networks: Sequence[Network | None], *, measured: bool) -> dict[str, Any]:
-        """What a report on these networks says of how it was made."""
+        """The information in a report on how it was made from these networks."""
         jobs = with_teachers(networks)
         teachers = [job.teacher for job in jobs]
         given = sorted({n.name for n in (*networks, *teachers) if isinstance(n, Given)})
@@ -249,12 +249,12 @@ class Reproduction:
             assert isinstance(job.settings, TrainingSettings)
             train(job.settings, job.run, progress=progress)
         self.speed.learn(job, job.settings.steps - before, time.perf_counter() - start)
-        # Graphs of one run are of no use to the next.
+        # The graphs of one run are useless for the next.
         keras.backend.clear_session()
         gc.collect()
 
     def _wanted(self) -> list[tuple[Network, str]]:
-        """What is measured on which set, each once, what needs no training first."""
+        """The (network, set) pairs to measure, without duplicates; untrained networks first."""
         names = self.measurements.benchmarks.names
         pairs = [
             (network, cell.benchmark)
@@ -308,13 +308,13 @@ def _outcome(job: Job) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _alone(runs: Path) -> Iterator[None]:
-    """Hold the folder of runs against a second reproduction."""
+    """Lock the folder of runs against a second reproduction."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(RunFolder(runs).lock())
         except BusyError:
             raise InputError(
-                f"{runs}: another process is training there; wait for it, it keeps what it has "
-                "done, or choose other --runs"
+                f"{runs}: another process is training there; wait for it to finish, or choose "
+                "another --runs"
             ) from None
         yield

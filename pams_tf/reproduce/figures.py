@@ -1,4 +1,4 @@
-"""Figures 2 to 5: the networks each needs, and how it is drawn from them."""
+"""Figures 2 to 5: the networks that each needs, and how it is drawn."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from pams_tf.reproduce.measure import Measurements, upscaler
 from pams_tf.reproduce.networks import Catalogue, Job, Network, network_file
 from pams_tf.training.logs import read_csv
 
-# The pictures with most fine structure first.
+# The images with the most fine detail first.
 _PREFERRED_SETS = ("Urban100", "B100", "Set14", "Set5", BUILT_IN)
 _SCALE = 4
 _SAMPLES_A_BATCH = 4
@@ -32,7 +32,7 @@ Labelled = list[tuple[str, Network | None]]
 
 @dataclasses.dataclass(frozen=True)
 class Drawing:
-    """What a figure is drawn from."""
+    """The inputs for drawing a figure, and the folder of its files."""
 
     catalogue: Catalogue
     measurements: Measurements
@@ -44,10 +44,10 @@ class PaperFigure:
     """One figure of the paper.
 
     Attributes:
-      title: of its page.
-      networks: what it needs; None where the budget has it not.
-      draw: writes the PNG files and returns them with the notes on them.
-      measured: whether it shows figures of the networks on a set; see `picture_set`.
+      title: title of its page.
+      networks: the networks that it needs, by label; None for one that is not in the budget.
+      draw: writes the PNG files and returns them with notes on them.
+      measured: whether it shows the PSNR of the networks on a set; see `picture_set`.
     """
 
     title: str
@@ -57,7 +57,7 @@ class PaperFigure:
 
 
 def picture_set(measurements: Measurements) -> str:
-    """The set that Figures 3 and 4 take their picture from."""
+    """The set from which Figures 3 and 4 take their image."""
     return next(name for name in _PREFERRED_SETS if name in measurements.benchmarks.names)
 
 
@@ -84,7 +84,7 @@ def _draw_2(drawing: Drawing) -> tuple[list[Path], list[str]]:
         f"Layers are the tensors that PAMS quantizes in {preset} x4 {overrides or ''}, in order: "
         "input, ReLU and residual of each block. A sample is an LR patch of 48x48.",
         *(
-            f"{label}: of one layer the largest sample has {spread:.1f} times the maximum of the "
+            f"{label}: within a layer, the largest sample maximum is {spread:.1f} times the "
             "smallest, median over the layers"
             for label, values in maxima.items()
             for spread in [float(np.median(values.max(axis=0) / values.min(axis=0)))]
@@ -93,12 +93,12 @@ def _draw_2(drawing: Drawing) -> tuple[list[Path], list[str]]:
 
 
 def activation_maxima(network: models.SuperResolution, data: str | None, count: int) -> np.ndarray:
-    """max|x| of samples in each block's tensors: (count, layers).
+    """max|x| of each sample in the tensors of the blocks: (count, layers).
 
     Args:
       network: a float network.
-      data: folder of images that patches are drawn from; None for the built-in photographs.
-      count: how many samples.
+      data: folder of images from which patches are drawn; None for the built-in photographs.
+      count: number of samples.
     """
     names = [name for name in network.arriving if name.startswith("block_")]
     probe = keras.Model(network.inputs[0], [network.arriving[name] for name in names])
@@ -186,10 +186,11 @@ def _draw_5(drawing: Drawing) -> tuple[list[Path], list[str]]:
 
 
 def shown_blocks(names: Sequence[str], wanted: Sequence[int]) -> list[int]:
-    """Those of the wanted blocks that the network has; its middle and last if it has none.
+    """The wanted blocks that the network has; its middle and last block if it has none of them.
 
     Args:
-      names: of its quantizers, such as `block_3_relu`.
+      names: names of its quantizers, such as `block_3_relu`.
+      wanted: indices of blocks.
     """
     there = sorted({int(name.split("_")[1]) for name in names if name.startswith("block_")})
     found = [block for block in wanted if block in there]
@@ -197,7 +198,7 @@ def shown_blocks(names: Sequence[str], wanted: Sequence[int]) -> list[int]:
 
 
 def _compare(drawing: Drawing, files: list[tuple[str, Labelled]]) -> tuple[list[Path], list[str]]:
-    """HR and all upscalers beside each other on one picture, a PNG for each list."""
+    """Show HR and all networks side by side on one image, with one PNG per list of networks."""
     measurements = drawing.measurements
     name = picture_set(measurements)
     pairs = measurements.benchmarks.pairs(name, _SCALE)
@@ -222,8 +223,8 @@ def _compare(drawing: Drawing, files: list[tuple[str, Labelled]]) -> tuple[list[
         paths.append(path)
     assert index is not None
     return paths, [
-        f"{name}/{pairs.names[index]}, x4: the picture on which the float network gains most over "
-        "bicubic. PSNR on Y of this picture."
+        f"{name}/{pairs.names[index]}, x4: the image on which the float network gains most over "
+        "bicubic. PSNR on Y of this image."
     ]
 
 
@@ -231,7 +232,7 @@ FIGURES = {
     2: PaperFigure(
         "Largest activations with and without batch normalization", _networks_2, _draw_2
     ),
-    3: PaperFigure("Methods at 4 bits beside each other", _networks_3, _draw_3, measured=True),
-    4: PaperFigure("PAMS beside the float network", _networks_4, _draw_4, measured=True),
+    3: PaperFigure("Methods at 4 bits side by side", _networks_3, _draw_3, measured=True),
+    4: PaperFigure("PAMS and the float network", _networks_4, _draw_4, measured=True),
     5: PaperFigure("Alphas over the training steps", _networks_5, _draw_5),
 }

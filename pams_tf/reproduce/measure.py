@@ -1,4 +1,4 @@
-"""Figures of networks on benchmarks, measured once and kept."""
+"""PSNR and SSIM of networks on benchmarks, measured once and kept."""
 
 import dataclasses
 import hashlib
@@ -19,12 +19,12 @@ from pams_tf.reproduce.networks import Bicubic, Job, Network, file_digest, netwo
 
 @dataclasses.dataclass(frozen=True)
 class Benchmarks:
-    """The sets of one reproduction.
+    """The benchmark sets of one reproduction.
 
     Attributes:
       directory: folder of the benchmarks, or None.
-      names: those that are there, in the paper's order.
-      missing: those that are not; their cells stay empty.
+      names: the available sets, in the paper's order.
+      missing: the sets that are not available; their cells stay empty.
     """
 
     directory: str | None
@@ -32,7 +32,7 @@ class Benchmarks:
     missing: tuple[str, ...]
 
     def pairs(self, name: str, scale: int) -> ImagePairs:
-        """A set that is there."""
+        """The image pairs of an available set."""
         if name == BUILT_IN:
             return datasets.sample(scale, "valid")
         assert self.directory is not None
@@ -42,10 +42,12 @@ class Benchmarks:
 def find_benchmarks(
     budget: Budget, directory: str | None, wanted: list[str] | None = None
 ) -> Benchmarks:
-    """Look which sets are there.
+    """Find the available sets.
 
     Args:
-      wanted: sets that must be; without it every set of the paper that is found.
+      budget: the budget, which lists the sets.
+      directory: folder of the benchmarks, or None.
+      wanted: sets that must be available; None for every set of the paper that is found.
 
     Raises:
       InputError: a wanted set is missing or not one of the paper's, the folder holds none of
@@ -67,7 +69,7 @@ def find_benchmarks(
                     f"the set {name} needs --benchmark_dir, the folder that holds {name}/HR"
                 )
         elif wanted is not None:
-            datasets.benchmark(directory, name, budget.scales[0])  # says what is there instead
+            datasets.benchmark(directory, name, budget.scales[0])  # its error lists what is there
             there.append(name)
         elif (Path(directory) / name / "HR").is_dir():
             there.append(name)
@@ -95,12 +97,12 @@ def upscaler(network: Network) -> Upscale:
 
 
 class Measurements:
-    """PSNR and SSIM of networks on sets; what was measured before is read.
+    """PSNR and SSIM of networks on sets; earlier results are reused.
 
-    A result is known by the bytes of the network's file and by the files of the set.
+    A result is identified by the content of the network's file and by the files of the set.
 
     Args:
-      folder: where results are kept.
+      folder: folder of the results.
       benchmarks: the sets.
     """
 
@@ -109,16 +111,16 @@ class Measurements:
         self.benchmarks = benchmarks
 
     def kept(self, network: Network, name: str) -> dict[str, Any] | None:
-        """An earlier result, as `BenchmarkResult.as_json` gives it; None if there is none."""
+        """An earlier result, as returned by `BenchmarkResult.as_json`; None if there is none."""
         if isinstance(network, Job) and not network.done:
             return None
         try:
             return json.loads(self._path(network, name).read_text())
-        except (OSError, ValueError):  # absent, or torn by a disk: measured anew
+        except (OSError, ValueError):  # absent or damaged: it is measured again
             return None
 
     def result(self, network: Network, name: str, *, progress: bool = False) -> dict[str, Any]:
-        """The earlier result, or a new one, kept.
+        """The earlier result, or a new one, which is kept.
 
         Raises:
           InputError: the network or an image cannot be used, or the result cannot be written.

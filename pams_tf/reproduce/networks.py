@@ -1,4 +1,4 @@
-"""The networks that tables and figures ask for: given, or to be trained in a run of their own."""
+"""The networks that tables and figures need: given, or trained in a run of their own."""
 
 import dataclasses
 import functools
@@ -24,7 +24,7 @@ from pams_tf.training.settings import (
 
 @dataclasses.dataclass(frozen=True)
 class Bicubic:
-    """The baseline of every table; nothing to train."""
+    """Bicubic interpolation, which needs no training."""
 
     scale: int
 
@@ -35,7 +35,7 @@ class Bicubic:
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-    """A float network that is there: shipped, or the user's."""
+    """An existing float network: shipped with the package, or the user's."""
 
     path: Path
     scale: int
@@ -51,14 +51,14 @@ class Given:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A network that a run makes.
+    """A network that is trained in a run.
 
     Attributes:
-      name: readable, with a digest of all that decides the result; names the run folder.
-      settings: of the run; `DistillationSettings` for a student.
-      recipe: of a student; None for a float network.
-      teacher: of a student.
-      run: the folder.
+      name: readable name of the run folder, with a digest of everything that affects the result.
+      settings: settings of the run; `DistillationSettings` for a student.
+      recipe: recipe of a student; None for a float network.
+      teacher: teacher of a student.
+      run: the run folder.
     """
 
     name: str
@@ -88,13 +88,13 @@ Network = Bicubic | Given | Job
 
 @dataclasses.dataclass(frozen=True)
 class Catalogue:
-    """Says which network answers a request. Nothing is trained or loaded here.
+    """Provides the networks of a budget. Nothing is trained or loaded here.
 
     Attributes:
       budget: sizes and settings.
-      runs: folder of the run folders.
+      runs: folder that holds the run folders.
       data: training images; None for the built-in photographs.
-      teachers: folder of float networks, MODEL_xSCALE.keras, that come before all others.
+      teachers: folder of float networks MODEL_xSCALE.keras, which take precedence over all others.
     """
 
     budget: Budget
@@ -125,9 +125,11 @@ class Catalogue:
         """A family's quantized network; None if it is not part of the budget.
 
         Args:
-          method, bits, unsigned, alpha_gradient: of the recipe. The gradient is of PAMS alone, by
-            default the released code's, which made the paper's numbers.
-          changes: fields of `DistillationSettings` in the place of the budget's.
+          family: "EDSR" or "RDN".
+          method, bits, unsigned, alpha_gradient: fields of the recipe. Only PAMS uses the gradient;
+            the default is that of the released code, which produced the paper's numbers.
+          scale: upscaling factor.
+          changes: fields of `DistillationSettings` that replace the budget's.
         """
         teacher = self.float_network(family, scale)
         if teacher is None:
@@ -139,7 +141,7 @@ class Catalogue:
     def ablated_float(self, batch_norm: bool) -> Given | Job:
         """The float x4 EDSR of Table 4 and Figure 2, with or without batch normalization.
 
-        Trained alike for both: never one that ships, which had another training.
+        Both are trained alike, so a shipped network, which was trained differently, is never used.
         """
         preset, overrides = self._ablated(batch_norm)
         return self._teacher(preset, overrides, 4, shipped=False)
@@ -241,7 +243,7 @@ def network_file(network: "Given | Job | Bicubic") -> Path:
 
 
 def with_teachers(networks: Sequence[Network | None]) -> list[Job]:
-    """The runs behind these networks, each once, teachers in front of their students."""
+    """The runs of these networks, without duplicates, with teachers before their students."""
     jobs: dict[str, Job] = {}
     for network in networks:
         if isinstance(network, Job):
@@ -252,7 +254,7 @@ def with_teachers(networks: Sequence[Network | None]) -> list[Job]:
 
 
 def _told(fields: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Fields that differ from their defaults: a setting added later renames no finished run."""
+    """Fields that differ from their defaults, so that a new setting does not rename old runs."""
     told = {}
     for field in dataclasses.fields(fields):
         value = getattr(fields, field.name)
@@ -268,7 +270,7 @@ def _told(fields: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
 
 @functools.lru_cache
 def _fingerprint(data: str | None, scale: int) -> str | None:
-    """Names and sizes of the training images, wherever they lie."""
+    """A digest of the names and sizes of the training images, independent of their folder."""
     if data is None:
         return None
     pairs = datasets.find(data, scale)

@@ -1,6 +1,6 @@
-"""What the paper reports: Li et al., PAMS, ECCV 2020, tables 1 to 6. PSNR in dB, SSIM, on Y.
+"""The paper's results: Li et al., PAMS, ECCV 2020, Tables 1 to 6. PSNR in dB and SSIM, on Y.
 
-Sets have the names of their folders: B100 is the paper's BSD100.
+Sets are named like their folders: B100 is the paper's BSD100.
 """
 
 SETS = ("Set5", "Set14", "B100", "Urban100")
@@ -65,7 +65,7 @@ TABLE_2 = {row: dict(zip(METHODS, pairs, strict=True)) for row, pairs in _parsed
 TABLE_3 = {"EDSR": {32: 1.518, 8: 0.631, 4: 0.484}, "RDN": {32: 22.27, 8: 5.82, 4: 3.08}}
 """Storage in millions of 32-bit words, x4."""
 TABLE_3_SAVED = {"EDSR": {8: 58.4, 4: 68.1}}
-"""Per cent."""
+"""Storage saved, in per cent."""
 
 TABLE_4 = {
     ("pact", True): (0.531, 0.273, 0.166, 0.354),
@@ -74,14 +74,15 @@ TABLE_4 = {
 }
 """(method, with batch normalization) -> PSNR gap to the float network on SETS; x4, 8 bits.
 
-As printed. By Tables 1 and 2, PACT's row is float less PACT and PAMS's row PAMS less float.
+As printed. According to Tables 1 and 2, the rows of PACT are float minus PACT, and the row of PAMS
+is PAMS minus float.
 """
 
 TABLE_5 = {"random": (31.782, 28.383, 26.273, 23.488), "ema": (32.002, 28.497, 28.497, 25.806)}
-"""How alpha begins -> PSNR on SETS; x4. The paper does not say of how many bits."""
+"""Initial alpha -> PSNR on SETS; x4. The paper does not state the bit width."""
 
 TABLE_6 = {8: (-0.003, 0.044, 0.015, 0.032), 4: (0.053, 0.022, 0.020, 0.071)}
-"""Bits -> PSNR gained by SKT on SETS; x4."""
+"""Bits -> PSNR gain of SKT on SETS; x4."""
 
 FIGURE_5_BLOCKS = {"EDSR": (8, 13), "RDN": (0, 13)}
 """The blocks whose alphas are drawn."""

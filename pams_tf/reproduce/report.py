@@ -11,16 +11,16 @@ from pams_tf.reproduce.tables import Cell, Section, Table
 Values = tuple[float, ...]
 _LINES = ("paper", "ours", "difference")
 
-EMPTY = "–"  # noqa: RUF001 - a cell without a figure
+EMPTY = "–"  # noqa: RUF001 - a cell without a value
 
 
 def fill(
     table: Table, figures: Callable[[Any, str], dict[str, Any] | None]
 ) -> dict[Cell, Values | None]:
-    """Our values of each cell, as many as its section names; None where there are none.
+    """Our values of each cell, as many as its section has; None if there are none.
 
     Args:
-      table: the table, all of whose cells are filled.
+      table: the table whose cells are filled.
       figures: (network, set) -> a result with `psnr` and `ssim`, or None.
     """
     return {
@@ -36,11 +36,13 @@ def write_table(
     ours: dict[Cell, Values | None],
     context: dict[str, Any],
 ) -> list[Path]:
-    """Write FOLDER/table_N.md and .json.
+    """Write FOLDER/table_N.md and FOLDER/table_N.json.
 
     Args:
-      ours: each cell's values.
-      context: what made them: `command`, `machine`, `budget`, `missing_sets`, `failed`, `runs`.
+      folder: folder for the files.
+      table: the table.
+      ours: the values of each cell.
+      context: how they were made: `command`, `machine`, `budget`, `missing_sets`, `failed`, `runs`.
 
     Returns:
       The two files.
@@ -69,7 +71,7 @@ def write_figure(
     notes: Sequence[str],
     context: dict[str, Any],
 ) -> Path:
-    """Write FOLDER/figure_N.md, a page with the pictures, which lie beside it.
+    """Write FOLDER/figure_N.md, a page with the pictures, which are in the same folder.
 
     Raises:
       InputError: the folder cannot be written.
@@ -84,7 +86,7 @@ def write_figure(
 
 
 def markdown(table: Table, ours: dict[Cell, Values | None], context: dict[str, Any]) -> str:
-    """The whole report on one table."""
+    """The complete report on one table."""
     lines = [f"# Table {table.number}: {table.title}", ""]
     for section in table.sections:
         lines += [f"## {section.title}", "", *_section_markdown(section, ours), ""]
@@ -97,7 +99,7 @@ def markdown(table: Table, ours: dict[Cell, Values | None], context: dict[str, A
 
 
 def made_with(context: dict[str, Any]) -> list[str]:
-    """Markdown lines on command, machine, settings and runs."""
+    """Markdown lines about command, machine, settings and runs."""
     machine, budget = context["machine"], context["budget"]
     gpus = ", ".join(machine["gpus"]) or "no GPU"
     lines = [
@@ -112,13 +114,13 @@ def made_with(context: dict[str, Any]) -> list[str]:
         f"- Budget `{budget['name']}`: {budget['about']}",
     ]
     if context["given"]:
-        lines.append(f"- Float networks that were there: {', '.join(context['given'])}")
+        lines.append(f"- Given float networks: {', '.join(context['given'])}")
     if any(run["recipe"] is None for run in context["runs"]):
-        lines.append(f"- Float networks that were trained: {_settings(budget['teacher'])}")
+        lines.append(f"- Trained float networks: {_settings(budget['teacher'])}")
     if any(run["recipe"] for run in context["runs"]):
         lines.append(f"- Students, scope body: {_settings(budget['student'])}")
         if budget["few_bits"]:
-            lines.append(f"- Students of 4 bits and less: {_settings(budget['few_bits'])}")
+            lines.append(f"- Students of 4 bits or fewer: {_settings(budget['few_bits'])}")
         if budget["learned_ranges"]:
             lines.append(f"- PAMS and PACT: {_settings(budget['learned_ranges'])}")
     if context["runs"]:
@@ -179,13 +181,13 @@ def _text(values: Values | None, section: Section, line: str) -> str:
     if values is None:
         return EMPTY
     sign = "+" if line == "difference" else ""
-    # Adding 0 makes a zero of -0.0.
+    # Adding 0.0 turns -0.0 into 0.0.
     rounded = [(round(v, d) + 0.0, d) for v, d in zip(values, section.decimals, strict=False)]
     return " / ".join(f"{v:{sign}.{d}f}" for v, d in rounded)
 
 
 def _orders(section: Section, ours: dict[Cell, Values | None]) -> list[str]:
-    """In each row, which column is best, in the paper and here."""
+    """The order of the columns in each row, best first, in the paper and in our results."""
     rows = []
     for row in dict.fromkeys(cell.row for cell in section.cells):
         cells = [cell for cell in section.cells if cell.row == row]

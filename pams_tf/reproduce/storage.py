@@ -1,4 +1,4 @@
-"""Table 3: storage counted from the networks, and the bytes of integer files."""
+"""Table 3: storage computed from the networks, and the sizes of integer files."""
 
 import hashlib
 import json
@@ -30,9 +30,9 @@ _FILES = {
 
 
 def stored_words(preset: str, scale: int, bits: int) -> float:
-    """Storage of a network of scope "body" in 32-bit words, as Table 3 counts it.
+    """Storage of a network of scope "body" in 32-bit words, counted as in Table 3.
 
-    Weights and biases of the quantized convolutions take `bits` each, all others 32.
+    Each weight and bias of the quantized convolutions takes `bits` bits, all others take 32.
     """
     student = models.build(preset, scale, QuantizationRecipe(bits=bits))
     quantized = [layer for layer in student.layers if isinstance(layer, QuantConv2D)]
@@ -41,7 +41,7 @@ def stored_words(preset: str, scale: int, bits: int) -> float:
 
 
 def table_3(catalogue: Catalogue, say: Callable[[str], None] = lambda line: None) -> Table:
-    """Exact: nothing is trained. Files that were converted before are only weighed.
+    """Table 3, which is exact without any training. Files that exist are not converted again.
 
     Raises:
       InputError: a file cannot be written.
@@ -90,10 +90,10 @@ def table_3(catalogue: Catalogue, say: Callable[[str], None] = lambda line: None
         ),
         (
             "The paper's storage counts the quantized body at 8 or 4 bits and head and tail in "
-            "float. Our integer files hold every kernel in 8 bits, or 4 where it says int4, and "
-            "biases in 32; 4-bit codes in int8 files take a byte each.",
-            f"Files take images of {height}x{width}. They were converted untrained, with the "
-            "ranges of calibration: training changes the values in a file, not how many there are.",
+            "float. Our integer files store every kernel in 8 bits, or in 4 bits in the int4 "
+            "column, and biases in 32; 4-bit codes in int8 files take a byte each.",
+            f"Files take images of {height}x{width}. They were converted untrained, with "
+            "calibrated ranges: training changes the values in a file, but not their number.",
             "Files are of "
             + "; ".join(
                 f"{preset}{''.join(f', {key} {value}' for key, value in overrides.items())}"
@@ -132,7 +132,7 @@ def _file(
 
 
 def _images() -> np.ndarray:
-    """(N, 48, 48, 3) float32 in [0, 255]: the middles of the built-in photographs."""
+    """(N, 48, 48, 3) float32 in [0, 255]: the centres of the built-in photographs."""
     pairs = datasets.sample(SCALE, "train")
     patches = []
     for index in range(len(pairs)):

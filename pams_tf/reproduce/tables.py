@@ -1,4 +1,4 @@
-"""Tables 1, 2, 4, 5 and 6: which network on which set each cell is, and the paper's number."""
+"""Tables 1, 2, 4, 5 and 6: the network and the set of each cell, and the paper's value."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from pams_tf.reproduce.networks import Catalogue, Network
 
 PSNR_SSIM = ("PSNR", "SSIM")
 PSNR = ("PSNR",)
-# Beside the paper's columns in Table 2.
+# Additional columns of Table 2.
 VARIANTS: dict[str, dict[str, Any]] = {
     "PAMS, Eq. 3": {"alpha_gradient": "eq3"},
     "PAMS, unsigned": {"unsigned": True},
@@ -18,15 +18,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cell:
-    """One place in a table.
+    """One cell of a table.
 
     Attributes:
-      row, column: where it stands.
-      paper: the paper's values; None where it has none.
-      of: what is measured; None if it is not part of the budget.
-      benchmark: on which set.
-      minus: the cell is the PSNR of `of` less that of this network.
-      value: ours, where it is not the figure of a network on a set.
+      row, column: its position.
+      paper: the paper's values; None if it has none.
+      of: the network that is measured; None if it is not part of the budget.
+      benchmark: the set that it is measured on.
+      minus: if given, the cell is the PSNR of `of` minus that of this network.
+      value: our values, if they are not those of a network on a set.
     """
 
     row: tuple[str, ...]
@@ -43,12 +43,12 @@ class Section:
     """A table, or a part of one.
 
     Attributes:
-      title: above it.
-      rows: what the row labels are, e.g. ("set", "bits").
-      values: what stands in each cell, e.g. ("PSNR", "SSIM").
-      decimals: of each value.
-      cells: row by row.
-      ranked: the columns compete: the report names their order.
+      title: title above it.
+      rows: names of the row labels, such as ("set", "bits").
+      values: names of the values in each cell, such as ("PSNR", "SSIM").
+      decimals: number of decimals of each value.
+      cells: the cells, row by row.
+      ranked: whether the report ranks the columns.
     """
 
     title: str
@@ -60,13 +60,13 @@ class Section:
 
     @property
     def columns(self) -> list[str]:
-        """In order."""
+        """The column names in order."""
         return list(dict.fromkeys(cell.column for cell in self.cells))
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """All of one table of the paper."""
+    """One table of the paper with all its sections."""
 
     number: int
     title: str
@@ -75,17 +75,17 @@ class Table:
 
     @property
     def networks(self) -> list[Network | None]:
-        """What must be there before it can be filled."""
+        """The networks that must be finished before it can be filled."""
         cells = [cell for section in self.sections for cell in section.cells]
         return [network for cell in cells for network in (cell.of, cell.minus)]
 
 
 NO_SETTINGS = (
     "Our student is the checkpoint with the best PSNR on three built-in photographs; the paper "
-    "does not say which one it takes."
+    "does not say which checkpoint it uses."
 )
 SAME_LOSS = "All methods have the same teacher, the same SKT loss and the same steps."
-BITS_UNSAID = "The paper does not say of how many bits this table is; both rows show its numbers."
+BITS_UNSAID = "The paper does not state the bit width of this table; both rows show its numbers."
 
 
 def table_1(catalogue: Catalogue) -> Table:
@@ -116,7 +116,7 @@ def table_1(catalogue: Catalogue) -> Table:
 
 
 def table_2(catalogue: Catalogue) -> Table:
-    """Four methods on one teacher, and how far each is from it."""
+    """Four methods with the same teacher, and the gap of each to it."""
     teacher = catalogue.float_network("EDSR")
     rows = [(name, bits) for name in catalogue.budget.sets for bits in paper.BITS]
     cells, gaps = [], []
@@ -153,19 +153,20 @@ def table_2(catalogue: Catalogue) -> Table:
         (
             SAME_LOSS,
             "The paper's bicubic and float columns are those of its Table 1.",
-            "PAMS has the alpha gradient of the released code, which made the paper's numbers; its "
-            "Eq. 3, without the rounding error inside the range, stands beside it.",
-            "PAMS, unsigned is an addition of ours: behind a ReLU all codes lie in [0, alpha], as "
-            "they do in our DoReFa, PACT and TF Lite; the paper's grid leaves half of them unused.",
-            "The float network sets the level: the second part compares methods between teachers "
-            "of different strength.",
+            "PAMS uses the alpha gradient of the released code, which produced the paper's "
+            "numbers; the column PAMS, Eq. 3 uses that of Eq. 3, without the rounding error inside "
+            "the range.",
+            "PAMS, unsigned is our addition: behind a ReLU all codes lie in [0, alpha], as in our "
+            "DoReFa, PACT and TF Lite; the paper's grid leaves half of them unused.",
+            "PSNR depends on the float network, so the second part allows comparing methods across "
+            "teachers of different quality.",
             NO_SETTINGS,
         ),
     )
 
 
 def table_4(catalogue: Catalogue) -> Table:
-    """What 8 bits cost with and without batch normalization."""
+    """The loss of PSNR at 8 bits with and without batch normalization."""
     cells = []
     for (method, batch_norm), gaps in paper.TABLE_4.items():
         row = (f"{paper.METHODS[method]} {'with' if batch_norm else 'without'} BN",)
@@ -181,11 +182,11 @@ def table_4(catalogue: Catalogue) -> Table:
     return Table(
         4,
         "PSNR lost to the float network at 8 bits, with and without batch normalization, x4",
-        (Section("float less quantized (dB)", ("method",), PSNR, (3,), tuple(cells)),),
+        (Section("float minus quantized (dB)", ("method",), PSNR, (3,), tuple(cells)),),
         (
-            "Every row is float less quantized. The paper prints that of PAMS with the opposite "
-            "sign: in its Table 1 PAMS is 0.029 dB above the float network on Set5.",
-            f"Our network here is {_network(catalogue.budget.batch_norm)}; the paper's is EDSR.",
+            "Every row is float minus quantized. The paper prints the row of PAMS with the "
+            "opposite sign: in its Table 1 PAMS is 0.029 dB above the float network on Set5.",
+            f"Our network is {_network(catalogue.budget.batch_norm)}; the paper's is EDSR.",
             SAME_LOSS,
             NO_SETTINGS,
         ),
@@ -193,7 +194,7 @@ def table_4(catalogue: Catalogue) -> Table:
 
 
 def table_5(catalogue: Catalogue) -> Table:
-    """Alphas that begin anywhere in [0, 128] against Eq. 4."""
+    """Random initial alphas in [0, 128] against Eq. 4."""
     starts: dict[str, dict[str, Any]] = {"random": {"initial_range": "random"}, "ema": {}}
     labels = {"random": "random in [0, 128]", "ema": "EMA (Eq. 4)"}
     cells = [
@@ -209,15 +210,15 @@ def table_5(catalogue: Catalogue) -> Table:
         (Section("PSNR on Y (dB)", ("bits", "initial alpha"), PSNR, (3,), tuple(cells)),),
         (
             BITS_UNSAID,
-            "The paper gives 28.497 dB for EMA on Set14 and on BSD100; one of them seems to be a "
-            "slip.",
+            "The paper gives 28.497 dB for EMA on both Set14 and BSD100; one of them seems to be a "
+            "misprint.",
             NO_SETTINGS,
         ),
     )
 
 
 def table_6(catalogue: Catalogue) -> Table:
-    """What structured knowledge transfer adds to L1."""
+    """The gain of structured knowledge transfer over L1 alone."""
     cells = [
         Cell(
             (str(bits),),
@@ -233,7 +234,7 @@ def table_6(catalogue: Catalogue) -> Table:
     return Table(
         6,
         "PSNR gained by structured knowledge transfer, PAMS-EDSR x4",
-        (Section("with SKT less without (dB)", ("bits",), PSNR, (3,), tuple(cells)),),
+        (Section("with SKT minus without (dB)", ("bits",), PSNR, (3,), tuple(cells)),),
         (NO_SETTINGS,),
     )
 
@@ -245,7 +246,7 @@ MEASURED: dict[int, Callable[[Catalogue], Table]] = {
     5: table_5,
     6: table_6,
 }
-"""Tables whose cells are figures of networks on sets."""
+"""The tables whose cells are measured on sets."""
 
 
 def _by_set(

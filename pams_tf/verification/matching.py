@@ -77,7 +77,7 @@ def match(
         segment = _segment(end, sources, info, producers)
         if segment is None:
             raise InputError(
-                f"the network ends elsewhere: {layer.site} is not made from "
+                f"the graph differs: {layer.site} is not computed from "
                 f"{' and '.join(layer.sources)} alone"
             )
         places[layer.site] = end

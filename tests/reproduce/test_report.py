@@ -99,7 +99,7 @@ def test_orders_are_named_and_compared(catalogue):
     assert "Not measured, so empty: Set14, Urban100." in text
     assert "a processor, 2 cores, no GPU" in text
     assert "learning rate 1e-05" in text
-    assert f"4 bits and less: learning rate {FEW_BITS['learning_rate']}" in text
+    assert f"4 bits or fewer: learning rate {FEW_BITS['learning_rate']}" in text
     assert "| a_run | 300 | 250 | 29.500 |" in text
 
 
