@@ -62,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _download() -> list[dict[str, Any]]:
     from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    from pams_tf.data.download import extract, fetch
+    from pams_tf.data.archives import extract
+    from pams_tf.data.download import fetch
     from pams_tf.files import check_writable, write_text
     from pams_tf.reporting.progress import progress_bar
 
@@ -102,7 +103,7 @@ def _made(marker: Path) -> list[Path]:
 
 
 def _files() -> list[Any]:
-    from pams_tf.data import download
+    from pams_tf.data import remote_files
 
     chosen = SETS if "all" in FLAGS.what else tuple(FLAGS.what)
     unknown = [name for name in chosen if name not in SETS]
@@ -110,12 +111,12 @@ def _files() -> list[Any]:
         raise InputError(
             f"--what={','.join(FLAGS.what)} is not possible; choose from {', '.join(SETS)} or all"
         )
-    if FLAGS.scale not in download.TEACHERS:
+    if FLAGS.scale not in remote_files.TEACHERS:
         raise InputError(f"--scale={FLAGS.scale} is not possible; choose 2, 3 or 4")
     files = {
-        "div2k": download.div2k_files(FLAGS.scale),
-        "benchmarks": [download.BENCHMARKS],
-        "teachers": [download.TEACHERS[FLAGS.scale]],
+        "div2k": remote_files.div2k_files(FLAGS.scale),
+        "benchmarks": [remote_files.BENCHMARKS],
+        "teachers": [remote_files.TEACHERS[FLAGS.scale]],
     }
     wanted = [file for name in SETS if name in chosen for file in files[name]]
     sums = dict(item.partition("=")[::2] for item in FLAGS.sha256)

@@ -1,17 +1,12 @@
-"""Downloading data sets and released weights: resumable, checksummed, never partial."""
+"""Downloading one file: resumable, checksummed, never partial."""
 
-import dataclasses
 import hashlib
 import http.client
 import os
-import shutil
 import ssl
-import tarfile
-import tempfile
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,60 +25,6 @@ _DROPPED = (
 )
 Report = Callable[[int, int | None], None]
 """Called with the number of bytes so far and the total, or None if the server did not send it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class RemoteFile:
-    """A file to download. `sha256` is None if its publisher gives none."""
-
-    url: str
-    sha256: str | None = None
-    unpack: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.url.rsplit("/", 1)[1]
-
-
-_EDSR = "https://cv.snu.ac.kr/research/EDSR"
-_DIV2K = "http://data.vision.ee.ethz.ch/cvl/DIV2K"
-BENCHMARKS = RemoteFile(f"{_EDSR}/benchmark.tar", unpack=True)
-TEACHERS = {
-    2: RemoteFile(
-        f"{_EDSR}/models/edsr_baseline_x2-1bc95232.pt",
-        "1bc9523228fdc3b0a5ddb0d7062001e22b31bbb398ae09cfdefb97e8ee06e171",
-    ),
-    3: RemoteFile(
-        f"{_EDSR}/models/edsr_baseline_x3-abf2a44e.pt",
-        "abf2a44e7a137228efa42a4264a23e12603168d43ac7596b1adef40c649b9240",
-    ),
-    4: RemoteFile(
-        f"{_EDSR}/models/edsr_baseline_x4-6b446fab.pt",
-        "6b446fab734f4de74448d2fd1f3f990f5bae726e49dc7eff2ae9cefe444a1723",
-    ),
-}
-
-
-# As recorded by TensorFlow Datasets (datasets/div2k/checksums.tsv).
-_DIV2K_SUMS = {
-    "train_HR": "9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335",
-    "train_LR_bicubic_X2": "a53a424317575838dadce4bcd97cf7b744d6855f43740ed5f0245af3cf4bd850",
-    "train_LR_bicubic_X3": "ad5c8e5507e2765823d3c2c5bd0934842efcd487c5370604c224090898b3163a",
-    "train_LR_bicubic_X4": "f006b837f4eb52b82909aa01478e6d6d199eefce932179491d0c9dbb706dde3a",
-    "valid_HR": "20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc",
-    "valid_LR_bicubic_X2": "60eed9875c697df51204aa579e2a699e1d5215095788a097ff54dd17e2664d57",
-    "valid_LR_bicubic_X3": "04b9a2ed3b4a0715d3924d3ae8514830c3328fac8d30512ce716d6f419e052a3",
-    "valid_LR_bicubic_X4": "a50a5d1c4b88de4e8d300d8fb2b904c52fe93b2b298a4899697760d7cbb6d553",
-}
-
-
-def div2k_files(scale: int) -> list[RemoteFile]:
-    """DIV2K's four archives for one scale (2, 3, 4): HR and LR, training and validation."""
-    return [
-        RemoteFile(f"{_DIV2K}/DIV2K_{part}.zip", _DIV2K_SUMS[part], unpack=True)
-        for split in ("train", "valid")
-        for part in (f"{split}_HR", f"{split}_LR_bicubic_X{scale}")
-    ]
 
 
 def fetch(
@@ -153,57 +94,6 @@ def fetch(
             "folder you may write to, then start the same command again to resume"
         ) from error
     return destination
-
-
-def extract(archive: str | os.PathLike[str], directory: str | os.PathLike[str]) -> list[Path]:
-    """Unpack a .zip or .tar into `directory` and return its top-level entries there.
-
-    A file appears complete or not at all, and none appears unless the whole archive can be read.
-    Other files in these folders are kept.
-
-    Raises:
-      InputError: the archive is corrupt, holds names that lead out of the folder, or cannot be
-        unpacked.
-    """
-    archive, directory = Path(archive), Path(directory)
-    staging = None
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=directory, prefix=f".{archive.name}."))
-        if archive.suffix == ".zip":
-            with zipfile.ZipFile(archive) as file:
-                for name in file.namelist():
-                    if not (staging / name).resolve().is_relative_to(staging.resolve()):
-                        raise InputError(f"{archive}: {name!r} leads out of the folder")
-                file.extractall(staging)
-        else:
-            with tarfile.open(archive) as file:
-                file.extractall(staging, filter="data")
-        made = []
-        for entry in sorted(staging.iterdir()):
-            _move(entry, directory / entry.name)
-            made.append(directory / entry.name)
-        return made
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        raise InputError(
-            f"{archive}: corrupt or unsafe archive ({error}); delete it and {archive.name}.sha256, "
-            "then download it again"
-        ) from error
-    except OSError as error:
-        raise InputError(
-            f"cannot unpack {archive} into {directory}: {error.strerror or error}; free some space"
-        ) from error
-    finally:
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
-
-
-def _move(source: Path, target: Path) -> None:
-    if source.is_dir() and target.is_dir():
-        for entry in source.iterdir():
-            _move(entry, target / entry.name)
-    else:
-        os.replace(source, target)
 
 
 def _continue(url: str, part: Path, report: Report) -> None:

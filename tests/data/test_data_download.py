@@ -6,9 +6,7 @@ import io
 import json
 import os
 import shutil
-import tarfile
 import threading
-import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -17,8 +15,8 @@ from PIL import Image
 
 from pams_tf import InputError
 from pams_tf.commands import download as command
-from pams_tf.data import datasets, download
-from pams_tf.data.download import extract, fetch
+from pams_tf.data import datasets, download, remote_files
+from pams_tf.data.download import fetch
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SUM = hashlib.sha256(CONTENT).hexdigest()
@@ -190,51 +188,7 @@ def test_unwritable_folder(server, tmp_path):
         fetch(f"{server.url}/file.bin", tmp_path / "file" / "file.bin")
 
 
-def archive(kind, entries):
-    buffer = io.BytesIO()
-    if kind == "zip":
-        with zipfile.ZipFile(buffer, "w") as file:
-            for name, content in entries.items():
-                file.writestr(name, content)
-    else:
-        with tarfile.open(fileobj=buffer, mode="w") as file:
-            for name, content in entries.items():
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                file.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_extract(tmp_path, kind):
-    (tmp_path / f"a.{kind}").write_bytes(archive(kind, {"set/HR/1.png": b"1", "set/2.txt": b"2"}))
-    (tmp_path / "out" / "set").mkdir(parents=True)
-    (tmp_path / "out" / "set" / "mine.txt").write_text("stays")
-    assert extract(tmp_path / f"a.{kind}", tmp_path / "out") == [tmp_path / "out" / "set"]
-    assert (tmp_path / "out/set/HR/1.png").read_bytes() == b"1"
-    assert (tmp_path / "out/set/mine.txt").read_text() == "stays"
-    assert names(tmp_path / "out") == ["set"]
-
-
-@pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_names_that_lead_out_are_refused(tmp_path, kind):
-    (tmp_path / f"a.{kind}").write_bytes(archive(kind, {"../../escaped.txt": b"!"}))
-    with pytest.raises(InputError, match="leads out|unsafe"):
-        extract(tmp_path / f"a.{kind}", tmp_path / "deep" / "out")
-    assert not list(tmp_path.rglob("escaped.txt"))
-    assert names(tmp_path / "deep" / "out") == []
-
-
-@pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_a_truncated_archive(tmp_path, kind):
-    whole = archive(kind, {"set/1.bin": CONTENT})
-    (tmp_path / f"a.{kind}").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=rf"a\.{kind}: corrupt"):
-        extract(tmp_path / f"a.{kind}", tmp_path / "out")
-    assert names(tmp_path / "out") == []
-
-
-def test_the_command(server, tmp_path, capsys):
+def test_the_command(server, tmp_path, capsys, archive):
     server.files["benchmark.tar"] = archive("tar", {"benchmark/Set1/HR/a.png": b"picture"})
     out, report = tmp_path / "data", tmp_path / "report.json"
     arguments = ["download.py", "--what=benchmarks", f"--out={out}", f"--base_url={server.url}"]
@@ -249,7 +203,7 @@ def test_the_command(server, tmp_path, capsys):
     assert (out / "benchmark/Set1/HR/a.png").read_bytes() == b"picture"
 
 
-def test_the_command_makes_the_layout_of_div2k(server, tmp_path, picture):
+def test_the_command_makes_the_layout_of_div2k(server, tmp_path, picture, archive):
     sums = []
     for split in ("train", "valid"):
         for folder, name, size in [
@@ -280,7 +234,7 @@ def test_the_command_makes_the_layout_of_div2k(server, tmp_path, picture):
     assert not list(out.glob("*.zip"))
 
 
-def test_div2k_is_checked_without_being_asked(server, tmp_path, capsys):
+def test_div2k_is_checked_without_being_asked(server, tmp_path, capsys, archive):
     server.files["DIV2K_train_HR.zip"] = archive("zip", {"DIV2K_train_HR/0001.png": b"?"})
     arguments = ["--what=div2k", f"--out={tmp_path / 'data'}", f"--base_url={server.url}"]
     assert command.main(["download.py", *arguments]) == 1
@@ -289,7 +243,7 @@ def test_div2k_is_checked_without_being_asked(server, tmp_path, capsys):
 
 
 def test_the_command_checks_the_teachers(server, tmp_path, capsys):
-    server.files[download.TEACHERS[4].name] = b"not the released weights"
+    server.files[remote_files.TEACHERS[4].name] = b"not the released weights"
     arguments = ["--what=teachers", f"--out={tmp_path / 'data'}", f"--base_url={server.url}"]
     assert command.main(["download.py", *arguments]) == 1
     assert "wrong checksum" in capsys.readouterr().err

@@ -97,7 +97,7 @@ def test_pt_file_is_read_without_executing_it(network, tmp_path, monkeypatch):
 def test_missing_pytorch_says_what_to_install(network, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     (tmp_path / "weights.pt").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"pip install 'pams_tf\[torch\]'"):
+    with pytest.raises(InputError, match=r"pip install 'pams_tf\[torch-weights\]'"):
         load_released(network, tmp_path / "weights.pt")
 
 
