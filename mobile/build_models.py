@@ -2,8 +2,9 @@
 
 Example: python mobile/build_models.py --out mobile/build/models
 
-All are made from the float weights that ship with the project. Integer files are calibrated on the
-built-in photographs and not fine-tuned. Everything is seeded, and nothing is downloaded.
+The 8-bit files are fine-tuned networks of the zoo. The others are made from the float weights that
+ship with the package; the 4-bit files are calibrated on the built-in photographs and not
+fine-tuned. Everything is seeded, and nothing is downloaded.
 """
 
 import argparse
