@@ -27,6 +27,12 @@ RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 ROOT = Path(pams_tf.__file__).parent
 
 
+WITHOUT_TENSORFLOW = (
+    "errors", "grid", "files", "recipe", "runs", "zoo", "locate", "backend", "reporting", "litert",
+    "commands",
+)  # fmt: skip
+
+
 def imports(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -49,7 +55,8 @@ def test_imports_point_left():
             target = [*name.split("."), ""][1]
             if name.startswith("pams_tf.") and target in RANK:
                 checked += 1
-                if RANK[target] > RANK[part]:
+                # What shares a rank does not import each other: export never needs training.
+                if RANK[target] > RANK[part] or (RANK[target] == RANK[part] and target != part):
                     wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert wrong == []
     assert checked > 50
@@ -58,6 +65,23 @@ def test_imports_point_left():
 def test_every_module_has_a_place():
     parts = {path.relative_to(ROOT).with_suffix("").parts[0] for path in ROOT.rglob("*.py")}
     assert parts - {"__init__"} == set(RANK)
+
+
+def test_packages_import_nothing_of_themselves_but_for_three():
+    """So that importing one module of a package does not load the others."""
+    allowed = {"quantization", "quantization/functional", "models"}
+    for path in ROOT.rglob("*/__init__.py"):
+        if str(path.parent.relative_to(ROOT)) not in allowed:
+            assert list(imports(path)) == [], path
+
+
+def test_what_needs_no_tensorflow_imports_none():
+    for part in WITHOUT_TENSORFLOW:
+        place = ROOT / part
+        for path in place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]:
+            top = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.Import)]
+            names = {alias.name.split(".")[0] for node in top for alias in node.names}
+            assert not names & {"tensorflow", "keras"}, path
 
 
 def test_help_does_not_load_tensorflow():

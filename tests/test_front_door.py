@@ -2,12 +2,15 @@
 
 import doctest
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import pams_tf
+from pams_tf.models import registry
 from pams_tf.models.registry import register
 
 PUBLIC = [getattr(pams_tf, name) for name in pams_tf.__all__ if name != "__version__"]
@@ -53,3 +56,14 @@ def test_examples_run_and_give_what_they_show(public, tmp_path, monkeypatch):
     for test in found:
         runner.run(test)
     assert runner.failures == 0
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/own_network.md"])
+def test_the_python_in_the_documentation_runs(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_PRESETS", dict(registry._PRESETS))
+    text = (Path(pams_tf.__file__).parents[1] / page).read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    exec(compile("\n".join(blocks), page, "exec"), {})
+    assert capsys.readouterr().out.startswith("[]\n")  # no failures in the proof

@@ -57,9 +57,10 @@ flags.DEFINE_float(
 flags.DEFINE_string(
     "io_dtype",
     None,
-    "Type of the input and output images: uint8 (bytes), int8 (byte - 128) or float32. int8 saves "
-    "two operators, and accelerators can run the whole file; in the others LiteRT runs the first "
-    "and the last operator on the CPU. Default: uint8 for the CPU, int8 for NPUs.",
+    "Type of the input and output images: uint8 (bytes), int8 (byte - 128) or float32. The graph "
+    "is int8, so int8 adds no operator and accelerators can run the whole file. With uint8, LiteRT "
+    "leaves the first and the last operator to slower kernels; with float32, an NPU leaves them to "
+    "the CPU. Default: uint8 for the CPU, int8 for NPUs.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(

@@ -62,9 +62,10 @@ def convert(
       percentile: percentile of each calibration image's values at a site that its range covers;
         100 trims nothing.
       io_dtype: type of the file's input and output image. "uint8": bytes as they are; "int8": byte
-        p is the code p - 128; "float32": [0, 255]. The graph itself is int8, so "uint8" adds a
-        QUANTIZE at each end and "float32" a QUANTIZE and a DEQUANTIZE, which accelerators leave to
-        the CPU; "int8" adds nothing. None means uint8 for the CPU and int8 for the other targets.
+        p is the code p - 128; "float32": [0, 255]. The graph itself is int8, so "int8" adds
+        nothing. "uint8" adds a QUANTIZE at each end, which LiteRT leaves to builtin kernels on the
+        CPU; "float32" adds a QUANTIZE and a DEQUANTIZE, which XNNPACK runs, but Vela leaves to the
+        CPU. None means uint8 for the CPU and int8 for the other targets.
       weights: how kernels of 4 bits or fewer are stored. "int8", the default for every target, is
         fast on every CPU and the only type that Vela supports; "int4" takes half the bytes.
       target: what runs the file. "npu": the same codes without DEPTH_TO_SPACE, which several

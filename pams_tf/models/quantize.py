@@ -36,7 +36,8 @@ def quantize(
       images: LR images in [0, 255]: one array (N, H, W, 3) or (H, W, 3), or an iterable of such
         arrays; or a folder of HR photographs, which are downscaled; None for the built-in ones.
       percentile: use this percentile of each image's values at a site instead of its extremes;
-        above 50, up to 100.
+        above 50, up to 100. At 4 bits, 99.9 keeps 0.6 to 2 dB that 100 loses (EDSR-mobile and
+        EDSR-baseline x4); at 8 bits, 100 is best.
 
     Returns:
       A student with the float weights and calibrated ranges, which can be evaluated, converted and

@@ -12,7 +12,6 @@ from pams_tf import models
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "tfmot_qat.py"
 INSTALLED = importlib.util.find_spec("tensorflow_model_optimization") is not None
-needs_tfmot = pytest.mark.skipif(not INSTALLED, reason="needs pip install 'pams_tf[comparison]'")
 
 
 def run(*arguments):
@@ -37,7 +36,7 @@ def test_not_installed():
     )
 
 
-@needs_tfmot
+@pytest.mark.tfmot
 def test_all_begin_and_train_alike(teacher, tmp_path):
     report = tmp_path / "report.json"
     result = run(
@@ -56,7 +55,7 @@ def test_all_begin_and_train_alike(teacher, tmp_path):
     assert psnr["tfmot"]["simulated"] == pytest.approx(psnr["tflite"]["simulated"], abs=0.05)
 
 
-@needs_tfmot
+@pytest.mark.tfmot
 def test_a_network_without_a_twin(tmp_path):
     path = tmp_path / "rdn.keras"
     models.save(models.build("rdn", 2, blocks=1, layers=1, growth=4, features=4), path)
