@@ -91,9 +91,10 @@ def _reproduce() -> dict[str, Any]:
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")  # with many networks in one process it warns of retracing
-    from pams_tf.reproduce.engine import Reproduction, needs_sets
+    from pams_tf.reproduce.engine import Reproduction
     from pams_tf.reproduce.measure import Benchmarks, Measurements, find_benchmarks
     from pams_tf.reproduce.networks import Catalogue
+    from pams_tf.reproduce.selection import Selection, needs_sets
 
     benchmarks = Benchmarks(None, (), ())
     if needs_sets(tables, figures):
@@ -111,14 +112,9 @@ def _reproduce() -> dict[str, Any]:
 
     if benchmarks.missing:
         say(f"Not measured, their cells stay empty: {', '.join(benchmarks.missing)}")
-    work = Reproduction(
-        catalogue,
-        Measurements(runs / "measured", benchmarks),
-        tables,
-        figures,
-        command=_command(),
-        say=say,
-    )
+    measurements = Measurements(runs / "measured", benchmarks)
+    selection = Selection(catalogue, measurements, tables, figures)
+    work = Reproduction(selection, command=_command(), say=say)
     if FLAGS.plan:
         return {"budget": budget.name, "plan": work.plan()}
     result = {"budget": budget.name, **work.make(Path(FLAGS.out) / budget.name, progress=True)}
