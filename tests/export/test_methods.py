@@ -1,4 +1,4 @@
-"""Rivals, unsigned ranges and batch normalization as integer files: the simulation's codes."""
+"""The baselines, unsigned ranges and batch normalization in integer files: equal codes."""
 
 from collections import Counter
 

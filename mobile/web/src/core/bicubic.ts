@@ -1,4 +1,4 @@
-/** Bicubic enlargement as MATLAB's imresize (Keys, a = -0.5): the yardstick of every paper. */
+/** Bicubic enlargement as MATLAB's imresize (Keys, a = -0.5): the baseline of every paper. */
 
 import type { Picture } from "./tiling.js";
 
