@@ -42,9 +42,6 @@ def list_presets() -> dict[str, Preset]:
     Returns:
       Name -> preset, in order of registration.
 
-    Raises:
-      InputError: never; it is listed for the sake of the others.
-
     Source: README, "Networks that come with it".
     """
     return {preset: _described(preset) for preset in models.presets()}

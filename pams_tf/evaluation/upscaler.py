@@ -51,7 +51,7 @@ class Upscaler:
     Raises:
       InputError: the model cannot be found, loaded or run, or has another upscaling factor.
 
-    Source: README, "Any image size".
+    Source: docs/integer_files.md, "Images of any size".
     """
 
     def __init__(

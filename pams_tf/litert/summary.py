@@ -135,8 +135,8 @@ def remarks(info: FileInfo) -> tuple[str, ...]:
         )
     if any(-1 in tensor.shape for tensor in info.io_tensors):
         sentences.append(
-            "its size is open: some programs open such a file as 1x1, TensorFlow Lite Micro "
-            "without a word; resize its input before it is allocated"
+            "its input size is open: some programs open such a file as 1x1, TensorFlow Lite Micro "
+            "without a warning; resize the input before tensors are allocated"
         )
     return tuple(sentences)
 

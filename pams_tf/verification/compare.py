@@ -79,7 +79,7 @@ def verify(
         another architecture, recipe, range or weights; or there are no images, or one cannot be
         used.
 
-    Source: README, "Proof".
+    Source: docs/verification.md.
     """
     student = load(model)
     if student.recipe is None:

@@ -44,7 +44,7 @@ def differing_codes(
             axes.plot(positions, shown, marker="o", markersize=4, label=label, color=color)
         axes.axhline(allowed, color=RED, linestyle="--", label="allowed, given the same codes")
         axes.set_yscale("log")
-        axes.set_ylim(_LEAST / 2, 20)
+        axes.set_ylim(_LEAST / 2, 2)
         axes.yaxis.set_major_formatter(FuncFormatter(_percent))
         axes.set_xticks(list(positions), list(panel.layers), rotation=90)
         axes.tick_params(axis="x", labelsize=8 if len(panel.layers) < 80 else 5)
@@ -53,7 +53,8 @@ def differing_codes(
         axes.grid(True, axis="y", color="#e6e6e6", linewidth=0.8)
         axes.set_xlim(-0.6, len(panel.layers) - 0.4)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(fontsize=9, frameon=False, loc="upper left", ncols=4)
+        above = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 4}
+        axes.legend(fontsize=9, frameon=False, **above)
     save(figure, path)
 
 

@@ -58,7 +58,7 @@ def tradeoffs(
                     label, (ms, psnr), textcoords="offset points", size=11, color=color, **beside
                 )
         style(axes)
-        axes.margins(x=0.2, y=0.12)
+        axes.margins(x=0.25, y=0.12)
         axes.set_title(name, size=14, loc="left")
         axes.set_xlabel("latency, ms", size=13)
         axes.set_ylabel("PSNR (Y), dB", size=13)
