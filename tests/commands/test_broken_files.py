@@ -107,9 +107,13 @@ def test_a_size_that_is_too_small_for_tiles_is_said(capsys):
     assert to_tflite("--run=run", "--out=small.tflite", "--input_size=19x30") == 0
     assert "take 20x20 or more" in capsys.readouterr().out
     assert to_tflite("--run=run", "--out=enough.tflite", "--input_size=20x30") == 0
-    assert "or more" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "or more" not in said
+    assert "open such a file as 1x1" not in said
     assert to_tflite("--run=run", "--out=open.tflite", "--input_size=dynamic") == 0
-    assert "or more" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "or more" not in said
+    assert "open such a file as 1x1" in said
     large = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
     write_image("in/large.png", large)
     arguments = ("--input=in", "--out=out")
