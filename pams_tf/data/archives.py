@@ -1,5 +1,7 @@
 """Unpacking downloaded archives, which are not trusted."""
 
+import errno
+import lzma
 import os
 import shutil
 import stat
@@ -7,9 +9,10 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import IO
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple
 
 from pams_tf.errors import InputError
 
@@ -18,8 +21,34 @@ class _UnsafeEntryError(Exception):
     pass
 
 
-# zipfile raises RuntimeError for encrypted files.
-_BAD = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError, _UnsafeEntryError)
+# zipfile raises RuntimeError for encrypted files and unknown methods of compression.
+_BAD = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,
+    UnicodeError,
+    _UnsafeEntryError,
+)
+# Pictures hardly compress, so an archive that grows more than this was made to fill a disk.
+MOST_GROWTH = 8
+ALWAYS_ALLOWED = 64 << 20  # bytes
+
+
+class _Entry(NamedTuple):
+    """A file or folder in an archive; `open` gives its content, or None for a folder."""
+
+    name: str
+    size: int
+    regular: bool
+    folder: bool
+    open: Callable[[], IO[bytes] | None]
+
+    @property
+    def path(self) -> PurePosixPath:
+        return PurePosixPath(self.name)
 
 
 def extract(archive: str | os.PathLike[str], directory: str | os.PathLike[str]) -> list[Path]:
@@ -29,20 +58,22 @@ def extract(archive: str | os.PathLike[str], directory: str | os.PathLike[str]) 
     Other files in these folders are kept.
 
     Raises:
-      InputError: the archive is corrupt, holds anything but files and folders inside it (a link, a
-        device, a name that leads out), or cannot be unpacked.
+      InputError: the archive is corrupt or empty; it holds anything but files and folders inside it
+        (a link, a device, a name that leads out), a name twice, or more than `MOST_GROWTH` times
+        its own size; or there is too little space.
     """
     archive, directory = Path(archive), Path(directory)
     staging = None
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        _check(archive, free=shutil.disk_usage(directory).free)
         staging = Path(tempfile.mkdtemp(dir=directory, prefix=f".{archive.name}."))
-        for name, content in _entries(archive):
-            _write(staging, name, content)
+        for entry in _entries(archive):
+            _write(entry, staging)
         made = []
-        for entry in sorted(staging.iterdir()):
-            _move(entry, directory / entry.name)
-            made.append(directory / entry.name)
+        for path in sorted(staging.iterdir()):
+            _move(path, directory / path.name)
+            made.append(directory / path.name)
         return made
     except _BAD as error:
         raise InputError(
@@ -58,32 +89,68 @@ def extract(archive: str | os.PathLike[str], directory: str | os.PathLike[str]) 
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def _entries(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
-    """Name and content of everything in the archive; a folder has no content."""
+def _check(archive: Path, free: int) -> None:
+    """Read every name and size, and nothing else, before anything is written.
+
+    Python's own `filter="data"` is not enough: links whose path is very long pass it in several
+    releases. Here no link is ever made.
+    """
+    allowed = max(MOST_GROWTH * archive.stat().st_size, ALWAYS_ALLOWED)
+    files: set[PurePosixPath] = set()
+    folders: set[PurePosixPath] = set()
+    total = 0
+    for entry in _entries(archive):
+        path = entry.path
+        if not (entry.regular or entry.folder):
+            raise _UnsafeEntryError(f"{entry.name!r} is neither a file nor a folder")
+        if path.is_absolute() or ".." in path.parts or "\0" in entry.name:
+            raise _UnsafeEntryError(f"{entry.name!r} leads out of the folder")
+        if entry.regular:
+            if path in files:
+                raise _UnsafeEntryError(f"{entry.name!r} is in it twice")
+            files.add(path)
+        folders.update(path.parents if entry.regular else (path, *path.parents))
+        total += entry.size
+        if total > allowed:
+            raise _UnsafeEntryError(
+                f"it unpacks to more than {allowed:,} bytes, {MOST_GROWTH} times its own size"
+            )
+    if not files:
+        raise _UnsafeEntryError("it is empty")
+    if clash := files & folders:
+        raise _UnsafeEntryError(f"{str(min(clash))!r} is both a file and a folder")
+    if total > free:
+        raise OSError(errno.ENOSPC, f"{total:,} bytes are needed and {free:,} are free")
+
+
+def _entries(archive: Path) -> Iterator[_Entry]:
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as file:
             for member in file.infolist():
                 # The upper half holds Unix's mode, or 0 if the archive was made on another system.
                 kind = stat.S_IFMT(member.external_attr >> 16)
-                if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                    raise _UnsafeEntryError(f"{member.filename!r} is neither a file nor a folder")
-                yield member.filename, None if member.is_dir() else file.open(member)
+                yield _Entry(
+                    member.filename,
+                    member.file_size,
+                    regular=not member.is_dir() and kind in (0, stat.S_IFREG),
+                    folder=member.is_dir() and kind in (0, stat.S_IFDIR),
+                    open=partial(file.open, member),
+                )
     else:
         with tarfile.open(archive) as file:
             for entry in file:
-                if not (entry.isfile() or entry.isdir()):
-                    raise _UnsafeEntryError(f"{entry.name!r} is neither a file nor a folder")
-                yield entry.name, file.extractfile(entry)
+                content = partial(file.extractfile, entry)
+                yield _Entry(entry.name, entry.size, entry.isreg(), entry.isdir(), content)
 
 
-def _write(staging: Path, name: str, content: IO[bytes] | None) -> None:
-    path = (staging / name).resolve()
-    if not path.is_relative_to(staging.resolve()):
-        raise _UnsafeEntryError(f"{name!r} leads out of the folder")
-    if content is None:
+def _write(entry: _Entry, staging: Path) -> None:
+    path = staging / entry.path
+    if entry.folder:
         path.mkdir(parents=True, exist_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    content = entry.open()
+    assert content is not None
     with content, path.open("wb") as target:
         shutil.copyfileobj(content, target)
 
