@@ -5,7 +5,8 @@ from typing import Any
 
 import pams_tf
 from pams_tf.export.grids import zero_point
-from pams_tf.litert.flatbuffer import TensorInfo, read_file
+from pams_tf.litert.file_info import TensorInfo
+from pams_tf.litert.flatbuffer import read_file
 from pams_tf.models import SuperResolution
 from pams_tf.quantization import quantizers
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from pams_tf.errors import InputError
 from pams_tf.litert import metadata
-from pams_tf.litert.flatbuffer import FileInfo, TensorInfo, read_file
+from pams_tf.litert.file_info import FileInfo, TensorInfo
+from pams_tf.litert.flatbuffer import read_file
 from pams_tf.litert.interpreter import ImageInterpreter, to_image
 from pams_tf.litert.receptive_field import receptive_field_radius
 from pams_tf.recipe import CARD_FORMAT

@@ -2,12 +2,12 @@
 
 import os
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pams_tf.errors import InputError
+from pams_tf.litert.flatbuffer import read_bytes, read_file
 
 KERNELS = {
     "xnnpack": "AUTO",
@@ -50,7 +50,9 @@ class ImageInterpreter:
 
         if kernels not in KERNELS:
             raise InputError(f"kernels={kernels!r} is not possible; choose {', '.join(KERNELS)}")
-        self.name, content = _read(source)
+        self.name = "the file" if isinstance(source, bytes) else str(source)
+        content = read_bytes(source)
+        read_file(source)  # refuses what would end the process
         self._allocated: tuple[int, ...] | None = None
         try:
             with warnings.catch_warnings():  # LiteRT warns that keeping tensors takes memory
@@ -171,22 +173,6 @@ class ImageInterpreter:
 def to_image(values: np.ndarray) -> np.ndarray:
     """Real values, nominally in [0, 255], as uint8: rounded half to even, clipped; any shape."""
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
-def _read(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
-    if isinstance(source, bytes):
-        name, content = f"a model of {len(source)} bytes", source
-    else:
-        name = str(source)
-        try:
-            content = Path(source).read_bytes()
-        except OSError as error:
-            raise InputError(
-                f"cannot read {name}: {error.strerror}; give an existing .tflite file"
-            ) from error
-    if not content:
-        raise InputError(f"{name} is empty; export or copy the .tflite file again")
-    return name, content
 
 
 def _to_codes(image: np.ndarray, details: dict[str, Any]) -> np.ndarray:

@@ -8,6 +8,7 @@ from pams_tf.errors import InputError
 from pams_tf.litert import official_metadata
 from pams_tf.litert.flatbuffer import read_file
 from pams_tf.litert.packing import repacked, set_metadata
+from pams_tf.recipe import QuantizationRecipe
 
 NAME = "pams_tf"
 INPUT, OUTPUT = "lr", "sr"
@@ -69,7 +70,7 @@ def read(content: bytes) -> dict[str, Any] | None:
         return None
     try:
         fields = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: nested thousands of levels deep
         raise InputError(f"the file's {NAME!r} metadata is not JSON ({error})") from None
     try:
         sites = fields["sites"].values()
@@ -78,6 +79,10 @@ def read(content: bytes) -> dict[str, Any] | None:
         understood = False
     if not understood:
         raise InputError(f"the file's {NAME!r} metadata has no 'sites' with their alpha and scale")
+    if fields.get("recipe") is not None:
+        QuantizationRecipe.from_dict(
+            fields["recipe"], f"the recipe in the file's {NAME!r} metadata"
+        )
     return fields
 
 

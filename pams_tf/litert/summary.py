@@ -9,7 +9,8 @@ from typing import Any
 from pams_tf.errors import InputError
 from pams_tf.litert import metadata
 from pams_tf.litert.checks import check_alphas, check_integer, check_weight_codes, site_of
-from pams_tf.litert.flatbuffer import FileInfo, OperatorInfo, TensorInfo, read_bytes, read_file
+from pams_tf.litert.file_info import FileInfo, OperatorInfo, TensorInfo
+from pams_tf.litert.flatbuffer import read_bytes, read_file
 from pams_tf.recipe import QuantizationRecipe
 
 

@@ -25,7 +25,8 @@ from pams_tf.evaluation.benchmark import find_pairs
 from pams_tf.evaluation.metrics import psnr_y
 from pams_tf.evaluation.upscaler import keras_upscale
 from pams_tf.litert import metadata
-from pams_tf.litert.flatbuffer import FileInfo, read_bytes, read_file
+from pams_tf.litert.file_info import FileInfo
+from pams_tf.litert.flatbuffer import read_bytes, read_file
 from pams_tf.litert.interpreter import KERNELS, ImageInterpreter
 from pams_tf.litert.packing import repacked
 from pams_tf.models import load

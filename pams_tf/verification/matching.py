@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pams_tf.errors import InputError
-from pams_tf.litert.flatbuffer import FileInfo, OperatorInfo, TensorInfo
+from pams_tf.litert.file_info import FileInfo, OperatorInfo, TensorInfo
 from pams_tf.verification.layers import IMAGE, OUTPUT, Convolution, Layer
 
 # Operators that may follow a site's operator and only clip its result: the site is behind them.

@@ -12,7 +12,7 @@ import numpy as np
 from pams_tf.data.datasets import ImagePairs
 from pams_tf.errors import InputError
 from pams_tf.export.converter import convert
-from pams_tf.litert.flatbuffer import FileInfo, OperatorInfo
+from pams_tf.litert.file_info import FileInfo, OperatorInfo
 from pams_tf.litert.interpreter import ImageInterpreter
 from pams_tf.models import SuperResolution
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from pams_tf.errors import InputError
 from pams_tf.litert import metadata
-from pams_tf.litert.flatbuffer import FileInfo, read_bytes, read_file
+from pams_tf.litert.file_info import FileInfo
+from pams_tf.litert.flatbuffer import read_bytes, read_file
 from pams_tf.models import SuperResolution, build
 from pams_tf.quantization import quantizers
 from pams_tf.recipe import QuantizationRecipe

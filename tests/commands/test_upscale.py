@@ -352,7 +352,7 @@ def test_too_little_memory_is_one_pictures_matter(rgb, capsys, monkeypatch):
             1,
             "'EDSR' does not exist; give a .keras",
         ),
-        (("--model=none.tflite", "--input=one.png"), 1, "cannot read none.tflite"),
+        (("--model=none.tflite", "--input=one.png"), 1, "none.tflite: cannot be read"),
         (("--model=bicubic", "--input=one.png", "--out=one.png"), 1, "cannot write"),
         (("--model=bicubic", "--input=one.png", "--scale=1"), 2, "scale"),
         (("--model=bicubic", "--input=one.png", "--halo=-1"), 2, "halo"),

@@ -99,10 +99,17 @@ def test_foreign_metadata_of_the_same_name(content, fields):
         read(finish(content, {"preset": "net", "scale": 2, **fields}))
 
 
-def test_broken_files(content, repacked):
+@pytest.mark.parametrize("recipe", [{"bits": "many"}, {"bits": 8, "colour": "red"}])
+def test_a_recipe_that_is_none(content, recipe):
+    with pytest.raises(InputError, match="the recipe in the file's 'pams_tf' metadata: "):
+        read(finish(content, {**FIELDS, "recipe": recipe}))
+
+
+@pytest.mark.parametrize("text", [b"{not json", b"[" * 100_000, b'{"a":' * 100_000])
+def test_broken_files(content, repacked, text):
     def scribble(model):
         (entry,) = (entry for entry in model.metadata if entry.name == b"pams_tf")
-        model.buffers[entry.buffer].data = np.frombuffer(b"{not json", np.uint8)
+        model.buffers[entry.buffer].data = np.frombuffer(text, np.uint8)
 
     with pytest.raises(InputError, match="metadata is not JSON"):
         read(repacked(content, scribble))

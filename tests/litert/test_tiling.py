@@ -336,5 +336,5 @@ def test_files_that_are_no_upscalers(tmp_path):
         LiteRTUpscaler(file_of(lambda x: x[:, ::2, ::2], 16, 16), halo=1)
     foreign = tmp_path / "foreign.tflite"
     foreign.write_bytes(b"no model")
-    with pytest.raises(InputError, match=r"foreign\.tflite cannot be run"):
+    with pytest.raises(InputError, match=r"foreign\.tflite: not a TensorFlow Lite file"):
         LiteRTUpscaler(foreign)
