@@ -1,6 +1,7 @@
 """Atomic file writes: a reader never sees a partial file."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -25,8 +26,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # A part of the name: the whole one and more might be too long for the file system.
         descriptor, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
+            dir=path.parent, prefix=f".{path.name[:32]}.", suffix=".tmp"
         )
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -37,10 +39,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "free some space or choose a folder you may write to"
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -59,17 +58,29 @@ def check_writable(folder: str | os.PathLike[str]) -> Path:
     Raises:
       InputError: they cannot; the message names the folder.
     """
-    probe = Path(folder) / ".pams_tf_write_test"
-    with atomic_write(probe) as file:
-        file.write(b"\0")
-    probe.unlink()
-    return Path(folder)
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"\0")
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return folder
 
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> None:
     """Remove the temporary files of processes that were killed inside `atomic_write`."""
     for leftover in Path(folder).glob(".*.tmp"):
         leftover.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    advice = "free some space or choose a folder you may write to"
+    if error.errno == errno.ENAMETOOLONG:
+        advice = "give it a shorter name"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+        advice = "a part of it is a file; choose another folder"
+    return InputError(f"cannot write {path}: {error.strerror or error}; {advice}")
 
 
 def _umask() -> int:

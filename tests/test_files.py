@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -50,13 +52,31 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match="cannot write .*choose a folder you may write to"):
+    with pytest.raises(InputError, match="cannot write .*a part of it is a file"):
         check_writable(tmp_path / "file" / "folder")
+    with pytest.raises(InputError, match="cannot write .*a part of it is a file"):
+        check_writable(tmp_path / "file")
 
 
 def test_check_writable_leaves_nothing(tmp_path):
     assert check_writable(tmp_path / "new") == tmp_path / "new"
     assert names(tmp_path / "new") == []
+
+
+def test_check_writable_of_several_processes_at_once(tmp_path):
+    code = (
+        "import sys; from pams_tf.files import check_writable as c; [c('new') for _ in range(500)]"
+    )
+    commands = [subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path) for _ in range(4)]
+    assert [command.wait() for command in commands] == [0] * 4
+
+
+def test_a_name_as_long_as_names_can_be(tmp_path):
+    name = "n" * 255
+    write_text(tmp_path / name, "x")
+    assert names(tmp_path) == [name]
+    with pytest.raises(InputError, match="too long; give it a shorter name"):
+        write_text(tmp_path / (name + "n"), "x")
 
 
 def test_permissions_are_those_of_any_file(tmp_path):

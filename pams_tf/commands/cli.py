@@ -1,12 +1,13 @@
 """What all commands share: separate flags, help, one-line errors, and a JSON copy of the result."""
 
 import contextlib
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from absl import flags
 
@@ -56,6 +57,7 @@ def run(
       used and for `Incomplete` work (one line on stderr), 130 after Ctrl-C. Other exceptions are
       bugs and are not caught.
     """
+    _prepare_streams()
     arguments = list(sys.argv if argv is None else argv)
     program = os.path.basename(arguments[0])
     arguments[1:] = [_renamed(word, renamed or {}, program) for word in arguments[1:]]
@@ -100,6 +102,17 @@ def run(
     return 0
 
 
+def say(line: str, stream: TextIO | None = None) -> None:
+    """Print a line amid long work, which goes on if nobody reads it any longer."""
+    stream = stream or sys.stdout
+    try:
+        print(line, file=stream, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # what is still buffered goes there too
+        os.close(nowhere)
+
+
 def load_tensorflow_for(model: str) -> None:
     """Call `load_tensorflow` if the given model is a Keras network; the others do not need it.
 
@@ -124,6 +137,18 @@ def load_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # prints a lot if there is no GPU
+
+
+def _prepare_streams() -> None:
+    """Make standard output and error usable, whatever the shell has made of them."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:  # closed: the next file opened would take its place and its output
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for the whole process
+        elif isinstance(stream, io.TextIOWrapper):  # a name can be beyond the terminal's encoding
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextlib.contextmanager

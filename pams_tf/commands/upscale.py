@@ -77,7 +77,7 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "threads",
     None,
-    "Number of threads for a .tflite file. Default: chosen by the runtime.",
+    "Number of threads for a .tflite file. Default: one per core.",
     lower_bound=1,
     flag_values=FLAGS,
 )
@@ -102,7 +102,7 @@ def _upscale() -> dict[str, Any]:
     from pams_tf.reporting.progress import progress_bar
 
     upscaler = Upscaler(FLAGS.model, scale=FLAGS.scale, halo=FLAGS.halo, num_threads=FLAGS.threads)
-    originals = {_identity(source) for source, _ in pictures}
+    originals = {_identity(source) for source, _ in pictures if source.exists()}
     files: list[dict[str, Any]] = []
     with progress_bar() as bar:
         bar.add_task("", total=len(pictures))
@@ -111,10 +111,10 @@ def _upscale() -> dict[str, Any]:
             progress(0, 1)
             try:
                 entry = _enlarge(source, target, upscaler, originals, progress)
-                print(_line(entry))
+                cli.say(_line(entry))
             except (InputError, MemoryError) as error:
                 entry = {"input": str(source), "error": _reason(error, source)}
-                print(entry["error"], file=sys.stderr)
+                cli.say(entry["error"], sys.stderr)
             files.append(entry)
     failed = sum("error" in entry for entry in files)
     report = {

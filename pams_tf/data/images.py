@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pams_tf.errors import InputError
 from pams_tf.files import atomic_write
 
+MOST_BYTES = 1 << 30
+"""A larger file is refused unread."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _LOSSY: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -56,10 +59,19 @@ def open_picture(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     """Open an image of one frame without decoding it; errors inside the block name the file.
 
     Raises:
-      InputError: the file is missing, empty, not an image, truncated, too large or animated.
+      InputError: the file is missing, empty, not a regular file, not an image, truncated, too
+        large or animated.
     """
     path = Path(path)
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe could wait forever
+            raise InputError(f"{path}: not a regular file; give a picture file")
+        if status.st_size > MOST_BYTES:
+            raise InputError(
+                f"{path}: {status.st_size:,} bytes, and a picture has at most {MOST_BYTES:,}; "
+                "split it into parts"
+            )
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error

@@ -41,7 +41,7 @@ class Upscaler:
         bicubic.
       halo: LR pixels on each side of the part of a tile that is kept. None for the model's
         receptive field, with which the result equals that of the whole image, code by code.
-      num_threads: number of threads for a .tflite file; None lets the runtime choose.
+      num_threads: number of threads for a .tflite file; None takes one per core.
       whole: upscale each image in one piece where the model allows it, without tiles.
 
     Attributes:

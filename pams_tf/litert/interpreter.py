@@ -23,7 +23,7 @@ class ImageInterpreter:
 
     Args:
       source: path of a .tflite file, or its content.
-      num_threads: number of threads; None lets the runtime choose.
+      num_threads: number of threads; None takes one per core that this process may use.
       kernels: a key of `KERNELS`.
       keep_tensors: keep the result of every operator for `codes`; takes memory, changes no code.
 
@@ -59,7 +59,7 @@ class ImageInterpreter:
                 warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors.*")
                 self._interpreter = Interpreter(
                     model_content=content,
-                    num_threads=num_threads,
+                    num_threads=num_threads or available_cores(),
                     experimental_op_resolver_type=OpResolverType[KERNELS[kernels]],
                     experimental_preserve_all_tensors=keep_tensors,
                 )
@@ -168,6 +168,13 @@ class ImageInterpreter:
                 f"{self.name} has an {role} of type {dtype}; export it as float32, int8 or uint8"
             )
         return tensor
+
+
+def available_cores() -> int:
+    """The number of cores that this process may use. LiteRT's own default is a single one."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def to_image(values: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Upscaling of images of any size with a .tflite file."""
 
 import os
+import threading
 
 import numpy as np
 
@@ -23,10 +24,12 @@ class LiteRTUpscaler(TiledUpscaler):
     pixels instead of zeros, so pixels within the receptive field of these two borders differ from
     those of the whole image in one piece; all others are the same.
 
+    Several threads may share an upscaler; their tiles are then computed in turn.
+
     Args:
       model: a .tflite file with float32, int8 or uint8 images, or its content.
       halo: LR pixels on each side of the part of a tile that is kept; None for the receptive field.
-      num_threads: number of threads; None lets the runtime choose.
+      num_threads: number of threads; None takes one per core.
       whole: upscale an image in one piece, whatever its size, if the graph can be resized to it,
         and use tiles only if it cannot. Needs memory for the whole image.
 
@@ -48,6 +51,7 @@ class LiteRTUpscaler(TiledUpscaler):
     ) -> None:
         self._interpreter = ImageInterpreter(model, num_threads)
         self._refused: set[tuple[int, int]] = set()
+        self._lock = threading.Lock()  # one interpreter holds one image at a time
         self._whole = whole
         self._model = model
         if halo is None and not whole:
@@ -63,21 +67,23 @@ class LiteRTUpscaler(TiledUpscaler):
         self._halo_known = halo is not None
 
     def _fits(self, height: int, width: int) -> bool:
-        if self._whole and self._takes(height, width):
-            return True
+        with self._lock:
+            if self._whole and self._takes(height, width):
+                return True
         if not self._halo_known:  # the graph cannot be resized, so tiles need a halo
             self.halo, self._halo_known = receptive_field_radius(self._model), True
         return False
 
     def _enlarged(self, piece: np.ndarray) -> np.ndarray:
         height, width = piece.shape[:2]
-        if not self._takes(height, width):
-            if self.tile is None:
-                raise InputError(f"{self.name} cannot take an image of {height}x{width}")
-            self._interpreter.resize(*self.tile)
-            missing = ((0, self.tile[0] - height), (0, self.tile[1] - width), (0, 0))
-            piece = np.pad(piece, missing, mode="reflect")
-        return self._interpreter.run(piece)[: height * self.scale, : width * self.scale]
+        with self._lock:
+            if not self._takes(height, width):
+                if self.tile is None:
+                    raise InputError(f"{self.name} cannot take an image of {height}x{width}")
+                self._interpreter.resize(*self.tile)
+                missing = ((0, self.tile[0] - height), (0, self.tile[1] - width), (0, 0))
+                piece = np.pad(piece, missing, mode="reflect")
+            return self._interpreter.run(piece)[: height * self.scale, : width * self.scale]
 
     def _takes(self, height: int, width: int) -> bool:
         """Resize the graph; False if that is impossible, which is tried only once per size."""

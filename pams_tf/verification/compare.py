@@ -69,7 +69,7 @@ def verify(
       images: "sample" for the built-in validation photographs, a folder as in `pams_tf.evaluate`,
         or `ImagePairs`. Each image is compared whole, in its own size.
       kernels: sets of LiteRT's kernels, from "xnnpack", "builtin" and "reference".
-      num_threads: number of threads; None lets the runtime choose.
+      num_threads: number of threads; None takes one per core.
 
     Returns:
       For each layer and set of kernels, the share of codes (0 to 1) that differ and by how much;

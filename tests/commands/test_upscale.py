@@ -1,6 +1,7 @@
 """The command on every kind of picture that people keep, and on what is none."""
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -23,6 +24,12 @@ SUFFIXES = (".png", ".jpg", ".webp", ".tif")
 
 def command(*arguments):
     return main(["upscale.py", *map(str, arguments)])
+
+
+def program(*arguments, **settings):
+    tool = Path(__file__).parents[2] / "tools" / "upscale.py"
+    arguments = ("--model=bicubic", "--input=in", "--out=out", *arguments)
+    return subprocess.run([sys.executable, str(tool), *arguments], check=False, **settings)
 
 
 @pytest.fixture(autouse=True)
@@ -424,11 +431,7 @@ def test_a_tflite_file_on_pictures_larger_and_smaller_than_it(rgb, model, capsys
 def test_as_a_program(rgb):
     Image.fromarray(rgb).save("in/a.png")
     Path("in/b.png").write_bytes(b"")
-    tool = Path(__file__).parents[2] / "tools" / "upscale.py"
-    arguments = ("--model=bicubic", "--input=in", "--out=out")
-    result = subprocess.run(
-        [sys.executable, str(tool), *arguments], capture_output=True, text=True, check=False
-    )
+    result = program(capture_output=True, text=True)
     assert result.returncode == 1
     assert result.stdout.startswith("out/a.png: 20x28 -> 80x112, ")
     assert result.stdout.count("\n") == 1
@@ -436,6 +439,63 @@ def test_as_a_program(rgb):
         "in/b.png: the file is empty; copy or download it again",
         "upscale.py: 1 of 2 images could not be upscaled",
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders there")
+def test_links_to_nothing_and_pipes_are_one_pictures_matter(rgb, capsys):
+    Image.fromarray(rgb).save("in/a.png")
+    Path("in/b.png").symlink_to("nowhere.png")
+    os.mkfifo("in/c.png")
+    Image.fromarray(rgb).save("in/d.png")
+    assert command("--model=bicubic", "--input=in", "--out=out") == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[0].startswith("in/b.png: cannot be read (No such file")
+    assert errors[1].startswith("in/c.png: not a regular file")
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "d.png"]
+
+
+def test_a_file_too_large_for_a_picture_is_not_read(rgb, capsys):
+    Image.fromarray(rgb).save("in/a.png")
+    os.truncate("in/a.png", 2**33)  # sparse: it takes no space
+    assert command("--model=bicubic", "--input=in", "--out=out") == 1
+    assert "in/a.png: 8,589,934,592 bytes" in capsys.readouterr().err
+
+
+def test_a_name_beyond_the_terminals_encoding(rgb):
+    Image.fromarray(rgb).save("in/gr\u00fcn\u6f22.png")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    result = program(capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("out/gr\\xfcn\\u6f22.png: ")
+    assert Path("out/gr\u00fcn\u6f22.png").exists()
+
+
+def test_a_long_name(rgb):
+    name = "n" * 251 + ".png"  # 255 bytes, the most that common file systems take
+    Image.fromarray(rgb).save(f"in/{name}")
+    assert command("--model=bicubic", "--input=in", "--out=out") == 0
+    assert [path.name for path in Path("out").iterdir()] == [name]
+
+
+def test_the_work_goes_on_when_nobody_reads(rgb):
+    for name in "abc":
+        Image.fromarray(rgb).save(f"in/{name}.png")
+    read, write = os.pipe()
+    os.close(read)
+    result = program(stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(list(Path("out").iterdir())) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell's way to close a stream")
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_a_closed_stream(rgb, closed):
+    Image.fromarray(rgb).save("in/a.png")
+    tool = Path(__file__).parents[2] / "tools" / "upscale.py"
+    line = f"'{sys.executable}' '{tool}' --model=edsr_mobile_x2 --input=in --out=out {closed}"
+    assert subprocess.run(line, shell=True, check=False).returncode == 0
+    assert len(list(Path("out").iterdir())) == 1
 
 
 # --- Reading and writing by themselves -----------------------------------------------------------

@@ -1,6 +1,7 @@
 """Tiles against the whole image in one piece, code by code; radii against perturbed networks."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -338,3 +339,13 @@ def test_files_that_are_no_upscalers(tmp_path):
     foreign.write_bytes(b"no model")
     with pytest.raises(InputError, match=r"foreign\.tflite: not a TensorFlow Lite file"):
         LiteRTUpscaler(foreign)
+
+
+def test_several_threads_share_an_upscaler(student):
+    """Pieces of two sizes, so that the graph is resized again and again."""
+    upscale = LiteRTUpscaler(convert(student(scope="all"), (20, 20)), halo=2)
+    pictures = [photo(40, 30), photo(12, 50)] * 8
+    expected = [upscale(picture) for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        for result, alone in zip(pool.map(upscale, pictures), expected, strict=True):
+            np.testing.assert_array_equal(result, alone)
