@@ -66,7 +66,8 @@ def open_picture(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # reading a pipe could wait forever
-            raise InputError(f"{path}: not a regular file; give a picture file")
+            kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe or device"
+            raise InputError(f"{path}: a {kind}; give a picture file")
         if status.st_size > MOST_BYTES:
             raise InputError(
                 f"{path}: {status.st_size:,} bytes, and a picture has at most {MOST_BYTES:,}; "

@@ -450,7 +450,7 @@ def test_links_to_nothing_and_pipes_are_one_pictures_matter(rgb, capsys):
     assert command("--model=bicubic", "--input=in", "--out=out") == 1
     errors = capsys.readouterr().err.splitlines()
     assert errors[0].startswith("in/b.png: cannot be read (No such file")
-    assert errors[1].startswith("in/c.png: not a regular file")
+    assert errors[1].startswith("in/c.png: a pipe or device; give")
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "d.png"]
 
 

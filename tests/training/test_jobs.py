@@ -233,7 +233,7 @@ def test_full_disk_while_saving_keeps_the_last_checkpoint(settings, tmp_path, mo
 
 def test_unwritable_folder_is_named_before_any_work(settings, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match=r"cannot write .*choose a folder"):
+    with pytest.raises(InputError, match=r"cannot write .*choose another folder"):
         distil(settings, QuantizationRecipe(), RunFolder(tmp_path / "file" / "run"))
 
 
