@@ -110,11 +110,14 @@ class RunFolder:
           InputError: there are none, or they cannot be read.
         """
         try:
-            return json.loads(self.settings.read_text())
+            settings = json.loads(self.settings.read_text())
         except FileNotFoundError:
             raise InputError(f"{self.path}: not a run folder (it has no settings.json)") from None
-        except ValueError as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{self.settings}: not readable JSON ({error})") from None
+        if not isinstance(settings, dict):
+            raise InputError(f"{self.settings}: holds {settings!r} instead of the run's settings")
+        return settings
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

@@ -51,8 +51,12 @@ def test_network_says_what_is_missing(tmp_path):
 def test_broken_settings_are_named(tmp_path):
     run = RunFolder(tmp_path)
     begin(run)
-    run.settings.write_text("{")
-    with pytest.raises(InputError, match=r"settings\.json: not readable JSON"):
+    for text in ("{", "[" * 100_000):
+        run.settings.write_text(text)
+        with pytest.raises(InputError, match=r"settings\.json: not readable JSON"):
+            run.claim({}, None)
+    run.settings.write_text("null")
+    with pytest.raises(InputError, match=r"settings\.json: holds None instead of the run's"):
         run.claim({}, None)
 
 

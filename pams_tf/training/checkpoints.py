@@ -3,6 +3,7 @@
 import contextlib
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,19 @@ from pams_tf.errors import InputError
 from pams_tf.files import atomic_write
 
 Variables = Mapping[str, Sequence[keras.Variable]]
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RecursionError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+class DamagedError(InputError):
+    """A checkpoint that cannot be read."""
 
 
 class Checkpoints:
@@ -48,20 +62,22 @@ class Checkpoints:
                 "are not finite; the training has diverged, lower the learning rate"
             )
         with atomic_write(path) as file:
-            np.savez(file, allow_pickle=False, state=np.array(json.dumps(dict(state))), **arrays)
+            contents: dict[str, Any] = {"state": np.array(json.dumps(dict(state))), **arrays}
+            np.savez(file, **contents)
 
     def restore(self, path: Path) -> dict[str, Any]:
         """Set all variables from `path` and return its `state`.
 
         Raises:
-          InputError: the file cannot be read, or belongs to another network; no variable is
-            changed.
+          DamagedError: the file or its state cannot be read.
+          InputError: the file belongs to another network. No variable is changed in either case.
         """
         with _readable(path) as file:
-            arrays = {key: file[key] for key in file.files}
-            state = json.loads(str(arrays.pop("state")))
+            # NumPy before 2.2 takes savez's option allow_pickle, once given here, for an array.
+            arrays = {key: file[key] for key in file.files if key != "allow_pickle"}
+            state = _state(arrays.pop("state"))
         differing = sorted(set(arrays) ^ set(self._variables)) or sorted(
-            key for key, v in self._variables.items() if arrays[key].shape != tuple(v.shape)
+            key for key, v in self._variables.items() if not _fits(arrays[key], v)
         )
         if differing:
             raise InputError(
@@ -77,10 +93,27 @@ def saved_state(path: Path) -> dict[str, Any]:
     """The `state` of a checkpoint, without its variables: step, validation PSNR, best so far.
 
     Raises:
-      InputError: the file cannot be read.
+      DamagedError: the file or its state cannot be read.
     """
     with _readable(path) as file:
-        return json.loads(str(file["state"]))
+        return _state(file["state"])
+
+
+def _state(text: np.ndarray) -> dict[str, Any]:
+    state = json.loads(str(text))
+    if not isinstance(state, dict):
+        raise ValueError(f"its state is {str(text)[:40]}")
+    for key in ("step", "best_step"):
+        if type(state.get(key)) is not int or state[key] < 0:
+            raise ValueError(f"its {key} is {state.get(key)!r}")
+    for key in ("psnr", "best_psnr"):
+        if type(state.get(key)) not in (int, float):
+            raise ValueError(f"its {key} is {state.get(key)!r}")
+    return state
+
+
+def _fits(array: np.ndarray, variable: keras.Variable) -> bool:
+    return array.shape == tuple(variable.shape) and array.dtype.kind in "biuf"
 
 
 @contextlib.contextmanager
@@ -88,5 +121,5 @@ def _readable(path: Path) -> Iterator[Any]:
     try:
         with np.load(path, allow_pickle=False) as file:
             yield file
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable checkpoint ({error})") from error
+    except _UNREADABLE as error:
+        raise DamagedError(f"{path}: not a readable checkpoint ({error})") from error

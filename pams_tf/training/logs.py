@@ -2,6 +2,7 @@
 
 import csv
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ class CsvLog:
     def __init__(self, path: Path, columns: Sequence[str], start_step: int) -> None:
         self._path = path
         self._columns = ["step", *columns]
-        rows = [row for row in read_csv(path) if int(row["step"]) <= start_step]
+        rows = [row for row in _rows(path) if int(row["step"]) <= start_step]
+        self.empty = not rows
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns, restval="", extrasaction="ignore")
@@ -33,6 +35,20 @@ class CsvLog:
             csv.DictWriter(file, self._columns, restval="").writerow(
                 {"step": step, **{key: f"{value:.6g}" for key, value in values.items()}}
             )
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The rows so far. A damaged log is set aside: the run does not depend on it."""
+    try:
+        rows = read_csv(path)
+        for row in rows:
+            int(row["step"]), [float(value) for value in row.values() if value]
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        aside = path.with_suffix(".damaged.csv")
+        path.replace(aside)
+        print(f"{path}: damaged ({error}); set aside as {aside.name}", file=sys.stderr)
+        return []
+    return rows
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -73,7 +89,8 @@ class TrainingLog(keras.callbacks.Callback):
             CsvLog(run.alphas, [q.name for q in quantizers], start_step) if quantizers else None
         )
         self._summary = tf.summary.create_file_writer(str(run.tensorboard))
-        if start_step == 0:
+        # A run that was killed before its second checkpoint has the row of step 0 already.
+        if self._alphas is not None and self._alphas.empty:
             self._write_alphas()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:

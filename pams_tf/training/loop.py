@@ -1,6 +1,7 @@
 """The resumable training loop: segments of Keras `fit` between checkpoints."""
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from pams_tf.models import SuperResolution, save
 from pams_tf.quantization import ActivationQuantizer
 from pams_tf.reporting.progress import StepProgress
 from pams_tf.runs import RunFolder
-from pams_tf.training.checkpoints import Checkpoints
+from pams_tf.training.checkpoints import Checkpoints, DamagedError, saved_state
 from pams_tf.training.logs import TrainingLog
 from pams_tf.training.settings import RunSettings
 
@@ -60,7 +61,7 @@ def fit(
     checkpoints = Checkpoints(variables)
     remove_leftovers(run.newest.parent)
     if run.newest.is_file():
-        state = checkpoints.restore(run.newest)
+        state = _restored(checkpoints, run, settings.steps)
     else:
         prepare()
         state = {"step": 0, "psnr": validate()}
@@ -94,3 +95,21 @@ def fit(
     state = checkpoints.restore(run.best) | {"step": step}
     save(network, run.student if network.recipe else run.model)
     return TrainingResult(step, state["best_step"], state["best_psnr"])
+
+
+def _restored(checkpoints: Checkpoints, run: RunFolder, steps: int) -> dict[str, Any]:
+    """The state of the newest checkpoint, or of the best one if the newest is damaged.
+
+    A run that goes on from an earlier step repeats what followed and ends with the same weights.
+    """
+    try:
+        step = saved_state(run.newest)["step"]
+        if step > steps:
+            raise DamagedError(f"{run.newest}: not a readable checkpoint (its step is {step})")
+        return checkpoints.restore(run.newest)
+    except DamagedError as error:
+        if not run.best.is_file():
+            raise
+        state = checkpoints.restore(run.best)
+        print(f"{error}; going on from the best one, step {state['step']}", file=sys.stderr)
+        return state

@@ -15,14 +15,15 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("PAMS_TF_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.fixture
-def photos(tmp_path):
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
     """A folder of four pictures, 32x32."""
     rng = np.random.default_rng(3)
+    folder = tmp_path_factory.mktemp("photos")
     for index in range(4):
         coarse = rng.integers(0, 256, (8, 8, 3), np.uint8)
-        write_image(tmp_path / "photos" / f"{index}.png", coarse.repeat(4, 0).repeat(4, 1))
-    return str(tmp_path / "photos")
+        write_image(folder / f"{index}.png", coarse.repeat(4, 0).repeat(4, 1))
+    return str(folder)
 
 
 @pytest.fixture

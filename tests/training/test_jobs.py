@@ -1,11 +1,15 @@
 """Whole runs: killed anywhere and continued to the same weights, logs, NaN, bad input."""
 
 import csv
+import functools
+import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import keras
@@ -206,6 +210,119 @@ def test_a_checkpoint_of_another_network_is_refused(settings, tmp_path):
     second.newest.write_bytes(foreign[:5000])
     with pytest.raises(InputError, match=r"newest\.npz: not a readable checkpoint"):
         distil(settings, recipe, second)
+
+
+@pytest.fixture(scope="module")
+def finished_once(photos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    keras.utils.set_random_seed(4)
+    models.save(models.build("edsr_mobile", 2, **SIZE), folder / "teacher.keras")
+    settings = DistillationSettings(
+        **COMMON,
+        data=photos,
+        valid_data=photos,
+        teacher=str(folder / "teacher.keras"),
+        calibration_steps=2,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAMS_TF_CACHE", str(folder / "cache"))
+        distil(settings, QuantizationRecipe(bits=4), RunFolder(folder / "run"))
+    return settings, folder / "run"
+
+
+@pytest.fixture
+def finished(finished_once, tmp_path):
+    """A function that continues a copy of a finished run, and the copy."""
+    settings, folder = finished_once
+    run = RunFolder(shutil.copytree(folder, tmp_path / "run"))
+    return functools.partial(distil, settings, QuantizationRecipe(bits=4), run), run
+
+
+def rewritten(path, state=None, **arrays):
+    """Rewrite a checkpoint with another state, or with other arrays."""
+    with np.load(path) as file:
+        kept = {key: file[key] for key in file.files}
+    if state is not None:
+        kept["state"] = np.array(state)
+    np.savez(path, **{**kept, **arrays})
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "[1]",
+        "{}",
+        '{"step": "4", "psnr": 1, "best_step": 0, "best_psnr": 1}',
+        '{"step": -4, "psnr": 1, "best_step": 0, "best_psnr": 1}',
+        '{"step": 2.5, "psnr": 1, "best_step": 0, "best_psnr": 1}',
+        '{"step": 1000000000, "psnr": 1, "best_step": 0, "best_psnr": 1}',
+        '{"step": 4, "psnr": null, "best_step": 0, "best_psnr": 1}',
+        "[" * 100_000,
+    ],
+    ids=lambda state: state[:40],
+)
+def test_a_damaged_checkpoint_costs_the_steps_since_the_best(finished, state, capsys):
+    go_on, run = finished
+    expected = weights(run.student), rows(run.log)
+    run.student.unlink()
+    rewritten(run.newest, state)
+    go_on()
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "newest.npz: not a readable checkpoint (" in line
+    assert "; going on from the best one, step " in line
+    for name, value in expected[0].items():
+        np.testing.assert_array_equal(weights(run.student)[name], value, err_msg=name)
+    assert rows(run.log) == expected[1]
+
+
+def test_arrays_of_another_type_are_refused(finished):
+    go_on, run = finished
+    with np.load(run.newest) as file:
+        key, shape = next((k, file[k].shape) for k in file.files if k.startswith("student/"))
+    rewritten(run.newest, **{key: np.full(shape, "text")})
+    with pytest.raises(InputError, match="a checkpoint of another network; student/0000"):
+        go_on()
+
+
+def test_a_checkpoint_written_under_numpy_2_0_is_read(finished):
+    """There savez took its option allow_pickle for one more array."""
+    go_on, run = finished
+    run.student.unlink()
+    for path in (run.newest, run.best):
+        with zipfile.ZipFile(path, "a") as file:
+            array = io.BytesIO()
+            np.save(array, np.array(False))
+            file.writestr("allow_pickle.npy", array.getvalue())
+    go_on()
+    assert run.student.is_file()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"step,alpha\nx,1\n", b"a,b\n1,2\n", b"\xff\xfe\x00", b"step,loss\n1,noise\n"]
+)
+@pytest.mark.parametrize("name", ["log", "alphas"])
+def test_a_damaged_log_is_set_aside(finished, name, content, capsys):
+    go_on, run = finished
+    path = getattr(run, name)
+    path.write_bytes(content)
+    run.student.unlink()
+    go_on()
+    assert run.student.is_file()
+    aside = path.with_suffix(".damaged.csv")
+    if content:
+        assert f"set aside as {aside.name}" in capsys.readouterr().err
+        assert aside.read_bytes() == content
+    else:
+        assert not aside.exists()
+
+
+def test_a_run_killed_before_its_second_checkpoint_has_one_row_of_step_0(finished):
+    go_on, run = finished
+    run.student.unlink()
+    for path in (run.newest, run.best):
+        rewritten(path, '{"step": 0, "psnr": 1.0, "best_step": 0, "best_psnr": 1.0}')
+    go_on()
+    assert [row["step"] for row in rows(run.alphas)] == ["0", "1", "2", "3", "4", "5", "6"]
 
 
 def test_full_disk_while_saving_keeps_the_last_checkpoint(settings, tmp_path, monkeypatch):
