@@ -3,6 +3,7 @@
 import csv
 import functools
 import io
+import json
 import os
 import shutil
 import signal
@@ -18,7 +19,9 @@ import pytest
 
 from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.runs import RunFolder
+from pams_tf.training.checkpoints import DamagedError, saved_state
 from pams_tf.training.jobs import distil, train
+from pams_tf.training.logs import CsvLog
 from pams_tf.training.settings import DistillationSettings, TrainingSettings
 
 SIZE = {"blocks": 1, "features": 4}
@@ -247,20 +250,33 @@ def rewritten(path, state=None, **arrays):
     np.savez(path, **{**kept, **arrays})
 
 
+GOOD = {"step": 4, "psnr": 30.0, "best_step": 2, "best_psnr": 31.0}
+
+
 @pytest.mark.parametrize(
     "state",
     [
+        "",
         "[1]",
         "{}",
-        '{"step": "4", "psnr": 1, "best_step": 0, "best_psnr": 1}',
-        '{"step": -4, "psnr": 1, "best_step": 0, "best_psnr": 1}',
-        '{"step": 2.5, "psnr": 1, "best_step": 0, "best_psnr": 1}',
-        '{"step": 1000000000, "psnr": 1, "best_step": 0, "best_psnr": 1}',
-        '{"step": 4, "psnr": null, "best_step": 0, "best_psnr": 1}',
+        json.dumps({**GOOD, "step": "4"}),
+        json.dumps({**GOOD, "step": -4}),
+        json.dumps({**GOOD, "best_step": 2.5}),
+        json.dumps({**GOOD, "psnr": None}),
         "[" * 100_000,
     ],
     ids=lambda state: state[:40],
 )
+def test_a_damaged_state_is_named(tmp_path, state):
+    path = tmp_path / "newest.npz"
+    np.savez(path, state=np.array(json.dumps(GOOD)))
+    assert saved_state(path) == GOOD
+    rewritten(path, state)
+    with pytest.raises(DamagedError, match=r"newest\.npz: not a readable checkpoint \("):
+        saved_state(path)
+
+
+@pytest.mark.parametrize("state", ["[1]", json.dumps({**GOOD, "step": 10**9})])
 def test_a_damaged_checkpoint_costs_the_steps_since_the_best(finished, state, capsys):
     go_on, run = finished
     expected = weights(run.student), rows(run.log)
@@ -297,23 +313,36 @@ def test_a_checkpoint_written_under_numpy_2_0_is_read(finished):
     assert run.student.is_file()
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"step,alpha\nx,1\n", b"a,b\n1,2\n", b"\xff\xfe\x00", b"step,loss\n1,noise\n"]
-)
 @pytest.mark.parametrize("name", ["log", "alphas"])
-def test_a_damaged_log_is_set_aside(finished, name, content, capsys):
+def test_a_damaged_log_is_set_aside(finished, name, capsys):
     go_on, run = finished
     path = getattr(run, name)
-    path.write_bytes(content)
+    path.write_bytes(b"step,loss\n1,noise\n")
     run.student.unlink()
     go_on()
     assert run.student.is_file()
     aside = path.with_suffix(".damaged.csv")
-    if content:
-        assert f"set aside as {aside.name}" in capsys.readouterr().err
-        assert aside.read_bytes() == content
-    else:
-        assert not aside.exists()
+    assert f"set aside as {aside.name}" in capsys.readouterr().err
+    assert aside.read_bytes() == b"step,loss\n1,noise\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "damaged"),
+    [
+        (b"", False),
+        (b"step,loss\n1,0.5\n2,", False),  # killed while writing
+        (b"step,loss\nx,1\n", True),
+        (b"a,b\n1,2\n", True),
+        (b"\xff\xfe\x00", True),
+    ],
+)
+def test_what_counts_as_a_damaged_log(tmp_path, content, damaged, capsys):
+    path = tmp_path / "log.csv"
+    path.write_bytes(content)
+    CsvLog(path, ["loss"], 5).write(6, {"loss": 0.25})
+    assert rows(path)[-1] == {"step": "6", "loss": "0.25"}
+    assert path.with_suffix(".damaged.csv").exists() is damaged
+    assert ("set aside" in capsys.readouterr().err) is damaged
 
 
 def test_a_run_killed_before_its_second_checkpoint_has_one_row_of_step_0(finished):
