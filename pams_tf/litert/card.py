@@ -48,7 +48,7 @@ def model_card(
         is open or not the picture's.
     """
     info = read_file(content)
-    about = metadata.read(content) or {}
+    about = metadata.fields(info) or {}
     recipe = about.get("recipe")
     name = file.removesuffix(".tflite")
     card = {

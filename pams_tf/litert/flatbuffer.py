@@ -17,33 +17,39 @@ _TYPES = {value: name.lower() for name, value in vars(schema.TensorType).items()
 _OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if name[0] != "_"}
 
 
-def read_file(source: bytes | str | os.PathLike[str]) -> FileInfo:
+def read_file(source: bytes | str | os.PathLike[str], name: str | None = None) -> FileInfo:
     """Read a .tflite file, given by path or by content.
+
+    Args:
+      source: the file, or its content.
+      name: what messages call it; by default `name_of(source)`.
 
     Raises:
       InputError: the file is missing, truncated or of another format; or it would end the process
         that runs it, see `check_sound`.
     """
-    model = read_model(source)
-    with _corruption_named(source):
+    name = name or name_of(source)
+    model = read_model(source, name)
+    with _corruption_named(name):
         info = _file(model)
     try:
         check_sound(info)
     except InputError as error:
-        raise InputError(f"{_name(source)}: {error}") from None
+        raise InputError(f"{name}: {error}") from None
     return info
 
 
-def read_model(source: bytes | str | os.PathLike[str]) -> Any:
-    """A .tflite file, given by path or by content, as the schema's `ModelT`.
+def read_model(source: bytes | str | os.PathLike[str], name: str | None = None) -> Any:
+    """A .tflite file, given by path or by content, as the schema's `ModelT`; see `read_file`.
 
     Raises:
       InputError: the file is missing, truncated or of another format.
     """
+    name = name or name_of(source)
     content = read_bytes(source)
     if content[4:8] != b"TFL3":
-        raise InputError(f"{_name(source)}: not a TensorFlow Lite file; export or copy it again")
-    with _corruption_named(source):
+        raise InputError(f"{name}: not a TensorFlow Lite file; export or copy it again")
+    with _corruption_named(name):
         return schema.ModelT.InitFromPackedBuf(content, 0)
 
 
@@ -59,6 +65,11 @@ def read_bytes(source: bytes | str | os.PathLike[str]) -> bytes:
         return Path(source).read_bytes()
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error.strerror})") from error
+
+
+def name_of(source: bytes | str | os.PathLike[str]) -> str:
+    """What messages call a file: its path, or "the file" if only its content is known."""
+    return "the file" if isinstance(source, bytes) else str(source)
 
 
 def operator_name(code: Any) -> str:
@@ -124,14 +135,10 @@ def _tensor(tensor: Any, buffers: Any) -> TensorInfo:
 
 
 @contextlib.contextmanager
-def _corruption_named(source: bytes | str | os.PathLike[str]) -> Iterator[None]:
+def _corruption_named(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # flatbuffers raises struct, index and type errors, among others
         raise InputError(
-            f"{_name(source)}: truncated or corrupt TensorFlow Lite file; export or copy it again"
+            f"{name}: truncated or corrupt TensorFlow Lite file; export or copy it again"
         ) from error
-
-
-def _name(source: bytes | str | os.PathLike[str]) -> str:
-    return "the file" if isinstance(source, bytes) else str(source)

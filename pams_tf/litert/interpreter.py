@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pams_tf.errors import InputError
-from pams_tf.litert.flatbuffer import read_bytes, read_file
+from pams_tf.litert.flatbuffer import name_of, read_bytes, read_file
 
 KERNELS = {
     "xnnpack": "AUTO",
@@ -50,9 +50,8 @@ class ImageInterpreter:
 
         if kernels not in KERNELS:
             raise InputError(f"kernels={kernels!r} is not possible; choose {', '.join(KERNELS)}")
-        self.name = "the file" if isinstance(source, bytes) else str(source)
-        content = read_bytes(source)
-        read_file(source)  # refuses what would end the process
+        self.name, content = name_of(source), read_bytes(source)
+        read_file(content, self.name)  # refuses what would end the process
         self._allocated: tuple[int, ...] | None = None
         try:
             with warnings.catch_warnings():  # LiteRT warns that keeping tensors takes memory

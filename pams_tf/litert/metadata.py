@@ -6,6 +6,7 @@ from typing import Any
 
 from pams_tf.errors import InputError
 from pams_tf.litert import official_metadata
+from pams_tf.litert.file_info import FileInfo
 from pams_tf.litert.flatbuffer import read_file
 from pams_tf.litert.packing import repacked, set_metadata
 from pams_tf.recipe import QuantizationRecipe
@@ -59,31 +60,40 @@ def name_images(model: Any) -> None:
 
 
 def read(content: bytes) -> dict[str, Any] | None:
-    """The fields that `finish` wrote; None for a file without them.
+    """The `fields` of a file that has not been read yet.
 
     Raises:
-      InputError: the content is not a TensorFlow Lite file, or its metadata of this name is not in
-        the form that `describe` returns.
+      InputError: as in `fields`, or the content is not a TensorFlow Lite file.
     """
-    data = read_file(content).metadata.get(NAME)
+    return fields(read_file(content))
+
+
+def fields(info: FileInfo) -> dict[str, Any] | None:
+    """The fields that `finish` wrote; None for a file without them.
+
+    The recipe is complete: fields that an older file lacks have their defaults.
+
+    Raises:
+      InputError: the metadata of this name is not in the form that `describe` returns.
+    """
+    data = info.metadata.get(NAME)
     if data is None:
         return None
     try:
-        fields = json.loads(data)
+        found = json.loads(data)
     except (ValueError, RecursionError) as error:  # RecursionError: nested thousands of levels deep
         raise InputError(f"the file's {NAME!r} metadata is not JSON ({error})") from None
     try:
-        sites = fields["sites"].values()
+        sites = found["sites"].values()
         understood = all(site["alpha"] > 0 and site["scale"] > 0 for site in sites)
     except (AttributeError, KeyError, TypeError):
         understood = False
     if not understood:
         raise InputError(f"the file's {NAME!r} metadata has no 'sites' with their alpha and scale")
-    if fields.get("recipe") is not None:
-        QuantizationRecipe.from_dict(
-            fields["recipe"], f"the recipe in the file's {NAME!r} metadata"
-        )
-    return fields
+    if found.get("recipe") is not None:
+        source = f"the recipe in the file's {NAME!r} metadata"
+        found["recipe"] = QuantizationRecipe.from_dict(found["recipe"], source).to_dict()
+    return found
 
 
 def _title(fields: Mapping[str, Any]) -> str:

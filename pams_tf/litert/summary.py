@@ -10,7 +10,7 @@ from pams_tf.errors import InputError
 from pams_tf.litert import metadata
 from pams_tf.litert.checks import check_alphas, check_integer, check_weight_codes, site_of
 from pams_tf.litert.file_info import FileInfo, OperatorInfo, TensorInfo
-from pams_tf.litert.flatbuffer import read_bytes, read_file
+from pams_tf.litert.flatbuffer import name_of, read_bytes, read_file
 from pams_tf.recipe import QuantizationRecipe
 
 
@@ -103,8 +103,8 @@ def inspect(tflite: str | os.PathLike[str] | bytes) -> Summary:
     Source: the public schema of TensorFlow Lite files, `schema.fbs`.
     """
     content = read_bytes(tflite)
-    info = read_file(tflite)
-    about = metadata.read(content)
+    info = read_file(content, name_of(tflite))
+    about = metadata.fields(info)
     sites = (about or {}).get("sites", {})
     operators = tuple(_operator(operator, info, sites) for operator in info.graph)
     fixed = not any(-1 in tensor.shape for tensor in info.tensors)

@@ -26,7 +26,7 @@ from pams_tf.evaluation.metrics import psnr_y
 from pams_tf.evaluation.upscaler import keras_upscale
 from pams_tf.litert import metadata
 from pams_tf.litert.file_info import FileInfo
-from pams_tf.litert.flatbuffer import read_bytes, read_file
+from pams_tf.litert.flatbuffer import name_of, read_bytes, read_file
 from pams_tf.litert.interpreter import KERNELS, ImageInterpreter
 from pams_tf.litert.packing import repacked
 from pams_tf.models import load
@@ -88,9 +88,9 @@ def verify(
     pairs = find_pairs(images, student.scale)
     if not len(pairs):
         raise InputError(f"{pairs.name!r} holds no images; check its folder")
-    info, content = read_file(tflite), read_bytes(tflite)
-    name = "the file" if isinstance(tflite, bytes) else str(tflite)
-    known = metadata.read(content)
+    name, content = name_of(tflite), read_bytes(tflite)
+    info = read_file(content, name)
+    known = metadata.fields(info)
     target = str((known or {}).get("target", "cpu"))
     sites, original = (known or {}).get("sites"), content
     try:
@@ -98,7 +98,8 @@ def verify(
         trained = layers(whole)
         if target != "cpu":
             content = cpu_twin(whole, info)
-            twin, sites = read_file(content), (metadata.read(content) or {}).get("sites")
+            twin = read_file(content)
+            sites = (metadata.fields(twin) or {}).get("sites")
             check_same_weights(info, twin, target)
             info = twin
         matches = match(layers(whole, integer_bias=True), info, sites)

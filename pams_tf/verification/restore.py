@@ -7,7 +7,7 @@ import numpy as np
 from pams_tf.errors import InputError
 from pams_tf.litert import metadata
 from pams_tf.litert.file_info import FileInfo
-from pams_tf.litert.flatbuffer import read_bytes, read_file
+from pams_tf.litert.flatbuffer import name_of, read_file
 from pams_tf.models import SuperResolution, build
 from pams_tf.quantization import quantizers
 from pams_tf.recipe import QuantizationRecipe
@@ -30,9 +30,8 @@ def restore_student(tflite: str | os.PathLike[str] | bytes) -> SuperResolution:
       InputError: there is no such file, it is for an NPU, it does not say which network it holds,
         or batch normalization is folded into it.
     """
-    content, info = read_bytes(tflite), read_file(tflite)
-    name = "the file" if isinstance(tflite, bytes) else str(tflite)
-    about = metadata.read(content)
+    name, info = name_of(tflite), read_file(tflite)
+    about = metadata.fields(info)
     if about is None or not about.get("recipe"):
         raise InputError(f"{name}: does not say which network it holds; export the run again")
     if about.get("target", "cpu") != "cpu":

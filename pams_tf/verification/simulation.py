@@ -6,7 +6,6 @@ from typing import Any
 from pams_tf.errors import InputError
 from pams_tf.models import SuperResolution, with_recipe
 from pams_tf.quantization import quantizers
-from pams_tf.recipe import QuantizationRecipe
 
 
 def simulation(student: SuperResolution, known: Mapping[str, Any] | None) -> SuperResolution:
@@ -22,9 +21,6 @@ def simulation(student: SuperResolution, known: Mapping[str, Any] | None) -> Sup
     if recipe is None:
         raise InputError("the run holds a float network, which has no ranges to compare")
     if known is not None:
-        if isinstance(known.get("recipe"), dict):  # an older file lacks newer fields
-            recipe_there = QuantizationRecipe.from_dict(known["recipe"], "its recipe").to_dict()
-            known = {**known, "recipe": recipe_there}
         for key, mine in (
             ("preset", student.preset),
             ("scale", student.scale),

@@ -12,7 +12,7 @@ from pams_tf.export.folding import batch_normalization
 from pams_tf.export.grids import int8_range, zero_point
 from pams_tf.export.integer_sites import IntegerSites
 from pams_tf.litert.flatbuffer import read_file
-from pams_tf.litert.metadata import read
+from pams_tf.litert.metadata import finish, read
 from pams_tf.litert.summary import inspect
 from pams_tf.models.quantize import fully_quantized
 from pams_tf.quantization import CodeGrid, MinMaxQuantizer, QuantConv2D, quantizers
@@ -294,8 +294,10 @@ def test_an_npus_file_has_the_same_codes(student, tensors_of, recipe, target):
 
 def test_a_file_from_before_unsigned_ranges_is_still_read(student):
     network = student(scope="all")
-    fields = read(convert(network, SIZE))
+    content = convert(network, SIZE)
+    fields = read(content)
     del fields["recipe"]["unsigned"]
+    fields = read(finish(content, fields))
     assert simulation(network, fields) is network
     with pytest.raises(InputError, match="its recipe is"):
         simulation(student(scope="all", unsigned=True), fields)
