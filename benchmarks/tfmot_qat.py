@@ -169,21 +169,12 @@ def _tfmot(teacher: Any, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
 
 def _first_ranges(teacher: Any, packed: Any, settings: Any) -> dict[str, tuple[float, float]]:
     """The initial ranges of our "tflite", by the names of the tf_keras copy's layers."""
-    from itertools import islice
-
-    from pams_tf.data.calibration import training_batches
     from pams_tf.models.transfer import with_recipe
     from pams_tf.quantization import quantizers
-    from pams_tf.quantization.calibration import calibrate
+    from pams_tf.training.jobs import calibrate_on_first_batches
 
     student = with_recipe(teacher, _recipe("tflite"))
-    first = training_batches(
-        packed,
-        seed=settings.seed,
-        batch_size=settings.batch_size,
-        patch_size=settings.patch_size,
-    )
-    calibrate(student, teacher, islice(first, settings.calibration_steps))
+    calibrate_on_first_batches(student, teacher, packed, settings)
     ends = {q.name: (float(q.minimum.value), float(q.maximum.value)) for q in quantizers(student)}
     shifted = student.get_layer("image")
     ranges = {

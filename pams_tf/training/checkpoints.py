@@ -65,17 +65,19 @@ class Checkpoints:
             contents: dict[str, Any] = {"state": np.array(json.dumps(dict(state))), **arrays}
             np.savez(file, **contents)
 
-    def restore(self, path: Path) -> dict[str, Any]:
+    def restore(self, path: Path, last_step: int | None = None) -> dict[str, Any]:
         """Set all variables from `path` and return its `state`.
 
         Raises:
-          DamagedError: the file or its state cannot be read.
+          DamagedError: the file or its state cannot be read, or it is from after `last_step`.
           InputError: the file belongs to another network. No variable is changed in either case.
         """
         with _readable(path) as file:
             # NumPy before 2.2 takes savez's option allow_pickle, once given here, for an array.
             arrays = {key: file[key] for key in file.files if key != "allow_pickle"}
             state = _state(arrays.pop("state"))
+            if last_step is not None and state["step"] > last_step:
+                raise ValueError(f"its step is {state['step']}")
         differing = sorted(set(arrays) ^ set(self._variables)) or sorted(
             key for key, v in self._variables.items() if not _fits(arrays[key], v)
         )

@@ -92,13 +92,7 @@ def distil(
             if settings.initial_range == "random":
                 random_ranges(student, settings.seed)
                 return
-            first = training_batches(
-                packed,
-                seed=settings.seed,
-                batch_size=settings.batch_size,
-                patch_size=settings.patch_size,
-            )
-            calibrate(student, teacher, islice(first, settings.calibration_steps))
+            calibrate_on_first_batches(student, teacher, packed, settings)
 
         result = fit(
             distiller,
@@ -124,6 +118,22 @@ def distil(
             {name: [float(row[name]) for row in rows] for name in names},
         )
     return result
+
+
+def calibrate_on_first_batches(
+    student: SuperResolution,
+    teacher: SuperResolution,
+    packed: PackedPairs,
+    settings: DistillationSettings,
+) -> None:
+    """Set the student's ranges from the first batches that training will draw (Eq. 4)."""
+    first = training_batches(
+        packed,
+        seed=settings.seed,
+        batch_size=settings.batch_size,
+        patch_size=settings.patch_size,
+    )
+    calibrate(student, teacher, islice(first, settings.calibration_steps))
 
 
 def validation(network: SuperResolution, settings: RunSettings) -> Callable[[], float]:

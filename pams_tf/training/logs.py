@@ -42,7 +42,9 @@ def _rows(path: Path) -> list[dict[str, str]]:
     try:
         rows = read_csv(path)
         for row in rows:
-            int(row["step"]), [float(value) for value in row.values() if value]
+            int(row["step"])
+            for value in filter(None, row.values()):
+                float(value)
     except (ValueError, TypeError, KeyError, csv.Error) as error:
         aside = path.with_suffix(".damaged.csv")
         path.replace(aside)

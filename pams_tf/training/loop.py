@@ -12,7 +12,7 @@ from pams_tf.models import SuperResolution, save
 from pams_tf.quantization import ActivationQuantizer
 from pams_tf.reporting.progress import StepProgress
 from pams_tf.runs import RunFolder
-from pams_tf.training.checkpoints import Checkpoints, DamagedError, saved_state
+from pams_tf.training.checkpoints import Checkpoints, DamagedError
 from pams_tf.training.logs import TrainingLog
 from pams_tf.training.settings import RunSettings
 
@@ -103,10 +103,7 @@ def _restored(checkpoints: Checkpoints, run: RunFolder, steps: int) -> dict[str,
     A run that goes on from an earlier step repeats what followed and ends with the same weights.
     """
     try:
-        step = saved_state(run.newest)["step"]
-        if step > steps:
-            raise DamagedError(f"{run.newest}: not a readable checkpoint (its step is {step})")
-        return checkpoints.restore(run.newest)
+        return checkpoints.restore(run.newest, last_step=steps)
     except DamagedError as error:
         if not run.best.is_file():
             raise
