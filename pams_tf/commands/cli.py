@@ -144,9 +144,9 @@ def _prepare_streams() -> None:
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
         if stream is None:  # closed: the next file opened would take its place and its output
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for the whole process
+            stream = open(os.devnull, "w")  # noqa: SIM115 - for the whole process
+            os.dup2(stream.fileno(), number)
+            setattr(sys, name, stream)
         elif isinstance(stream, io.TextIOWrapper):  # a name can be beyond the terminal's encoding
             stream.reconfigure(errors="backslashreplace")
 

@@ -107,19 +107,16 @@ def _reproduce() -> dict[str, Any]:
         Path(FLAGS.teachers).resolve() if FLAGS.teachers else None,
     )
 
-    def say(line: str) -> None:
-        print(line, flush=True)
-
     if benchmarks.missing:
-        say(f"Not measured, their cells stay empty: {', '.join(benchmarks.missing)}")
+        cli.say(f"Not measured, their cells stay empty: {', '.join(benchmarks.missing)}")
     measurements = Measurements(runs / "measured", benchmarks)
     selection = Selection(catalogue, measurements, tables, figures)
-    work = Reproduction(selection, command=_command(), say=say)
+    work = Reproduction(selection, command=_command(), say=cli.say)
     if FLAGS.plan:
         return {"budget": budget.name, "plan": work.plan()}
     result = {"budget": budget.name, **work.make(Path(FLAGS.out) / budget.name, progress=True)}
     for file in result["files"]:
-        say(file)
+        cli.say(file)
     if work.failed:
         raise cli.Incomplete(
             f"{len(work.failed)} of {len(work.jobs)} runs have failed: "
