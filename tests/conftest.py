@@ -97,22 +97,6 @@ def student(images):
 
 
 @pytest.fixture(scope="session")
-def exported(student, images):
-    """exported(size, student={...}, **options): the file of a student as `student` makes it."""
-    from pams_tf.export.converter import convert
-
-    files = {}
-
-    def make(size, of=None, **options):
-        key = repr((size, of, options))
-        if key not in files:
-            files[key] = convert(student(**(of or {})), size, images, **options)
-        return files[key]
-
-    return make
-
-
-@pytest.fixture(scope="session")
 def tensors_of():
     """tensors_of(content, image uint8) -> [(details, codes)] of int8 tensors, and the output.
 

@@ -75,6 +75,18 @@ def test_any_alpha_survives_in_every_bit(student):
     assert missing == []
 
 
+def codes_of_site(quantizer, value, tensors):
+    """The codes of a site in the file, found by their scale, and those of the simulation."""
+    scale = np.float32(quantizer.alpha) / np.float32(127)
+    codes = [
+        array
+        for details, array in tensors
+        if details["quantization"] == (scale, 0) and array.shape == value.shape
+    ]
+    assert codes, quantizer.name
+    return codes[0], np.rint(np.asarray(value) / scale)
+
+
 def test_one_tensor_at_a_time(student, tensors_of):
     """Each site's codes are the simulation's, found in the file by their scale."""
     network = student(scope="all")
@@ -83,14 +95,8 @@ def test_one_tensor_at_a_time(student, tensors_of):
     sites = quantizers(network)
     probe = keras.Model(network.inputs[0], [q.output for q in sites])
     for quantizer, value in zip(sites, probe(picture()[None].astype(np.float32)), strict=True):
-        scale = np.float32(quantizer.alpha) / np.float32(127)
-        codes = [
-            array
-            for details, array in tensors
-            if details["quantization"] == (scale, 0) and array.shape == value.shape
-        ]
-        assert codes, quantizer.name
-        assert_close(codes[0], np.rint(np.asarray(value) / scale))
+        codes, expected = codes_of_site(quantizer, value, tensors)
+        assert_close(codes, expected)
     assert_same_image(output, keras_upscale(network)(picture()))
 
 
@@ -271,13 +277,8 @@ def test_rdn(student, tensors_of):
     sites = [network.get_layer(name) for name in ("block_0_input", "block_0_dense_1_input")]
     probe = keras.Model(network.inputs[0], [site.output for site in sites])
     for site, value in zip(sites, probe(picture()[None].astype(np.float32)), strict=True):
-        scale = np.float32(site.alpha) / np.float32(127)
-        codes = [
-            array
-            for details, array in tensors
-            if details["quantization"] == (scale, 0) and array.shape == value.shape
-        ]
-        difference = np.abs(codes[0] - np.rint(np.asarray(value) / scale))
+        codes, expected = codes_of_site(site, value, tensors)
+        difference = np.abs(codes - expected)
         assert difference.max() <= 1
         assert difference.mean() < 0.05
     image = tflite_upscale(content)(picture()).astype(int)

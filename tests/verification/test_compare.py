@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from biased import biased
 
 from pams_tf import InputError
 from pams_tf.data import datasets
@@ -13,7 +14,6 @@ from pams_tf.litert.flatbuffer import read_file
 from pams_tf.litert.metadata import read
 from pams_tf.litert.summary import inspect
 from pams_tf.models.quantize import fully_quantized
-from pams_tf.quantization import QuantConv2D
 from pams_tf.verification.compare import verify
 from pams_tf.verification.layers import BYTES, IMAGE, OUTPUT, layers
 from pams_tf.verification.matching import check_weights, match
@@ -22,15 +22,6 @@ from pams_tf.verification.report import markdown, picture
 from pams_tf.verification.simulation import simulation
 
 SIZE = (8, 8)
-
-
-def biased(network):
-    """Biases that a trained network has, so that their rounding shows."""
-    rng = np.random.default_rng(4)
-    for layer in network.layers:
-        if isinstance(layer, QuantConv2D):
-            layer.bias.assign(rng.normal(0, 3, layer.bias.shape))
-    return network
 
 
 def compared(network, file, pairs):

@@ -3,20 +3,13 @@
 import keras
 import numpy as np
 import pytest
+from biased import biased
 
 from pams_tf import InputError, QuantizationRecipe, convert, from_preset, verify, zoo
 from pams_tf.evaluation.upscaler import tflite_upscale
 from pams_tf.export.variants import convert_float
 from pams_tf.quantization import QuantConv2D, quantizers
 from pams_tf.verification.restore import restore_student
-
-
-def biased(network):
-    rng = np.random.default_rng(4)
-    for layer in network.layers:
-        if isinstance(layer, QuantConv2D):
-            layer.bias.assign(rng.normal(0, 3, layer.bias.shape))
-    return network
 
 
 @pytest.mark.parametrize(
