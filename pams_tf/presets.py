@@ -42,7 +42,7 @@ def list_presets() -> dict[str, Preset]:
     Returns:
       Name -> preset, in order of registration.
 
-    Source: README, "Networks that come with it".
+    Source: docs/networks.md.
     """
     return {preset: _described(preset) for preset in models.presets()}
 
@@ -84,7 +84,7 @@ def from_preset(
     Raises:
       InputError: an unknown preset, scale or override, or no such weights ship.
 
-    Source: README, "Networks that come with it".
+    Source: docs/networks.md.
     """
     named = _ZOO_NAME.fullmatch(preset)
     if named and preset not in models.presets():

@@ -1,4 +1,4 @@
-"""Imports point one way: what the README's map promises."""
+"""Imports point one way: what the map in docs/layout.md promises."""
 
 import ast
 from pathlib import Path
