@@ -68,8 +68,8 @@ def build(out: Path) -> None:
     for network in NETWORKS:
         for kind, bits in KINDS.items():
             name = f"{network}_x{SCALE}_{kind}"
-            content, made = convert(network, bits)
-            card = card_of(content, f"{name}.tflite", network, bits, made, picture)
+            student, content, made = convert(network, bits)
+            card = card_of(content, f"{name}.tflite", network, bits, made, picture, student)
             with atomic_write(out / f"{name}.tflite") as file:
                 file.write(content)
             write_text(out / f"{name}.json", json.dumps(card, indent=2) + "\n")
@@ -87,8 +87,8 @@ def photograph() -> np.ndarray:
     return downscale(datasets.sample(SCALE, "valid").load(0)[1], 2)
 
 
-def convert(network: str, bits: int | None) -> tuple[bytes, str]:
-    """The file's content, and how it was made."""
+def convert(network: str, bits: int | None) -> tuple[Any, bytes, str]:
+    """The student (None for a float file), the file's content, and how it was made."""
     import pams_tf
     from pams_tf import zoo
     from pams_tf.export.variants import convert_float
@@ -96,7 +96,7 @@ def convert(network: str, bits: int | None) -> tuple[bytes, str]:
     origin = "float weights that ship with the package"
     if bits is None:
         model = pams_tf.from_preset(network, SCALE)
-        return convert_float(model, (TILE, TILE)), f"{origin}."
+        return None, convert_float(model, (TILE, TILE)), f"{origin}."
     if bits == 8:
         student = pams_tf.from_preset(network, SCALE, bits=bits)
         card = zoo.card(f"{network}_x{SCALE}_{bits}bit")
@@ -109,7 +109,7 @@ def convert(network: str, bits: int | None) -> tuple[bytes, str]:
             f"{origin}; ranges calibrated on the built-in photographs (percentile {PERCENTILE}), "
             "no fine-tuning."
         )
-    return pams_tf.convert(student, (TILE, TILE), io_dtype="int8"), made
+    return student, pams_tf.convert(student, (TILE, TILE), io_dtype="int8"), made
 
 
 def card_of(
@@ -119,18 +119,25 @@ def card_of(
     bits: int | None,
     made: str,
     picture: np.ndarray,
+    student: Any,
 ) -> dict[str, Any]:
-    """The file's card, with its quality on photographs not used for training, and a reference."""
+    """The file's card, with its quality on photographs not used for training, and a reference.
+
+    The reference is the student's own image, so a device is checked against what was trained.
+    """
     from pams_tf.evaluation.benchmark import evaluate
+    from pams_tf.evaluation.upscaler import keras_upscale
     from pams_tf.litert.card import model_card
 
     result = evaluate(content, "sample")
     kind = f"{bits} bit" if bits else "float"
     left = (picture.shape[1] - TILE) // 2  # the face, and edges of every direction
+    tile = picture[:TILE, left : left + TILE]
     return model_card(
         content,
         file,
-        picture[:TILE, left : left + TILE],
+        tile,
+        None if student is None else keras_upscale(student)(tile),
         name=f"{NETWORKS[network]} x{SCALE}, {kind}",
         network=network,
         made=made,

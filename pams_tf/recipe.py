@@ -9,6 +9,7 @@ from typing import Any
 from pams_tf.errors import InputError
 from pams_tf.files import write_text
 from pams_tf.grid import signed_qmax, unsigned_qmax
+from pams_tf.reading import excerpt, read_json
 
 CARD_FORMAT = "pams_tf model card"
 """Value of "format" in the JSON card next to a model file; see `litert.card`."""
@@ -78,6 +79,11 @@ class QuantizationRecipe:
         dorefa = self.method == "dorefa"
         return unsigned_qmax(self.bits) if dorefa else signed_qmax(self.bits)
 
+    @property
+    def fits_int8(self) -> bool:
+        """Whether int8 tensors can hold its codes; if so, a student computes with integers."""
+        return max(self.bits, self.head_tail_bits) <= 8
+
     def replace(self, **changes: Any) -> "QuantizationRecipe":
         """A copy with some fields changed, validated again."""
         return dataclasses.replace(self, **changes)
@@ -99,7 +105,7 @@ class QuantizationRecipe:
             the message names `source`.
         """
         if not isinstance(fields, dict):
-            raise InputError(f"{source}: expected a JSON object, received {fields!r}")
+            raise InputError(f"{source}: expected a JSON object, received {excerpt(fields)}")
         fields = {_OLD_NAMES.get(name, name): value for name, value in fields.items()}
         known = [field.name for field in dataclasses.fields(cls)]
         unknown = sorted(set(fields) - set(known))
@@ -125,12 +131,9 @@ class QuantizationRecipe:
           InputError: the file is missing, is not JSON, or holds no valid recipe; the message names
             the file.
         """
-        try:
-            fields = json.loads(Path(path).read_text())
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such recipe file") from None
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: not a readable JSON file ({error})") from None
+        if not Path(path).exists():
+            raise InputError(f"{path}: no such recipe file")
+        fields = read_json(path)
         if isinstance(fields, dict) and fields.get("format") == CARD_FORMAT:
             if fields.get("recipe") is None:
                 raise InputError(
@@ -144,4 +147,4 @@ def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
     # True == 1 and 8.0 == 8 in Python, so the types must match too.
     if not any(value == choice and type(value) is type(choice) for choice in choices):
         listed = ", ".join(map(repr, choices))
-        raise InputError(f"{name}={value!r} is not possible; choose one of {listed}")
+        raise InputError(f"{name}={excerpt(value)} is not possible; choose one of {listed}")

@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pams_tf.export.folding import batch_normalization, normalizations
+from pams_tf.export.values import Held
 from pams_tf.grid import signed_qmax
 from pams_tf.models import SuperResolution
+from pams_tf.models.folding import batch_normalization, normalizations
 from pams_tf.quantization import QuantConv2D
+from pams_tf.quantization.functional.codes import bias_codes
+from pams_tf.quantization.functional.stored import stored_limit, stored_scale
+from pams_tf.quantization.int8 import int8_range
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +24,8 @@ class ConvolutionConstants:
 
     Attributes:
       kernel: (H, W, I, O), values on the quantization grid.
-      bias: (O,).
-      step: scale of the kernel's grid, a scalar or one per output channel.
+      bias: (O,) float64.
+      step: scale of the kernel's grid, float64, () or (O,).
       storage_bits: bit width of the codes in the file, 8 or 4.
     """
 
@@ -29,11 +33,6 @@ class ConvolutionConstants:
     bias: np.ndarray
     step: np.ndarray
     storage_bits: int
-
-    @property
-    def limit(self) -> np.ndarray:
-        """The value of the largest code that fits `storage_bits`: float32, (1,) or (O,)."""
-        return (np.ravel(self.step) * signed_qmax(self.storage_bits)).astype(np.float32)
 
     def folded(self, factor: Any, offset: Any) -> "ConvolutionConstants":
         """Fold y = factor * x + offset, per channel, into it; the codes keep their magnitude."""
@@ -43,7 +42,7 @@ class ConvolutionConstants:
             self,
             kernel=self.kernel * factor,
             bias=self.bias * factor + offset,
-            step=np.ravel(self.step) * magnitude,
+            step=self.step * magnitude,
         )
 
     def part(self, channels: np.ndarray) -> "ConvolutionConstants":
@@ -62,19 +61,33 @@ class ConvolutionConstants:
             self,
             kernel=before_depth_to_space(self.kernel, scale),
             bias=np.tile(self.bias, copies),
-            step=np.tile(np.ravel(self.step), copies) if self.step.size > 1 else self.step,
+            step=np.tile(self.step, copies) if self.step.size > 1 else self.step,
         )
 
-    def weights(self, factor: float, copy: int) -> Any:
-        """The kernel times `factor`, as a constant that the converter stores as the same codes.
+    def weights_and_bias(self, unit: float, image: Held, copy: int) -> tuple[Any, Any, np.ndarray]:
+        """Kernel and bias as constants that the converter stores as the student's own codes.
 
-        Copies of one convolution must differ, or the converter merges them: the range of copy n is
-        n float32 ulps wider, which changes no code.
+        Also the codes of the bias, because a float32 constant does not hold large ones exactly.
+
+        Args:
+          unit: of the result.
+          image: what is convolved.
+          copy: see `functional.stored.stored_limit`.
         """
-        limit = self.limit
-        for _ in range(copy):
-            limit = np.nextafter(limit, np.float32(np.inf))
-        return stored_weights(self.kernel * factor, limit * np.float32(factor), self.storage_bits)
+        qmax = signed_qmax(self.storage_bits)
+        factor = unit / image.unit
+        with tf.init_scope():  # numbers, although a graph is being built
+            step = tf.constant(self.step, tf.float64)
+            limit = stored_limit(step, tf.constant(factor, tf.float64), copy, qmax)
+            scale = tf.cast(stored_scale(limit, qmax), tf.float64)
+            accumulator = scale * float(np.float32(image.unit * image.scale)) / unit
+            codes = bias_codes(tf.constant(self.bias, tf.float64), accumulator).numpy()
+            limit = limit.numpy()
+        # The converter divides by scales in float64 that it computes from the ends of the ranges.
+        low, high = int8_range(image.unit * image.scale, image.zero_point)
+        converted = np.float64(limit) / qmax * (high - low) / 255
+        bias = tf.constant(codes * converted, tf.float32)
+        return stored_weights(self.kernel * factor, limit, self.storage_bits), bias, codes
 
 
 def convolution_constants(
@@ -89,15 +102,16 @@ def convolution_constants(
     constants = {
         layer.name: ConvolutionConstants(
             kernel=np.asarray(layer.quantized_kernel()),
-            bias=np.asarray(layer.bias.value),
-            step=np.asarray(layer.step()),
+            bias=np.asarray(layer.bias.value, np.float64),
+            step=np.squeeze(np.asarray(layer.step(), np.float64)),
             storage_bits=4 if weights == "int4" and layer.bits <= 4 else 8,
         )
         for layer in network.layers
         if isinstance(layer, QuantConv2D)
     }
     for name, norm in normalizations(network).items():
-        constants[name] = constants[name].folded(*batch_normalization(norm))
+        factor, offset = (np.asarray(x) for x in batch_normalization(norm))
+        constants[name] = constants[name].folded(factor, offset)
     return constants
 
 

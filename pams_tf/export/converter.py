@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from pams_tf.data.calibration import Images
 from pams_tf.errors import InputError
+from pams_tf.export.biases import with_exact_biases
 from pams_tf.export.description import describe
 from pams_tf.export.integer_sites import IntegerSites
 from pams_tf.export.npu import EthosU85Sites, NpuSites
@@ -13,6 +14,7 @@ from pams_tf.litert import metadata
 from pams_tf.litert.checks import check_alphas, check_integer
 from pams_tf.models import SuperResolution, fully_quantized, load
 from pams_tf.models.files import Source
+from pams_tf.models.limits import check_limits
 from pams_tf.models.registry import architecture
 
 IO_DTYPES = ("int8", "uint8", "float32")
@@ -80,8 +82,9 @@ def convert(
 
     Raises:
       InputError: the model has no recipe, was never calibrated, or has more than 8 bits or 8-bit
-        DoReFa weights; the size is not positive; calibration images are missing; io_dtype, weights
-        or target is unknown; no kernel fits int4; or the size is left open for an NPU.
+        DoReFa weights; the sums of a convolution could pass int32; the size is not positive;
+        calibration images are missing; io_dtype, weights or target is unknown; no kernel fits
+        int4; or the size is left open for an NPU.
 
     Source: Li et al., ECCV 2020, Eq. 1 and 2; TensorFlow Lite 8-bit quantization specification.
     """
@@ -94,6 +97,7 @@ def convert(
     io_dtype = io_dtype or DEFAULT_IO_DTYPES[target]
     _check_exportable(student, io_dtype, weights)
     whole = fully_quantized(student, images, percentile)
+    check_limits(whole)
     sites = TARGETS[target](whole, weights)
 
     @tf.function(input_signature=[spec])
@@ -108,10 +112,14 @@ def convert(
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.dtypes.as_dtype(io_dtype)
     converter.inference_output_type = tf.dtypes.as_dtype(io_dtype)
-    content = converter.convert()
+    content = with_exact_biases(converter.convert(), sites.biases)
     check_integer(content, io_dtype, weights)
-    check_alphas(content, sites.scales, sites.zero_points)
-    about = describe(content, student, whole, sites.units, target, run)
+    check_alphas(
+        content,
+        {site: held.scale for site, held in sites.sites.items()},
+        {site: held.zero_point for site, held in sites.sites.items()},
+    )
+    about = describe(content, student, whole, target, run)
     return metadata.finish(content, about, author, license)
 
 
@@ -140,10 +148,10 @@ def _check_exportable(model: SuperResolution, io_dtype: str, weights: str) -> No
             f"{model.described} is a float network without ranges; quantize or fine-tune it first, "
             "or convert it to a float file"
         )
-    widest = max(recipe.bits, recipe.head_tail_bits)
-    if widest > 8:
+    if not recipe.fits_int8:
         raise InputError(
-            f"a recipe of {widest} bits cannot become an int8 file; 8 bits are the most"
+            f"a recipe of {max(recipe.bits, recipe.head_tail_bits)} bits cannot become an int8 "
+            "file; 8 bits are the most"
         )
     if weights == "int4" and min(recipe.bits, recipe.head_tail_bits) > 4:
         raise InputError(

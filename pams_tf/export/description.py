@@ -1,10 +1,8 @@
 """The metadata that a converted file carries: network, recipe, ranges and origin, as JSON types."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pams_tf
-from pams_tf.export.grids import zero_point
 from pams_tf.litert.file_info import TensorInfo
 from pams_tf.litert.flatbuffer import read_file
 from pams_tf.models import SuperResolution
@@ -15,7 +13,6 @@ def describe(
     content: bytes,
     student: SuperResolution,
     whole: SuperResolution,
-    units: Mapping[str, float],
     target: str,
     run: str | None,
 ) -> dict[str, Any]:
@@ -26,7 +23,6 @@ def describe(
       student: the network as trained, which has the recipe.
       whole: the network with a quantizer at every site (see `fully_quantized`), which has the
         ranges.
-      units: the unit of each site's tensor in the file (see `IntegerSites`).
       target, run: the arguments of `convert`.
     """
     info = read_file(content)
@@ -40,11 +36,12 @@ def describe(
             q.name: {
                 **q.range,
                 "bits": q.bits,
-                "unit": units[q.name],
-                "scale": units[q.name] * q.grid.scale,
-                "zero_point": zero_point(q.grid),
+                "unit": held.unit,
+                "scale": held.scale,
+                "zero_point": held.zero_point,
             }
             for q in quantizers(whole)
+            for held in [whole.sites[q.name].held.in_file()]
         },
         "input": _image_tensor(info.tensors[info.inputs[0]]),
         "output": _image_tensor(info.tensors[info.outputs[0]]),

@@ -14,7 +14,7 @@ from pams_tf.data.calibration import packed_images, training_batches
 from pams_tf.errors import InputError
 from pams_tf.export.converter import convert
 from pams_tf.export.variants import convert_float, convert_ptq
-from pams_tf.files import atomic_write, write_text
+from pams_tf.files import atomic_write, write_together
 from pams_tf.litert.card import model_card
 from pams_tf.litert.flatbuffer import read_file
 from pams_tf.models import SuperResolution
@@ -75,10 +75,9 @@ def export_run(
         images = islice(_calibration(run, calibration), CALIBRATION_STEPS)
     # Only the run's name: a file that is passed on should not reveal the path of the folder.
     content = convert(student, input_size, images, run=run.path.name, **options)
-    with atomic_write(path) as file:
-        file.write(content)
     card = path.with_suffix(".json")
-    write_text(card, json.dumps(model_card(content, path.name), indent=2) + "\n")
+    about = json.dumps(model_card(content, path.name), indent=2) + "\n"
+    write_together({path: content, card: about.encode()})
     info = read_file(content)
     return ExportedFile(
         file=path,

@@ -1,17 +1,18 @@
 """Lazy tensors of the integer graph: how each one is computed, and what its codes mean.
 
 A value is not computed until something reads it. So the builder describes the whole network first,
-and by the time operators are created all readers are known: no operator is created in vain.
+and no operator is created in vain.
 """
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from pams_tf.export.grids import int8_range
+from pams_tf.quantization.int8 import int8_range
 
 Part = Callable[[np.ndarray], "Value"]
 """Output channels -> the value with only these channels, computed without the others."""
@@ -31,10 +32,23 @@ class Value:
         self.unit = unit
         self.enlarged: tuple[Value, int] | None = None
         self._part = part
+        self._copies = itertools.count()
 
     def in_unit(self, unit: float) -> Any:
         """The TensorFlow tensor with the same codes, in the given unit."""
         raise NotImplementedError
+
+    def for_site(self, copy: int) -> Any:
+        """The tensor in unit 1, for a site that brings it to its own grid.
+
+        Each of several sites gets an operator of its own, number `copy`. Their constants are a few
+        float32 ulps apart, or the converter would merge them and requantize the result twice.
+        """
+        raise NotImplementedError
+
+    def next_copy(self) -> int:
+        """The number of the site that reads it next, in the builder's order: 0 for the first."""
+        return next(self._copies)
 
     def part(self, channels: np.ndarray) -> "Value":
         """Only these channels; they are sliced from the whole if they cannot be computed alone."""
@@ -51,14 +65,14 @@ class Result(Value):
     """The result of an operator before it is put on a grid, which the site behind it chooses.
 
     Attributes:
-      make: (unit, clipped) -> the tensor in that unit; if `clipped`, it is clipped at bound and at
-        -bound, or at 0 behind a ReLU.
+      make: (unit, clipped, copy) -> the tensor in that unit; if `clipped`, it is clipped at bound
+        and at -bound, or at 0 behind a ReLU; `copy` counts the sites that hold it.
       bound: where the operator itself can clip; None if it cannot, and then the unit is 1.
     """
 
     def __init__(
         self,
-        make: Callable[[float, bool], Any],
+        make: Callable[[float, bool, int], Any],
         channels: int,
         *,
         bound: float | None,
@@ -70,11 +84,14 @@ class Result(Value):
         self.bound = bound
 
     def in_unit(self, unit: float) -> Any:
-        return self.make(unit, False)
+        return self.make(unit, False, 0)
+
+    def for_site(self, copy: int) -> Any:
+        return self.make(1.0, False, copy)
 
     def _sliced(self, channels: slice) -> "Result":
         return Result(
-            lambda unit, clipped: self.make(unit, clipped)[..., channels],
+            lambda unit, clipped, copy: self.make(unit, clipped, copy)[..., channels],
             channels.stop - channels.start,
             bound=self.bound,
             unit=self.unit,
@@ -87,9 +104,8 @@ class Held(Value):
     Attributes:
       name: the name that the file's tensors get: that of the site, or of the operator that moves
         the site's values.
-      scale, zero_point: of the grid, in the value's unit.
-      convolved: whether a convolution reads it. If so it is in the file anyway, and another unit is
-        made by rescaling it instead of computing it again.
+      scale: of the grid, in unit 1.
+      zero_point: of the grid.
     """
 
     def __init__(
@@ -101,16 +117,13 @@ class Held(Value):
         zero_point: int,
         *,
         unit: float = 1.0,
-        remake: Callable[[float], "Held | None"] | None = None,
         part: Part | None = None,
     ) -> None:
         super().__init__(channels, unit, part)
         self.name = name
         self.scale = scale
         self.zero_point = zero_point
-        self.convolved = False
         self._compute = compute
-        self._remake = remake
         self._other_units: dict[float, Any] = {}
 
     @functools.cached_property
@@ -124,21 +137,17 @@ class Held(Value):
         if unit == self.unit:
             return self.tensor
         if unit not in self._other_units:
-            self._other_units[unit] = self._in_other_unit(unit)
+            scaled = self.tensor * _one(unit / self.unit)
+            self._other_units[unit] = on_grid(scaled, unit * self.scale, self.zero_point)
         return self._other_units[unit]
+
+    def for_site(self, copy: int) -> Any:
+        # The MUL of number 0 is that of `in_unit`, which has a grid of its own.
+        return self.tensor if self.unit == 1.0 else self.tensor * _one(1.0 / self.unit, copy + 1)
 
     def moved(self, name: str, compute: Callable[[], Any], channels: int) -> "Held":
         """A tensor that holds the same values in another arrangement."""
         return Held(name, compute, channels, self.scale, self.zero_point, unit=self.unit)
-
-    def _in_other_unit(self, unit: float) -> Any:
-        remade = None
-        if self._remake is not None and not self.convolved:
-            remade = self._remake(unit)
-        if remade is not None:
-            return remade.tensor
-        factor = unit / self.unit
-        return on_grid(self.tensor * _one(factor), self.scale * factor, self.zero_point)
 
     def _sliced(self, channels: slice) -> "Held":
         count = channels.stop - channels.start
@@ -150,7 +159,10 @@ def on_grid(x: Any, scale: float, zero_point: int) -> Any:
     return tf.quantization.fake_quant_with_min_max_args(x, *int8_range(scale, zero_point))
 
 
-def _one(factor: float) -> Any:
+def _one(factor: float, copy: int = 0) -> Any:
     """A constant factor stored as the code 1: multiplying by it scales a grid and keeps codes."""
+    factor = float(np.float32(factor))
+    for _ in range(copy):
+        factor = float(np.nextafter(np.float32(factor), np.float32(np.inf)))
     constant = tf.constant(factor, tf.float32)
     return tf.quantization.fake_quant_with_min_max_args(constant, *int8_range(factor, 0))

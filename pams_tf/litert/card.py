@@ -25,7 +25,11 @@ VERSION = 1
 
 
 def model_card(
-    content: bytes, file: str, picture: np.ndarray | None = None, **more: Any
+    content: bytes,
+    file: str,
+    picture: np.ndarray | None = None,
+    expected: np.ndarray | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """The card of a .tflite file.
 
@@ -37,6 +41,8 @@ def model_card(
         which a device can compare its own output. They are the codes of the tensors for an integer
         file, and image bytes for a float file (floats differ in their last bits from device to
         device), each compressed with zlib and encoded in base64.
+      expected: uint8 (H, W, 3), the image that the student itself makes of the picture; it becomes
+        the reference's output in the place of LiteRT's.
       **more: fields to add or to replace, such as `name`, `made` (a sentence on the origin of
         weights and ranges), `halo` (LR pixels that neighbouring tiles share) or `quality`.
 
@@ -70,11 +76,13 @@ def model_card(
         **more,
     }
     if picture is not None:
-        card["reference"] = _reference(content, file, picture)
+        card["reference"] = _reference(content, file, picture, expected)
     return card
 
 
-def _reference(content: bytes, file: str, picture: np.ndarray) -> dict[str, Any]:
+def _reference(
+    content: bytes, file: str, picture: np.ndarray, expected: np.ndarray | None
+) -> dict[str, Any]:
     model = ImageInterpreter(content, num_threads=1)
     if model.fixed_size is None:
         raise InputError(f"{file} leaves its input size open; export it for a fixed one")
@@ -85,11 +93,16 @@ def _reference(content: bytes, file: str, picture: np.ndarray) -> dict[str, Any]
     model.run(picture)
     dtype = np.dtype(model.output["dtype"])
     dtype = np.dtype(np.uint8) if dtype == np.float32 else dtype
+    runtime = f"ai-edge-litert {version('ai-edge-litert')}, XNNPACK"
+    output = _to_type(model.codes(model.output["index"]), dtype)
+    if expected is not None:
+        runtime = "the student, in Keras"
+        output = (expected.astype(np.int16) - (128 if dtype == np.int8 else 0)).astype(dtype)
     return {
-        "runtime": f"ai-edge-litert {version('ai-edge-litert')}, XNNPACK",
+        "runtime": runtime,
         "dtype": dtype.name,
         "input": _packed(_to_type(model.codes(model.input["index"]), dtype)),
-        "output": _packed(_to_type(model.codes(model.output["index"]), dtype)),
+        "output": _packed(output),
     }
 
 

@@ -1,11 +1,24 @@
 """Sites as Keras layers: builds the float network and the student of any recipe."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 
 from pams_tf.models.blocks import ChannelShift, DepthToSpace
+from pams_tf.models.results import (
+    SHIFT_STEPS,
+    Added,
+    Coded,
+    Concatenated,
+    Converted,
+    Convolved,
+    ConvolvedAt,
+    Floating,
+    Result,
+    ShiftedImage,
+    Tensor,
+)
 from pams_tf.models.sites import Sites
 from pams_tf.quantization import (
     QuantConv2D,
@@ -13,30 +26,53 @@ from pams_tf.quantization import (
     activation_quantizer,
     kernel_quantizer,
 )
+from pams_tf.quantization.arriving import Arriving
+from pams_tf.quantization.held import Held, one
+from pams_tf.quantization.int8 import needs_clip
 from pams_tf.recipe import QuantizationRecipe
-
-SHIFT_STEPS = 127
-"""An integer file holds the image shift in steps of 1/127: weight code 127, image scale 1."""
 
 
 class KerasSites(Sites):
     """Adds the quantizers of a recipe at the sites; without a recipe, none.
 
+    In the float network, and where a recipe leaves it float, tensors are Keras tensors of values.
+    Behind the first quantizer they are codes (see `models.results`), and every operator computes
+    what an integer file computes. A recipe of 16 bits, which no integer file holds, keeps values.
+
     Attributes:
       recipe: the recipe, or None for the float network.
-      arriving: name of each activation site -> the tensor that arrives there, before any
-        quantizer; calibration observes these tensors.
+      arriving: name of each activation site -> the Keras tensor of values that arrives there,
+        before any quantizer; calibration observes these tensors.
+      sites: name of each site that holds codes -> its tensor.
     """
 
     def __init__(self, recipe: QuantizationRecipe | None = None) -> None:
         self.recipe = recipe
-        self.arriving: dict[str, Any] = {}
+        self.arriving = _Values()
+        self.sites: dict[str, Coded] = {}
+        self._convolved: list[Convolved] = []
+        self._integer = recipe is not None and recipe.fits_int8
+
+    @property
+    def convolutions(self) -> list[ConvolvedAt]:
+        """The convolutions of codes, once for each site that holds their result."""
+        return [site for result in self._convolved for site in result.sites]
 
     def _recipe_at(self, body: bool) -> QuantizationRecipe | None:
         """The recipe if it quantizes sites of the body or, with body=False, of head and tail."""
         if self.recipe is not None and (body or self.recipe.scope == "all"):
             return self.recipe
         return None
+
+    def input(self, x: Any) -> Any:
+        """The network's input, a Keras tensor (N, H, W, 3) in [0, 255], as a builder takes it."""
+        if not (self._integer and self._recipe_at(body=False)):
+            return x
+        return Coded(x, Held(RangeQuantizer(0, 255, name="bytes"), one))
+
+    def output(self, x: Any) -> Any:
+        """The network's result as a Keras tensor of values, unrounded and unclipped."""
+        return values(self.image(x))
 
     def convolution(
         self,
@@ -53,48 +89,111 @@ class KerasSites(Sites):
         dtype: str | None = None,
     ) -> Any:
         settings: dict[str, Any] = {"padding": "same", "name": name, "dtype": dtype}
+        norm = None
+        behind: list[keras.layers.Layer] = []
+        if batch_norm:
+            norm = keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn")
+            behind.append(norm)
+        if gain != 1.0:
+            behind.append(keras.layers.Rescaling(gain, name=f"{name}_gain"))
+        if shift is not None:
+            behind.append(ChannelShift(shift, name=f"{name}_shift", dtype=dtype))
         if recipe := self._recipe_at(body):
             settings["bits"] = recipe.bits if body else recipe.head_tail_bits
             settings["per_channel"] = recipe.per_channel
             settings["kernel_quantizer"] = kernel_quantizer(recipe, body=body)
-            x = QuantConv2D(filters, kernel_size, **settings)(x)
+            layer = QuantConv2D(filters, kernel_size, **settings)
+            if isinstance(x, Coded):
+                result = Convolved(
+                    layer, x, gain=gain, shift=shift, relu=relu, norm=norm, floating=behind
+                )
+                self._convolved.append(result)
+                return result
         else:
-            x = keras.layers.Conv2D(filters, kernel_size, **settings)(x)
-        if batch_norm:
-            x = keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn")(x)
-        if gain != 1.0:
-            x = keras.layers.Rescaling(gain, name=f"{name}_gain")(x)
-        if shift is not None:
-            x = ChannelShift(shift, name=f"{name}_shift", dtype=dtype)(x)
+            layer = keras.layers.Conv2D(filters, kernel_size, **settings)
         if relu:
-            x = keras.layers.ReLU(name=f"{name}_relu")(x)
+            behind.append(keras.layers.ReLU(name=f"{name}_relu"))
+        x = layer(values(x))
+        for following in behind:
+            x = following(x)
         return x
 
     def activation(self, x: Any, name: str, *, body: bool = True, after_relu: bool = False) -> Any:
-        self.arriving[name] = x
-        if recipe := self._recipe_at(body):
-            return activation_quantizer(recipe, name, body=body, signed=not after_relu)(x)
-        return x
+        self.arriving.add(name, x)
+        recipe = self._recipe_at(body)
+        if recipe is None:
+            return values(x)
+        quantizer = activation_quantizer(recipe, name, body=body, signed=not after_relu)
+        if not self._integer:
+            return quantizer(values(x))
+        return self._at(x, name, quantizer, after_relu)
 
     def kept(self, x: Any, held: Any) -> Any:
         return held if self._recipe_at(body=False) else x
 
     def add(self, tensors: Sequence[Any], name: str) -> Any:
-        return keras.layers.Add(name=name)(tensors)
+        if all(isinstance(x, Coded) for x in tensors):
+            return Added(*tensors)
+        return keras.layers.Add(name=name)([values(x) for x in tensors])
 
     def concatenate(self, tensors: Sequence[Any], name: str) -> Any:
-        return keras.layers.Concatenate(name=name)(tensors)
+        if all(isinstance(x, Tensor) for x in tensors):
+            return Concatenated(tensors)
+        return keras.layers.Concatenate(name=name)([values(x) for x in tensors])
 
     def depth_to_space(self, x: Any, scale: int, name: str) -> Any:
-        return DepthToSpace(scale, name=name)(x)
+        layer = DepthToSpace(scale, name=name)
+        return x.moved(layer) if isinstance(x, Coded) else layer(values(x))
 
     def shifted_image(self, x: Any, shift: Sequence[float], name: str) -> Any:
         if not self._recipe_at(body=False):
             return ChannelShift(shift, name=f"{name}_shift")(x)
-        # Rounded like the bias of the identity convolution that adds the shift in an integer file.
         shift = [round(value * SHIFT_STEPS) / SHIFT_STEPS for value in shift]
-        x = ChannelShift(shift, name=f"{name}_shift")(x)
-        return RangeQuantizer(min(shift), 255 + max(shift), name=name)(x)
+        quantizer = RangeQuantizer(min(shift), 255 + max(shift), name=name)
+        if not self._integer:
+            return quantizer(ChannelShift(shift, name=f"{name}_shift")(x))
+        return self._at(ShiftedImage(x, shift), name, quantizer, after_relu=False)
 
     def image(self, x: Any) -> Any:
-        return x
+        return x.as_image() if isinstance(x, Tensor) else x
+
+    def _at(self, x: Any, name: str, quantizer: Any, after_relu: bool) -> Coded:
+        """The codes of a site, of float values or of what an operator makes of codes."""
+        if isinstance(x, Coded):
+            x = Converted(x)
+        if not isinstance(x, Result):
+            x = Floating(x)
+        held = x.held_by(quantizer, needs_clip(quantizer.grid, after_relu))
+        tensors, arriving = x.at(held)
+        self.arriving.at[name] = arriving
+        self.sites[name] = Coded(quantizer(tensors, arriving=arriving), held)
+        return self.sites[name]
+
+
+def values(x: Any) -> Any:
+    """The Keras tensor of float values of any tensor that a builder passes on."""
+    return x.values if isinstance(x, Tensor) else x
+
+
+class _Values(Mapping[str, Any]):
+    """Tensors by name, as Keras tensors of values, which are made when they are asked for.
+
+    Attributes:
+      at: name of each site that holds codes -> how they are computed there.
+    """
+
+    def __init__(self) -> None:
+        self.at: dict[str, Arriving] = {}
+        self._tensors: dict[str, Any] = {}
+
+    def add(self, name: str, x: Any) -> None:
+        self._tensors[name] = x
+
+    def __getitem__(self, name: str) -> Any:
+        return values(self._tensors[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)

@@ -4,7 +4,8 @@ from typing import Any
 
 import keras
 
-from pams_tf.models.keras_sites import KerasSites
+from pams_tf.backend import check_settings
+from pams_tf.models.keras_sites import KerasSites, values
 from pams_tf.models.registry import architecture
 from pams_tf.quantization import quantizers
 from pams_tf.recipe import QuantizationRecipe
@@ -20,7 +21,9 @@ class SuperResolution(keras.Model):
       preset, scale, overrides, recipe: what it was built from; recipe None is the float network.
       with_feature: the same layers as a model with two outputs, (image, feature); the feature
         (N, H, W, C) is what SKT compares.
-      arriving: site name -> symbolic tensor that arrives there, see `KerasSites`.
+      arriving, sites: site name -> the values that arrive there, and the codes behind it; see
+        `KerasSites`.
+      convolutions: the convolutions of codes, with the scales that an integer file computes with.
     """
 
     def __init__(
@@ -31,18 +34,21 @@ class SuperResolution(keras.Model):
         overrides: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        check_settings()
         image = keras.Input((None, None, 3), name="lr")
         sites = KerasSites(recipe)
         network = architecture(preset, scale, overrides or {})
-        output, feature = network.connect(image, scale, sites)
+        output, feature = network.connect(sites.input(image), scale, sites)
         kwargs.setdefault("name", f"{preset}_x{scale}")
-        super().__init__(inputs=image, outputs=output, **kwargs)
+        super().__init__(inputs=image, outputs=sites.output(output), **kwargs)
         self.preset = preset
         self.scale = scale
         self.recipe = recipe
         self.overrides = dict(overrides or {})
-        self.feature = feature
+        self.feature = values(feature)
         self.arriving = sites.arriving
+        self.sites = sites.sites
+        self.convolutions = sites.convolutions
 
     @property
     def identity(self) -> tuple[str, int, dict[str, Any]]:
@@ -59,6 +65,10 @@ class SuperResolution(keras.Model):
     def calibrated(self) -> bool:
         """Whether no range is still a placeholder; True for a float network."""
         return all(quantizer.calibrated for quantizer in quantizers(self))
+
+    def ratios(self) -> dict[str, float]:
+        """How many steps of each site's grid a step of what arrives there is, at most."""
+        return {name: float(at.ratio()) for name, at in self.arriving.at.items()}
 
     @property
     def with_feature(self) -> keras.Model:

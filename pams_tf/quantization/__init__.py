@@ -1,8 +1,8 @@
 """Quantizers: pure functions with their gradients, and the layers that own a range."""
 
-from pams_tf.backend import check_backend
+from pams_tf.backend import load_tensorflow
 
-check_backend()  # before Keras is imported
+load_tensorflow()  # before Keras is imported
 
 from pams_tf.quantization import functional
 from pams_tf.quantization.base import ActivationQuantizer, CodeGrid, quantizers

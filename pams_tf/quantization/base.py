@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from pams_tf.grid import qrange, signed_qmax
 from pams_tf.quantization import functional
+from pams_tf.quantization.arriving import Arriving
+from pams_tf.quantization.functional.grids import fake_quantized
 
 # Far below any activation of images in [0, 255], far above where float32 division loses precision.
 SMALLEST_ALPHA = 1e-3
@@ -39,11 +41,82 @@ class CodeGrid:
     qmax: int
 
 
-class ActivationQuantizer(keras.layers.Layer):
+class Quantizer(keras.layers.Layer):
+    """Base class of all quantizers of activations: a grid, and the codes of what arrives.
+
+    Computes in float32 under every dtype policy, because an 8-bit grid is finer than bfloat16.
+
+    Attributes:
+      follows: whether the range follows the activations in training instead of being learned.
+    """
+
+    follows = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+
+    def steps(self) -> tuple[Any, Any, Any]:
+        """(scale, qmin, qmax) of the current range: a float64 tensor, and numbers or tensors."""
+        raise NotImplementedError
+
+    @property
+    def reach(self) -> int:
+        """The largest magnitude that a code can have, whatever the range."""
+        _, qmin, qmax = self.steps()
+        return max(-qmin, qmax)
+
+    @property
+    def grid(self) -> CodeGrid:
+        """The codes and their scale, for the current range."""
+        scale, qmin, qmax = self.steps()
+        return CodeGrid(float(scale), int(qmin), int(qmax))
+
+    def call(self, x: Any, arriving: Arriving | None = None, training: bool = False) -> Any:
+        """Quantize float values, or with `arriving` what an operator makes of codes.
+
+        Args:
+          x: float32 values; with `arriving`, the list of tensors that its arithmetic takes.
+          arriving: the operator in front, and the scales that it computes with.
+          training: whether ranges that follow the activations move.
+
+        Returns:
+          float32 values on the grid; with `arriving`, their codes, see `functional.codes`.
+        """
+        if arriving is None:
+            if training and self.follows:
+                self.observe_training(x)
+            scale = tf.cast(self.steps()[0], tf.float32)
+            return fake_quantized(self.codes, x, scale)
+        if training and self.follows:
+            self.observe_training(arriving.values(x, training))
+        arithmetic = arriving.arithmetic(training)
+        return self.codes(x, arithmetic, nonnegative=arriving.nonnegative)
+
+    def codes(self, tensors: Any, arithmetic: Any, *, nonnegative: bool = False) -> Any:
+        """The codes of what the arithmetic makes of the tensors, with the method's gradients."""
+        raise NotImplementedError
+
+    def observe_training(self, values: Any) -> None:
+        """Move the range towards the values of a training step; for methods that follow them."""
+        raise NotImplementedError
+
+    def compute_output_spec(
+        self, x: Any, arriving: Arriving | None = None, training: bool = False
+    ) -> Any:
+        shape = x.shape if arriving is None else (*x[0].shape[:-1], arriving.channels)
+        return keras.KerasTensor(shape, "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["dtype"]
+        return config
+
+
+class ActivationQuantizer(Quantizer):
     """Base class: an activation quantizer whose range is calibrated and possibly learned.
 
-    Subclasses own the range. Code that looks for ranges looks for this type. Computes in float32
-    under every dtype policy, because an 8-bit grid is finer than bfloat16.
+    Subclasses own the range. Code that looks for ranges looks for this type.
 
     Args:
       bits: 2 to 16.
@@ -55,7 +128,6 @@ class ActivationQuantizer(keras.layers.Layer):
     def __init__(
         self, bits: int = 8, calibration: str = "ema", beta: float = 0.9997, **kwargs: Any
     ) -> None:
-        kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         signed_qmax(bits)
         if calibration not in CALIBRATIONS:
@@ -72,11 +144,6 @@ class ActivationQuantizer(keras.layers.Layer):
     @property
     def alpha(self) -> Any:
         """The largest magnitude of the range: a float32 scalar, or the variable that holds it."""
-        raise NotImplementedError
-
-    @property
-    def grid(self) -> CodeGrid:
-        """The codes and their scale, for the current range."""
         raise NotImplementedError
 
     @property
@@ -127,14 +194,9 @@ class ActivationQuantizer(keras.layers.Layer):
         observed = tf.reduce_max(extremes)
         return tf.where(tf.equal(count, 0), observed, tf.maximum(previous, observed))
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
-
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["dtype"]
         return {
-            **config,
+            **super().get_config(),
             "bits": self.bits,
             "calibration": self.calibration,
             "beta": self.beta,
@@ -182,10 +244,9 @@ class AlphaQuantizer(ActivationQuantizer):
     def alpha(self) -> keras.Variable:
         return self._alpha
 
-    @property
-    def grid(self) -> CodeGrid:
+    def steps(self) -> tuple[Any, Any, Any]:
         qmin, qmax = qrange(self.bits, unsigned=self.unsigned, full_range=self.full_range)
-        return CodeGrid(float(self.alpha) / qmax, qmin, qmax)
+        return tf.cast(self.alpha.value, tf.float64) / qmax, qmin, qmax
 
     @property
     def _initial_range(self) -> dict[str, float]:

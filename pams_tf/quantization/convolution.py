@@ -1,21 +1,45 @@
 """A convolution with quantized weights."""
 
-from typing import Any
+import math
+from functools import partial
+from typing import Any, Protocol
 
 import keras
+import tensorflow as tf
 
 from pams_tf.grid import signed_qmax, unsigned_qmax
 from pams_tf.quantization import functional
+from pams_tf.quantization.functional.codes import EXACT, sums_of_products
 
 KERNEL_QUANTIZERS = {"max_abs": functional.max_abs, "dorefa": functional.dorefa_weights}
+
+
+class Accumulator(Protocol):
+    """The unit of a convolution's sums, and what is folded into them.
+
+    Attributes:
+      reach: the largest magnitude of the image's codes.
+    """
+
+    reach: int
+
+    def folded(self, training: bool) -> tuple[Any, Any]:
+        """(factor, offset) of y = factor * conv(x) + offset: float64, scalars or (O,)."""
+
+    def unit(self, training: bool) -> Any:
+        """The value of 1 in the sums: float64, a scalar or (O,)."""
+
+    def image_scale(self) -> Any:
+        """The value of the image's code 1: a float32 scalar."""
 
 
 @keras.saving.register_keras_serializable("pams_tf")
 class QuantConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` (NHWC, kernel HWIO) that computes with quantized weights.
 
-    The float kernel is trained and saved. Biases stay float: an integer file stores them in 32
-    bits, which is finer than any rounding here.
+    The float kernel is trained and saved. Of float images the result is float, and so are biases.
+    Of codes it is the integer sum that an int8 kernel computes, bit for bit, and biases are rounded
+    to whole units of that sum.
 
     Args:
       bits: bit width of the weights, 2 to 16.
@@ -56,8 +80,12 @@ class QuantConv2D(keras.layers.Conv2D):
         return unsigned_qmax(self.bits) if dorefa else signed_qmax(self.bits)
 
     def step(self) -> Any:
-        """The scale of the kernel's grid: a scalar, or (1, 1, 1, O) for one range per channel."""
-        return functional.max_abs_range(self.kernel.value, self.range_axis) / self.qmax
+        """The scale of the kernel's grid: a scalar, or (1, 1, 1, O) for one range per channel.
+
+        A range of zeros counts as 1: its codes are 0 on any grid, and its bias needs a unit.
+        """
+        limit = functional.max_abs_range(self.kernel.value, self.range_axis)
+        return tf.where(limit > 0, limit, 1.0) / self.qmax
 
     def quantized_kernel(self) -> Any:
         """The quantized kernel, float32 HWIO; its gradient reaches the float kernel."""
@@ -65,7 +93,16 @@ class QuantConv2D(keras.layers.Conv2D):
         kernel = keras.ops.cast(self.kernel, "float32")
         return KERNEL_QUANTIZERS[self.kernel_quantizer](kernel, self.bits, axis=self.range_axis)
 
-    def call(self, inputs: Any) -> Any:
+    def call(
+        self, inputs: Any, accumulator: Accumulator | None = None, training: bool = False
+    ) -> Any:
+        """Convolve float images (N, H, W, C), or with `accumulator` their codes.
+
+        Returns:
+          float values (N, H, W, O); with `accumulator` the sums, see `functional.codes`.
+        """
+        if accumulator is not None:
+            return self._sums(inputs, accumulator, training)
         kernel = keras.ops.cast(self.quantized_kernel(), self.compute_dtype)
         outputs = self.convolution_op(inputs, kernel)
         if self.use_bias:
@@ -74,6 +111,28 @@ class QuantConv2D(keras.layers.Conv2D):
             outputs = self.activation(outputs)
         return outputs
 
+    def _sums(self, codes: Any, accumulator: Accumulator, training: bool) -> Any:
+        factor, offset = accumulator.folded(training)
+        magnitude = tf.abs(factor)
+        step = tf.cast(self.step(), tf.float64) * tf.where(magnitude > 0, magnitude, 1.0)
+        bias = tf.cast(self.bias.value, tf.float64) if self.use_bias else 0.0
+        return sums_of_products(
+            self.convolution_op,
+            codes,
+            self.quantized_kernel() * tf.cast(factor, tf.float32),
+            tf.cast(step, tf.float32),
+            bias * factor + offset,
+            accumulator.unit(training),
+            accumulator.image_scale(),
+            largest=self._largest_sum(accumulator.reach),
+            dtype=self.compute_dtype,
+        )
+
+    def _largest_sum(self, reach: int) -> Any:
+        """A bound of the sums: from the shape of the kernel if that will do, or from its codes."""
+        possible = float(math.prod(self.kernel.shape[:-1]) * self.qmax * reach)
+        return possible if possible < EXACT else partial(largest_sum, reach=reach)
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -81,3 +140,8 @@ class QuantConv2D(keras.layers.Conv2D):
             "per_channel": self.per_channel,
             "kernel_quantizer": self.kernel_quantizer,
         }
+
+
+def largest_sum(kernel_codes: Any, reach: int) -> Any:
+    """The largest sum that a kernel (H, W, I, O) of codes can make of codes up to `reach`."""
+    return reach * tf.reduce_max(tf.reduce_sum(tf.abs(kernel_codes), axis=(0, 1, 2)))

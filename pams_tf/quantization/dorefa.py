@@ -31,7 +31,13 @@ class DorefaQuantizer(AlphaQuantizer):
     ) -> None:
         super().__init__(bits, initial_alpha, full_range, unsigned, learned=False, **kwargs)
 
-    def call(self, x: Any) -> Any:
-        return functional.dorefa_activations(
-            x, self.alpha, self.bits, unsigned=self.unsigned, full_range=self.full_range
+    def codes(self, tensors: Any, arithmetic: Any, **settings: Any) -> Any:
+        return functional.dorefa_activation_codes(
+            tensors,
+            arithmetic,
+            self.alpha,
+            self.bits,
+            unsigned=self.unsigned,
+            full_range=self.full_range,
+            **settings,
         )

@@ -3,35 +3,42 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+
+from pams_tf.quantization.base import Quantizer
+from pams_tf.quantization.functional.grids import clip_and_round
 
 
 @keras.saving.register_keras_serializable("pams_tf")
-class RangeQuantizer(keras.layers.Layer):
+class RangeQuantizer(Quantizer):
     """Quantizes to 8 bits on a range that is known, such as that of an image; nothing is learned.
 
-    The grid is that of TensorFlow's fake quantization, which represents zero exactly, so that the
-    same two numbers in an integer file mean the same codes.
+    The range is moved by less than a step, so that zero is exact.
 
     Args:
       minimum, maximum: the range; minimum <= 0 <= maximum.
     """
 
     def __init__(self, minimum: float, maximum: float, **kwargs: Any) -> None:
-        kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         if not minimum <= 0 < maximum:
             raise ValueError(f"the range [{minimum}, {maximum}] must contain 0 and not be empty")
         self.minimum = minimum
         self.maximum = maximum
 
-    def call(self, x: Any) -> Any:
-        return tf.quantization.fake_quant_with_min_max_args(x, self.minimum, self.maximum)
+    def steps(self) -> tuple[Any, int, int]:
+        low, high = float(np.float32(self.minimum)), float(np.float32(self.maximum))
+        scale = (high - low) / 255
+        zero = round(-low / scale)
+        return tf.constant(scale, tf.float64), -zero, 255 - zero
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
+    def codes(self, tensors: Any, arithmetic: Any, *, nonnegative: bool = False) -> Any:
+        _, qmin, qmax = self.steps()
+        ends = (max(qmin, 0) if nonnegative else qmin), qmax
+        return clip_and_round(
+            tensors, arithmetic, 1.0, ends, qmax=qmax, to_alpha=None, inclusive=True
+        )
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["dtype"]
-        return {**config, "minimum": self.minimum, "maximum": self.maximum}
+        return {**super().get_config(), "minimum": self.minimum, "maximum": self.maximum}

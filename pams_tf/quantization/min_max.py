@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pams_tf.grid import unsigned_qmax
 from pams_tf.quantization import functional
-from pams_tf.quantization.base import SMALLEST_ALPHA, ActivationQuantizer, CodeGrid
+from pams_tf.quantization.base import SMALLEST_ALPHA, ActivationQuantizer
 
 
 @keras.saving.register_keras_serializable("pams_tf")
@@ -29,6 +29,8 @@ class MinMaxQuantizer(ActivationQuantizer):
         starts at 0 is for tensors after a ReLU.
       calibration, beta: see `ActivationQuantizer`; the rule applies to each end.
     """
+
+    follows = True
 
     def __init__(
         self,
@@ -64,15 +66,11 @@ class MinMaxQuantizer(ActivationQuantizer):
         ends = {"minimum": float(self.minimum), "maximum": float(self.maximum)}
         return {**super().range, **ends}
 
-    @property
-    def grid(self) -> CodeGrid:
-        # In float32, with the same operations as TensorFlow's kernel, so that the grid is the same.
-        low = np.minimum(np.float32(self.minimum), np.float32(0))
-        high = np.maximum(np.float32(self.maximum), np.float32(0))
-        steps = unsigned_qmax(self.bits)
-        scale = (high - low) / np.float32(steps)
-        zero = int(np.clip(np.floor(-low / scale + np.float32(0.5)), 0, steps))
-        return CodeGrid(float(scale), -zero, steps - zero)
+    def steps(self) -> tuple[Any, Any, Any]:
+        scale, qmin, qmax = functional.min_max_grid(
+            self.minimum.value, self.maximum.value, self.bits
+        )
+        return tf.cast(scale, tf.float64), qmin, qmax
 
     @property
     def _initial_range(self) -> dict[str, float]:
@@ -89,13 +87,19 @@ class MinMaxQuantizer(ActivationQuantizer):
         self.minimum.assign(-alpha if self.initial_range[0] < 0 else 0.0)
         self.maximum.assign(alpha)
 
-    def call(self, x: Any, training: bool = False) -> Any:
-        if training:
-            self.minimum.assign(self._moved(self.minimum, tf.minimum(tf.reduce_min(x), 0.0)))
-            self.maximum.assign(
-                self._moved(self.maximum, tf.maximum(tf.reduce_max(x), SMALLEST_ALPHA))
-            )
-        return functional.min_max(x, self.minimum, self.maximum, self.bits)
+    @property
+    def reach(self) -> int:
+        return unsigned_qmax(self.bits)
+
+    def codes(self, tensors: Any, arithmetic: Any, **settings: Any) -> Any:
+        return functional.min_max_codes(
+            tensors, arithmetic, self.minimum.value, self.maximum.value, self.bits, **settings
+        )
+
+    def observe_training(self, values: Any) -> None:
+        lowest, highest = tf.reduce_min(values), tf.reduce_max(values)
+        self.minimum.assign(self._moved(self.minimum, tf.minimum(lowest, 0.0)))
+        self.maximum.assign(self._moved(self.maximum, tf.maximum(highest, SMALLEST_ALPHA)))
 
     def _moved(self, end: keras.Variable, observed: Any) -> Any:
         return functional.moving_average(end.value, tf.stop_gradient(observed), self.decay)

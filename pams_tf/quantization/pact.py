@@ -43,9 +43,15 @@ class PactQuantizer(AlphaQuantizer):
         )
         self.decay = decay
 
-    def call(self, x: Any) -> Any:
-        return functional.pact(
-            x, self.alpha, self.bits, unsigned=self.unsigned, full_range=self.full_range
+    def codes(self, tensors: Any, arithmetic: Any, **settings: Any) -> Any:
+        return functional.pact_codes(
+            tensors,
+            arithmetic,
+            self.alpha,
+            self.bits,
+            unsigned=self.unsigned,
+            full_range=self.full_range,
+            **settings,
         )
 
     def get_config(self) -> dict[str, Any]:

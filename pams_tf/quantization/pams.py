@@ -33,14 +33,16 @@ class PamsQuantizer(AlphaQuantizer):
         super().__init__(bits, initial_alpha, full_range, unsigned, **kwargs)
         self.alpha_gradient = alpha_gradient
 
-    def call(self, x: Any) -> Any:
-        return functional.pams(
-            x,
+    def codes(self, tensors: Any, arithmetic: Any, **settings: Any) -> Any:
+        return functional.pams_codes(
+            tensors,
+            arithmetic,
             self.alpha,
             self.bits,
             unsigned=self.unsigned,
             full_range=self.full_range,
             alpha_gradient=self.alpha_gradient,
+            **settings,
         )
 
     def get_config(self) -> dict[str, Any]:

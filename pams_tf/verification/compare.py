@@ -1,14 +1,9 @@
 """Verifies a file against the trained network, layer by layer, code by code.
 
-Each layer is compared in two ways, on whole images. *Given the same codes*: the simulation of this
-layer alone, fed with the interpreter's own input codes, against the interpreter's output codes.
-*Cumulative*: the simulation from the image on against the interpreter from the image on, where one
+Each layer is compared in two ways, on whole images. *Given the same codes*: this layer of the
+student alone, fed with the interpreter's own input codes, against the interpreter's output codes.
+*Cumulative*: the student from the image on against the interpreter from the image on, where one
 differing code can change others in later layers.
-
-Both comparisons are made twice: with each bias rounded to int32, as every integer file must store
-it, so that only the arithmetic of LiteRT's kernels can differ; and with the float biases as
-trained. A bias that is off by b accumulator units, each worth M output codes, changes a share b * M
-of the codes: 0.1 % or more where M is large.
 """
 
 import os
@@ -31,7 +26,7 @@ from pams_tf.litert.interpreter import KERNELS, ImageInterpreter
 from pams_tf.litert.packing import repacked
 from pams_tf.models import load
 from pams_tf.models.files import Source
-from pams_tf.verification.layers import BYTES, IMAGE, OUTPUT, Layer, layers
+from pams_tf.verification.layers import BYTES, IMAGE, OUTPUT, Layer, as_int8, layers
 from pams_tf.verification.matching import Match, check_weights, match
 from pams_tf.verification.npu import check_same_weights, cpu_twin, same_images
 from pams_tf.verification.parity import Difference, KernelParity, LayerParity, Parity
@@ -73,7 +68,7 @@ def verify(
 
     Returns:
       For each layer and set of kernels, the share of codes (0 to 1) that differ and by how much;
-      PSNR on Y in dB of student, simulation and file.
+      PSNR on Y in dB of student and file.
 
     Raises:
       InputError: the file is not a .tflite file, or its network is not the student's but has
@@ -92,17 +87,16 @@ def verify(
     info = read_file(content, name)
     known = metadata.fields(info)
     target = str((known or {}).get("target", "cpu"))
-    sites, original = (known or {}).get("sites"), content
+    original = content
     try:
         whole = simulation(student, known)
-        trained = layers(whole)
         if target != "cpu":
             content = cpu_twin(whole, info)
             twin = read_file(content)
-            sites = (metadata.fields(twin) or {}).get("sites")
             check_same_weights(info, twin, target)
             info = twin
-        matches = match(layers(whole, integer_bias=True), info, sites)
+        int4 = any(tensor.dtype == "int4" for tensor in info.tensors)
+        matches = match(layers(whole, int4=int4), info)
         compared = check_weights(matches, info)
     except InputError as error:
         raise InputError(f"{name}: the network in it is not the run's: {error}") from error
@@ -116,19 +110,18 @@ def verify(
             absent[kernel_set] = str(error)
     if not interpreters:
         raise InputError(f"{name}: no kernels can run it; {next(iter(absent.values()))}")
-    tallies = {kernel_set: _Tally(matches, trained) for kernel_set in interpreters}
+    tallies = {kernel_set: _Tally(matches) for kernel_set in interpreters}
     upscale = keras_upscale(student)
     simulated, students = [], []
     for index in range(len(pairs)):
         low, high = pairs.load(index)
         codes = _run([found.layer for found in matches], low)
-        as_trained = _run(trained, low)
         students.append(psnr_y(upscale(low), high, pairs.scale))
-        simulated.append(psnr_y(_image(as_trained[OUTPUT]), high, pairs.scale))
+        simulated.append(psnr_y(_image(codes[OUTPUT]), high, pairs.scale))
         for kernel_set, interpreter in interpreters.items():
             interpreter.resize(*low.shape[:2])
             output = interpreter.run(low)
-            tallies[kernel_set].add(interpreter, codes, as_trained)
+            tallies[kernel_set].add(interpreter, codes)
             tallies[kernel_set].psnr.append(psnr_y(output, high, pairs.scale))
     assert student.recipe is not None
     return Parity(
@@ -151,32 +144,24 @@ def verify(
 class _Tally:
     """Counts of differing codes over the images, for one set of kernels."""
 
-    def __init__(self, matches: Sequence[Match], trained: Sequence[Layer]) -> None:
+    def __init__(self, matches: Sequence[Match]) -> None:
         self.psnr: list[float] = []
         self._matches = matches
-        self._trained = trained
         self._codes = [0] * len(matches)
-        # For each of a layer's four comparisons, in the order of `LayerParity`: the number of
+        # For each of a layer's two comparisons, in the order of `LayerParity`: the number of
         # differing codes and the largest difference.
-        self._counts = np.zeros((len(matches), 4, 2), np.int64)
+        self._counts = np.zeros((len(matches), 2, 2), np.int64)
 
-    def add(
-        self,
-        interpreter: ImageInterpreter,
-        simulated: dict[str, np.ndarray],
-        as_trained: dict[str, np.ndarray],
-    ) -> None:
+    def add(self, interpreter: ImageInterpreter, simulated: dict[str, np.ndarray]) -> None:
         codes = {IMAGE: simulated[IMAGE]}
-        for index, (found, trained) in enumerate(zip(self._matches, self._trained, strict=True)):
+        for index, found in enumerate(self._matches):
             site = found.layer.site
             if site == OUTPUT:
-                codes[site] = BYTES.codes(interpreter.image()[None])
+                codes[site] = as_int8(interpreter.image()[None], BYTES)
             else:
                 codes[site] = interpreter.codes(found.tensor)
             self._codes[index] += codes[site].size
-            alone = found.layer(codes)
-            alone_trained = trained(codes) if trained.convolutions else alone
-            comparisons = (alone, simulated[site], alone_trained, as_trained[site])
+            comparisons = (found.layer(codes), simulated[site])
             for counts, expected in zip(self._counts[index], comparisons, strict=True):
                 difference = np.abs(codes[site].astype(np.int16) - expected)
                 counts[0] += np.count_nonzero(difference)
@@ -190,7 +175,10 @@ class _Tally:
                     found.layer.site,
                     "+".join(operator.name for operator in found.operators),
                     size,
-                    *(Difference(int(share) / size, int(most)) for share, most in counts),
+                    *(
+                        Difference(int(count), int(count) / size, int(most))
+                        for count, most in counts
+                    ),
                 )
                 for found, size, counts in zip(
                     self._matches, self._codes, self._counts, strict=True
@@ -202,8 +190,8 @@ class _Tally:
 
 
 def _run(parts: Sequence[Layer], low: np.ndarray) -> dict[str, np.ndarray]:
-    """The codes of every site in the simulation from the image on."""
-    codes = {IMAGE: BYTES.codes(low[None])}
+    """The codes of every site of the student from the image on."""
+    codes = {IMAGE: as_int8(low[None], BYTES)}
     for layer in parts:
         codes[layer.site] = layer(codes)
     return codes

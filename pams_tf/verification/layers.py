@@ -1,4 +1,4 @@
-"""The simulation layer by layer: a network split at its sites, each layer from codes to codes."""
+"""The student layer by layer: a network split at its sites, each layer from codes to codes."""
 
 import dataclasses
 from typing import Any
@@ -6,55 +6,18 @@ from typing import Any
 import keras
 import numpy as np
 
-from pams_tf.export.folding import batch_normalization, normalizations
-from pams_tf.export.grids import zero_point
 from pams_tf.models import SuperResolution
 from pams_tf.models.keras_sites import KerasSites
 from pams_tf.models.registry import architecture
-from pams_tf.quantization import ActivationQuantizer, QuantConv2D, RangeQuantizer
+from pams_tf.models.results import Coded, ConvolvedAt, convolutions_of
+from pams_tf.quantization.base import CodeGrid
+from pams_tf.quantization.held import InFile
 
 IMAGE = "lr"  # the name of the network's input among the sites
 OUTPUT = "output"
 
-
-@dataclasses.dataclass(frozen=True)
-class Grid:
-    """The grid of a tensor: value = scale * (code - zero_point), with codes from -128 to 127."""
-
-    scale: np.float32
-    zero_point: int = 0
-
-    def codes(self, values: Any) -> np.ndarray:
-        """The nearest codes of float32 values, int8 of the same shape."""
-        codes = np.rint(np.asarray(values) / self.scale) + self.zero_point
-        return np.clip(codes, -128, 127).astype(np.int8)
-
-    def values(self, codes: np.ndarray) -> np.ndarray:
-        """float32 values of int8 codes, equal to those of the simulation's quantizers."""
-        return (codes.astype(np.float32) - np.float32(self.zero_point)) * self.scale
-
-
 # The image byte p is the code p - 128, whatever the io_dtype of the file is.
-BYTES = Grid(np.float32(1), -128)
-
-
-@dataclasses.dataclass(frozen=True)
-class Convolution:
-    """A convolution as an integer file must store it.
-
-    Attributes:
-      name: name of the convolution.
-      kernel: (H, W, I, O) int32, codes on the grid of its bit width.
-      bias: (O,) float64 in units of the accumulator: weight scale times input scale. Infinite
-        where a kernel is all zeros and so has no scale.
-      gain, shift: also folded into kernel and bias: y = gain * conv(x) + shift.
-    """
-
-    name: str
-    kernel: np.ndarray
-    bias: np.ndarray
-    gain: float
-    shift: np.ndarray
+BYTES = InFile(CodeGrid(1.0, 0, 255), unit=1.0, zero_point=-128, clips=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,126 +27,106 @@ class Layer:
     Attributes:
       site: the site at its end; `OUTPUT` for the network's result.
       sources: the sites that it reads; `IMAGE` for the network's input.
-      grids: the grids of the sources.
-      grid: the grid at its end.
-      channels: number of channels of the tensor at its end.
-      convolutions: the convolutions in it, none or one.
-      function: the layer as a Keras model, from values of the sources to values at its end.
+      source_tensors: how a file holds the sources.
+      tensor: how a file holds the tensor at its end.
+      channels: number of channels of that tensor.
+      convolutions: the convolutions in it, with the scales that a file computes with.
+      function: the layer as a Keras model, from codes of the sources to codes at its end, all with
+        the zero point subtracted.
     """
 
     site: str
     sources: tuple[str, ...]
-    grids: tuple[Grid, ...]
-    grid: Grid
+    source_tensors: tuple[InFile, ...]
+    tensor: InFile
     channels: int
-    convolutions: tuple[Convolution, ...]
+    convolutions: tuple[ConvolvedAt, ...]
     function: keras.Model = dataclasses.field(repr=False)
 
     def __call__(self, codes: dict[str, np.ndarray]) -> np.ndarray:
-        """Simulate this layer alone: int8 codes (1, H, W, C) of its sources -> those at its end."""
-        values = [g.values(codes[s]) for s, g in zip(self.sources, self.grids, strict=True)]
-        return self.grid.codes(self.function(values, training=False))
+        """Compute this layer alone: int8 codes (1, H, W, C) of its sources -> those at its end."""
+        inputs = [
+            codes[site].astype(np.float32) - held.zero_point
+            for site, held in zip(self.sources, self.source_tensors, strict=True)
+        ]
+        return as_int8(self.function(inputs, training=False), self.tensor)
 
 
-def layers(whole: SuperResolution, *, integer_bias: bool = False) -> list[Layer]:
+def as_int8(codes: Any, held: InFile) -> np.ndarray:
+    """Codes as the file stores them; those of an image are rounded and clipped to bytes first."""
+    whole = np.clip(np.rint(np.asarray(codes)), held.grid.qmin, held.grid.qmax)
+    return (whole + held.zero_point).astype(np.int8)
+
+
+def layers(whole: SuperResolution, *, int4: bool = False) -> list[Layer]:
     """Split a network with a quantizer at every site (see `fully_quantized`) into its layers.
 
     The network's own builder is run again: each site ends one layer and starts the next as an
-    input, so a layer corresponds to one or a few operators of an integer file.
+    input, so a layer corresponds to one or a few operators of an integer file. It computes with
+    the network's own layers; nothing here has an arithmetic of its own.
 
     Args:
       whole: the network; it is not changed.
-      integer_bias: round each bias to whole units of its accumulator, as int32 stores it, instead
-        of leaving it as trained.
+      int4: kernels of 4 bits or fewer are those of a file that stores them as int4.
 
     Returns:
       The layers in order of execution; the last one is `OUTPUT`.
     """
-    cut = _Cut(whole, integer_bias)
-    image = cut.begin(IMAGE, BYTES, 3)
+    cut = _Cut(whole, int4)
+    image = cut.input(keras.Input((None, None, 3), name=IMAGE))
+    cut.tensors[IMAGE] = BYTES
     output, _ = architecture(*whole.identity).connect(image, whole.scale, cut)
-    cut.end(output, OUTPUT, BYTES)
+    cut.output(output)
     return cut.layers
 
 
 class _Cut(KerasSites):
-    def __init__(self, whole: SuperResolution, integer_bias: bool) -> None:
+    def __init__(self, whole: SuperResolution, int4: bool) -> None:
         super().__init__(whole.recipe)
+        self._int4 = int4
         self.layers: list[Layer] = []
-        self._integer_bias = integer_bias
+        self.tensors: dict[str, InFile] = {}
         self._network = whole
-        self._grids: dict[str, Grid] = {}
+        self._image: list[ConvolvedAt] = []
 
-    def begin(self, name: str, grid: Grid, channels: int) -> Any:
-        self._grids[name] = grid
-        return keras.Input((None, None, channels), name=name)
+    def convolution(self, x: Any, *arguments: Any, **settings: Any) -> Any:
+        result = super().convolution(x, *arguments, **settings)
+        if self._int4 and result.layer.bits <= 4:
+            result.storage_bits = 4
+        return result
 
-    def end(self, x: Any, name: str, grid: Grid) -> None:
+    def image(self, x: Any) -> Any:
+        result = super().image(x)
+        self._image = self._image or convolutions_of(x)
+        return result
+
+    def output(self, x: Any) -> Any:
+        result = super().output(x)
+        self._end(result, OUTPUT, BYTES, self._image)
+        return result
+
+    def _at(self, x: Any, name: str, quantizer: Any, after_relu: bool) -> Coded:
+        end = super()._at(x, name, quantizer, after_relu)
+        held = self._network.sites[name].held.in_file()
+        self._end(end.codes, name, held, convolutions_of(x))
+        return Coded(keras.Input(end.codes.shape[1:], name=name), end.held)
+
+    def _end(self, x: Any, name: str, held: InFile, convolutions: list[ConvolvedAt]) -> None:
         inputs = keras.utils.get_source_inputs(x)
         sources = tuple(tensor.name for tensor in inputs)
         function = keras.Model(inputs, x)
         for layer in function.layers:
             if layer.weights:
                 layer.set_weights(self._network.get_layer(layer.name).get_weights())
+        self.tensors[name] = held
         self.layers.append(
             Layer(
                 site=name,
                 sources=sources,
-                grids=tuple(self._grids[source] for source in sources),
-                grid=grid,
+                source_tensors=tuple(self.tensors[source] for source in sources),
+                tensor=held,
                 channels=x.shape[-1],
-                convolutions=tuple(
-                    self._convolution(layer, function)
-                    for layer in function.layers
-                    if isinstance(layer, QuantConv2D)
-                ),
+                convolutions=tuple(convolutions),
                 function=function,
             )
         )
-
-    def activation(self, x: Any, name: str, *, body: bool = True, after_relu: bool = False) -> Any:
-        return self._site(super().activation(x, name, body=body, after_relu=after_relu), name)
-
-    def shifted_image(self, x: Any, shift: Any, name: str) -> Any:
-        return self._site(super().shifted_image(x, shift, name), name)
-
-    def _site(self, x: Any, name: str) -> Any:
-        grid = _grid(self._network.get_layer(name))
-        self.end(x, name, grid)
-        return self.begin(name, grid, x.shape[-1])
-
-    def _convolution(self, layer: QuantConv2D, function: keras.Model) -> Convolution:
-        """Read one convolution with everything that the export folds into it."""
-        extra = {other.name: other for other in function.layers}
-        gain = extra[f"{layer.name}_gain"].scale if f"{layer.name}_gain" in extra else 1.0
-        shift = extra[f"{layer.name}_shift"].shift if f"{layer.name}_shift" in extra else 0.0
-        shift = np.asarray(shift, np.float64)
-        norm = normalizations(function).get(layer.name)
-        factor, offset = (1.0, 0.0) if norm is None else batch_normalization(norm)
-        (source,) = keras.utils.get_source_inputs(layer.input)
-        step = np.asarray(layer.step(), np.float64)
-        trained = np.asarray(layer.bias.value, np.float64)
-        bias = (trained * factor + offset) * gain + shift
-        unit = np.ravel(step) * np.abs(factor) * gain * float(self._grids[source.name].scale)
-        codes = np.rint(np.asarray(layer.quantized_kernel()) / np.where(step > 0, step, 1.0))
-        units = np.where(unit > 0, bias / np.where(unit > 0, unit, 1.0), np.inf)
-        if self._integer_bias:
-            rounded = np.where(unit > 0, np.rint(np.where(unit > 0, units, 0.0)) * unit, bias)
-            unfolded = (rounded - shift) / gain - offset
-            divisor = np.where(factor == 0, 1.0, factor)
-            layer.bias.assign(np.where(factor == 0, trained, unfolded / divisor))
-        return Convolution(
-            name=layer.name,
-            kernel=(codes * np.sign(factor)).astype(np.int32),
-            bias=units,
-            gain=gain,
-            shift=shift,
-        )
-
-
-def _grid(quantizer: Any) -> Grid:
-    if isinstance(quantizer, RangeQuantizer):  # the nudged grid of TensorFlow's fake quantization
-        scale = (quantizer.maximum - quantizer.minimum) / 255
-        return Grid(np.float32(scale), round(-quantizer.minimum / scale) - 128)
-    assert isinstance(quantizer, ActivationQuantizer)
-    return Grid(np.float32(quantizer.grid.scale), zero_point(quantizer.grid))

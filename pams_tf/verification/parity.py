@@ -9,8 +9,9 @@ from pams_tf.verification.npu import TargetParity
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """How two tensors of codes differ: the share of differing codes, and the largest difference."""
+    """How two tensors of codes differ: number and share of differing codes, largest difference."""
 
+    differing: int
     share: float
     largest: int
 
@@ -23,9 +24,8 @@ class LayerParity:
       site: the site at its end.
       operators: the operators that compute it in the file, such as "CONV_2D".
       codes: number of codes compared.
-      given_codes: the layer alone, from the interpreter's own codes, with int32 biases.
-      cumulative: everything from the image to this layer, with int32 biases.
-      given_codes_trained_bias, cumulative_trained_bias: the same with the biases as trained.
+      given_codes: the layer alone, from the interpreter's own codes.
+      cumulative: everything from the image to this layer.
     """
 
     site: str
@@ -33,8 +33,6 @@ class LayerParity:
     codes: int
     given_codes: Difference
     cumulative: Difference
-    given_codes_trained_bias: Difference
-    cumulative_trained_bias: Difference
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +43,16 @@ class KernelParity:
     layers: tuple[LayerParity, ...]
     psnr: float
     note: str = ""
+
+    @property
+    def codes(self) -> int:
+        """Number of codes compared, in all layers."""
+        return sum(layer.codes for layer in self.layers)
+
+    @property
+    def differing(self) -> int:
+        """Number of codes that differ from the student's, from the image on, in all layers."""
+        return sum(layer.cumulative.differing for layer in self.layers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,19 +65,24 @@ class Tolerance:
       psnr: the largest difference of the mean PSNR over the images, in dB.
     """
 
-    largest: int = 1
-    share: float = 0.001
-    psnr: float = 0.01
+    largest: int = 0
+    share: float = 0.0
+    psnr: float = 0.0
 
-    @classmethod
-    def of(cls, bits: int) -> "Tolerance":
-        """The default tolerance for a recipe's bit width: 0.01 dB at 8 bits, 0.02 dB below."""
-        return cls(psnr=0.01 if bits >= 8 else 0.02)
+    def __str__(self) -> str:
+        if not self.largest or not self.share:
+            return "none may"
+        return f"{self.share:.3%} by {self.largest} allowed"
+
+    @property
+    def loosened(self) -> bool:
+        """Whether it allows more than the default, which is no difference at all."""
+        return self != Tolerance()
 
 
 @dataclasses.dataclass(frozen=True)
 class Parity:
-    """A file against its simulation.
+    """A file against its student.
 
     Attributes:
       file: name of the file.
@@ -78,7 +91,7 @@ class Parity:
       weights: number of kernel codes compared, all of which are equal.
       student_psnr: mean PSNR-Y of the student itself against HR, in dB. With scope "body" its head
         and tail are float, unlike those of the file.
-      psnr: that of the simulation with a quantizer at every site and the biases as trained.
+      psnr: that of the student with a quantizer at every site; for scope "all" the same.
       kernels: the result of each set of kernels that ran.
       absent: set of kernels that could not run the file -> the reason.
       target: the target of the file. For an NPU, everything above describes a CPU file that was
@@ -102,10 +115,10 @@ class Parity:
         """What exceeds the tolerance under one set of kernels, one line each; [] if nothing does.
 
         Args:
-          tolerance: by default that of the recipe's bit width; see `Tolerance.of`.
+          tolerance: by default none: no code may differ.
           kernels: by default the first set that was compared.
         """
-        tolerance = tolerance or Tolerance.of(self.bits)
+        tolerance = tolerance or Tolerance()
         kernels = kernels or self.kernels[0].kernels
         if kernels in self.absent:
             return [f"{kernels} kernels cannot run it: {self.absent[kernels]}"]
@@ -115,12 +128,12 @@ class Parity:
             given = layer.given_codes
             if given.largest > tolerance.largest or given.share > tolerance.share:
                 lines.append(
-                    f"{layer.site}: {given.share:.3%} of codes differ, by up to {given.largest}, "
-                    f"given the same codes ({tolerance.share:.3%} and {tolerance.largest} allowed)"
+                    f"{layer.site}: {given.differing:,} of {layer.codes:,} codes differ, by up to "
+                    f"{given.largest}, given the same codes ({tolerance})"
                 )
         if not abs(judged.psnr - self.psnr) <= tolerance.psnr:
             lines.append(
-                f"PSNR-Y is {judged.psnr:.4f} dB, the simulation's {self.psnr:.4f} dB "
+                f"PSNR-Y is {judged.psnr:.4f} dB, the student's {self.psnr:.4f} dB "
                 f"({tolerance.psnr:g} dB allowed)"
             )
         for entry in self.same_images:

@@ -1,6 +1,8 @@
 """Restores a student from the integer file that was exported from it."""
 
+import dataclasses
 import os
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -9,9 +11,11 @@ from pams_tf.litert import metadata
 from pams_tf.litert.file_info import FileInfo
 from pams_tf.litert.flatbuffer import name_of, read_file
 from pams_tf.models import SuperResolution, build
+from pams_tf.models.results import ConvolvedAt
 from pams_tf.quantization import quantizers
+from pams_tf.quantization.held import InFile
 from pams_tf.recipe import QuantizationRecipe
-from pams_tf.verification.layers import Convolution, layers
+from pams_tf.verification.layers import BYTES, Layer, layers
 from pams_tf.verification.matching import Match, match, stored_convolution
 
 
@@ -47,26 +51,45 @@ def restore_student(tflite: str | os.PathLike[str] | bytes) -> SuperResolution:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{name}: its metadata does not have every range ({error})") from error
     units = {site: float(fields["unit"]) for site, fields in sites.items()}
-    for found in match(layers(student), info, sites):
+    int4 = any(tensor.dtype == "int4" for tensor in info.tensors)
+    own = [_as_in_file(layer, units) for layer in layers(student, int4=int4)]
+    for found in match(own, info):
         for convolution in found.layer.convolutions:
-            _fill(student, convolution, found, info, units)
+            _fill(student, convolution, found, info)
     return student
 
 
-def _fill(
-    student: SuperResolution,
-    convolution: Convolution,
-    found: Match,
-    info: FileInfo,
-    units: dict[str, float],
-) -> None:
+def _as_in_file(layer: Layer, units: Mapping[str, float]) -> Layer:
+    """The layer with the units of the file, which were others before version 0.2."""
+
+    def held(site: str, tensor: InFile) -> InFile:
+        return dataclasses.replace(tensor, unit=units.get(site, tensor.unit))
+
+    sources = zip(layer.sources, layer.source_tensors, strict=True)
+    return dataclasses.replace(
+        layer,
+        tensor=held(layer.site, layer.tensor),
+        source_tensors=tuple(held(site, tensor) for site, tensor in sources),
+    )
+
+
+def _fill(student: SuperResolution, convolution: ConvolvedAt, found: Match, info: FileInfo) -> None:
     """Set the kernel and bias of one convolution to the file's, in the network's own unit."""
-    (source,) = found.layer.sources if len(found.layer.sources) == 1 else (None,)
-    unit_out = units.get(found.layer.site, 1.0)
-    unit_in = units.get(source, 1.0) if source else 1.0
+    (source,) = found.layer.source_tensors if len(found.layer.source_tensors) == 1 else (BYTES,)
+    result, unit = convolution.result, found.layer.tensor.unit
     stored = stored_convolution(convolution, found, info)
-    step = np.asarray(stored.scales, np.float64) * (unit_in / unit_out)
-    layer = student.get_layer(convolution.name)
-    layer.kernel.assign(stored.kernel * step / convolution.gain)
-    bias = stored.bias * stored.accumulator / unit_out
-    layer.bias.assign((bias - convolution.shift) / convolution.gain)
+    step = stored.scales.astype(np.float64) * (source.unit / unit)
+    shift = 0.0 if result.shift is None else np.asarray(result.shift)
+    layer = result.layer
+    layer.bias.assign((stored.bias * stored.accumulator / unit - shift) / result.gain)
+    exact = kernel = stored.kernel * step / result.gain
+    # The scale of a kernel is that of its largest weight after several roundings to float32; the
+    # one that the file's scale came from is a few of them away.
+    own_units = convolution.file_units() == (source.unit, unit)
+    for ulps in (1, -1, 2, -2, 3, -3, 4, -4, 0):
+        layer.kernel.assign(kernel)
+        wrong = np.ravel(convolution.in_file()[2]) != stored.scales
+        if not (own_units and np.any(wrong)):
+            break
+        kernel = np.where(wrong, exact * (1 + ulps * 2.0**-24), kernel)
+    student.get_layer(layer.name).set_weights(layer.get_weights())

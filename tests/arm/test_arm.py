@@ -1,4 +1,4 @@
-"""XNNPACK's Arm kernels, emulated, against its x86 kernels: every code the same.
+"""XNNPACK's Arm kernels, emulated: every code that of the x86 kernels, the image the student's.
 
 `make arm-test`; on Debian as root it installs what it needs, elsewhere it is skipped.
 """
@@ -15,6 +15,7 @@ import pytest
 from pams_tf import QuantizationRecipe, models
 from pams_tf.data import datasets
 from pams_tf.data.calibration import packed_images, training_batches
+from pams_tf.evaluation.upscaler import keras_upscale
 from pams_tf.export.converter import convert
 from pams_tf.litert.flatbuffer import read_file
 from pams_tf.runs import RunFolder
@@ -103,6 +104,9 @@ def files(emulated, tmp_path_factory):
             path = folder / f"{name}_{bits}.tflite"
             path.write_bytes(convert(student, SIZE))
             np.save(path.with_suffix(".npy"), crops(scale))
+            upscale = keras_upscale(student)
+            images = np.stack([upscale(crop[0])[None] for crop in crops(scale)])
+            np.save(path.with_suffix(".student"), images)
     return folder
 
 
@@ -135,6 +139,8 @@ def test_every_code_is_that_of_x86(files, x86, arm, network, bits, capsys):
     compared = [f"{name}/xnnpack", *(f"{name}/tensor_{index}" for index in computed)]
     differing = {key: np.count_nonzero(arm[key] != x86[key]) for key in compared}
     assert {key: count for key, count in differing.items() if count} == {}
+    student = np.load(files / f"{name}.student.npy")
+    np.testing.assert_array_equal(arm[f"{name}/xnnpack"].reshape(student.shape), student)
     builtin = np.mean(arm[f"{name}/builtin"] != x86[f"{name}/builtin"])
     codes = sum(x86[key].size for key in compared)
     with capsys.disabled():

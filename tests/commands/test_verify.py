@@ -69,19 +69,20 @@ def test_a_true_copy(capsys):
     assert report["images"] == 2
     assert report["benchmark"] == "Set2"
     assert report["tolerance"] == {
-        "kernels": "xnnpack", "largest": 1, "share": 0.001, "psnr": 0.01,
+        "kernels": "xnnpack", "largest": 0, "share": 0.0, "psnr": 0.0,
     }  # fmt: skip
     xnnpack, reference = report["kernels"]
     assert (xnnpack["kernels"], reference["kernels"]) == ("xnnpack", "reference")
     assert "DEPTH_TO_SPACE declared as version 1" in reference["note"]
-    assert abs(xnnpack["psnr"] - report["psnr"]) <= 0.01
-    assert report["student_psnr"] == pytest.approx(report["psnr"], abs=0.01)  # one network
+    assert xnnpack["psnr"] == report["psnr"] == report["student_psnr"]
     sites = [layer["site"] for layer in xnnpack["layers"]]
     assert sites[0] == "image"
     assert sites[-1] == "output"
-    assert max(layer["given_codes"]["largest"] for layer in xnnpack["layers"]) <= 1
+    for kind in ("given_codes", "cumulative"):
+        assert {layer[kind]["differing"] for layer in xnnpack["layers"]} == {0}
     text = Path("proof/parity.md").read_text()
-    assert "Within the tolerance" in text
+    assert "Bit for bit the network that was trained" in text
+    assert "xnnpack: 0 of " in text
     assert all(f"| {site} |" in text for site in sites)
     assert Path("proof/parity.png").read_bytes()[:4] == b"\x89PNG"
     assert "weights are equal" in capsys.readouterr().out
@@ -96,15 +97,19 @@ def test_a_file_for_an_npu(capsys):
     assert "exported again" in Path("npu/parity.md").read_text()
 
 
-def test_beyond_the_tolerance_there_is_a_report_too(capsys):
-    arguments = ("--out=strict", "--json=s.json", "--kernels=builtin", "--max_share=0")
-    assert verify(*GOOD, *arguments, "--max_difference=0") == 1
+def test_kernels_that_round_in_another_way_are_no_true_copy(capsys):
+    arguments = ("--out=strict", "--json=s.json", "--kernels=builtin")
+    assert verify(*GOOD, *arguments) == 1
     error = capsys.readouterr().err.strip()
-    assert "good.tflite: beyond the tolerance: " in error
+    assert "good.tflite: is not the run's network: " in error
     assert error.count("\n") == 0
     report = json.loads(Path("s.json").read_text())
     assert len(report["failures"]) >= 1
-    assert "Beyond the tolerance" in Path("strict/parity.md").read_text()
+    assert "Not the network that was trained" in Path("strict/parity.md").read_text()
+    loose = ("--max_share=0.2", "--max_difference=2", "--max_psnr=1")
+    assert verify(*GOOD, *arguments, *loose) == 0
+    text = Path("strict/parity.md").read_text()
+    assert "Within what was allowed: per layer 20.000% by 2 allowed" in text
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Quantizers as pure functions on tensors, each with its own gradient."""
 
 from pams_tf.quantization.functional.fixed_ranges import (
+    dorefa_activation_codes,
     dorefa_activations,
     min_max,
+    min_max_codes,
+    min_max_grid,
     moving_average,
 )
-from pams_tf.quantization.functional.learned_ranges import pact, pams
+from pams_tf.quantization.functional.learned_ranges import pact, pact_codes, pams, pams_codes
 from pams_tf.quantization.functional.statistics import (
     running_maximum,
     sample_maxima,
@@ -14,14 +17,19 @@ from pams_tf.quantization.functional.statistics import (
 from pams_tf.quantization.functional.weights import dorefa_weights, max_abs, max_abs_range
 
 __all__ = [
+    "dorefa_activation_codes",
     "dorefa_activations",
     "dorefa_weights",
     "max_abs",
     "max_abs_range",
     "min_max",
+    "min_max_codes",
+    "min_max_grid",
     "moving_average",
     "pact",
+    "pact_codes",
     "pams",
+    "pams_codes",
     "running_maximum",
     "sample_maxima",
     "sample_ranges",

@@ -1,11 +1,14 @@
 """Activation quantizers whose range is not a trained parameter: DoReFa and TensorFlow Lite."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from pams_tf.grid import qrange, unsigned_qmax
-from pams_tf.quantization.functional.grids import clip_and_round
+from pams_tf.quantization.functional.codes import Arithmetic
+from pams_tf.quantization.functional.grids import clip_and_round, code_ends, fake_quantized
 
 Tensor = Any
 
@@ -37,9 +40,26 @@ def dorefa_activations(
     Raises:
       ValueError: bits is out of range, or unsigned and full_range are both set.
     """
-    return clip_and_round(
-        x, alpha, qrange(bits, unsigned=unsigned, full_range=full_range), to_alpha=None
-    )
+    _, qmax = qrange(bits, unsigned=unsigned, full_range=full_range)
+    settings: dict[str, Any] = {"unsigned": unsigned, "full_range": full_range}
+    quantize = partial(dorefa_activation_codes, alpha=alpha, bits=bits, **settings)
+    return fake_quantized(quantize, x, alpha / qmax)
+
+
+def dorefa_activation_codes(
+    tensors: Sequence[Tensor],
+    arithmetic: Arithmetic,
+    alpha: Tensor,
+    bits: int,
+    *,
+    unsigned: bool = False,
+    full_range: bool = False,
+    nonnegative: bool = False,
+) -> Tensor:
+    """The codes of `dorefa_activations`, with its gradient; for the arguments see `pams_codes`."""
+    qmin, qmax = qrange(bits, unsigned=unsigned, full_range=full_range)
+    ends = code_ends(qmin, qmax, nonnegative)
+    return clip_and_round(tensors, arithmetic, alpha, ends, qmax=qmax, to_alpha=None)
 
 
 def min_max(x: Tensor, minimum: Tensor, maximum: Tensor, bits: int) -> Tensor:
@@ -69,6 +89,35 @@ def min_max(x: Tensor, minimum: Tensor, maximum: Tensor, bits: int) -> Tensor:
     minimum, maximum = (tf.stop_gradient(tf.convert_to_tensor(end)) for end in (minimum, maximum))
     return tf.quantization.fake_quant_with_min_max_vars(
         x, tf.minimum(minimum, 0.0), tf.maximum(maximum, 0.0), num_bits=bits
+    )
+
+
+def min_max_grid(minimum: Tensor, maximum: Tensor, bits: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(scale, qmin, qmax) of `min_max`, float32 scalars: its values are scale * code.
+
+    With the operations of TensorFlow's kernel, in float32, so that the grid is the same.
+    """
+    steps = float(unsigned_qmax(bits))
+    low, high = tf.minimum(minimum, 0.0), tf.maximum(maximum, 0.0)
+    scale = (high - low) / steps
+    zero = tf.clip_by_value(tf.floor(-low / scale + 0.5), 0.0, steps)
+    return scale, -zero, steps - zero
+
+
+def min_max_codes(
+    tensors: Sequence[Tensor],
+    arithmetic: Arithmetic,
+    minimum: Tensor,
+    maximum: Tensor,
+    bits: int,
+    *,
+    nonnegative: bool = False,
+) -> Tensor:
+    """The codes of `min_max`, with its gradient; for the other arguments see `pams_codes`."""
+    _, qmin, qmax = min_max_grid(minimum, maximum, bits)
+    low = tf.maximum(qmin, 0.0) if nonnegative else qmin
+    return clip_and_round(
+        tensors, arithmetic, 1.0, (low, qmax), qmax=1, to_alpha=None, inclusive=True
     )
 
 

@@ -1,56 +1,88 @@
 """Clipping and rounding to a grid: the core of PAMS, PACT and DoReFa."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from pams_tf.quantization.functional.codes import Arithmetic, as_values, rounding
+
 Tensor = Any
+
+# Steps are quotients in float32: the end of a range may be found a rounding or two beside its code.
+UNDER, OVER = 1 - 2.0**-22, 1 + 2.0**-22
 
 
 def clip_and_round(
-    x: Tensor,
+    tensors: Sequence[Tensor],
+    arithmetic: Arithmetic,
     alpha: Tensor,
-    codes: tuple[int, int],
+    ends: tuple[Tensor, Tensor],
     *,
+    qmax: int,
     to_alpha: tuple[float, float] | None,
-    rounding: bool = False,
+    inside_to_alpha: bool = False,
+    inclusive: bool = False,
 ) -> Tensor:
-    """s * round(clip(x, qmin * s, alpha) / s) with s = alpha / qmax, rounding half to even.
+    """Codes: the whole steps that `arithmetic` makes of the tensors, clipped to `ends`.
 
-    The gradient to x is straight through inside the range, 0 at its ends and outside.
+    The gradient to the tensors is straight through between the ends and 0 outside. It is a gradient
+    of values; see `functional.codes`.
 
     Args:
-      x: float32, any shape.
-      alpha: float32 scalar, positive.
-      codes: (qmin, qmax), see `grid.qrange`.
+      tensors: the inputs of the arithmetic.
+      arithmetic: how they become steps of the grid.
+      alpha: float32 scalar, positive: the range, for its gradient alone.
+      ends: (lowest, highest) code.
+      qmax: the code that alpha means.
       to_alpha: factors on the gradient that values clipped at the lower and at the upper end pass
         to alpha; None for no gradient to alpha.
-      rounding: whether values inside the range also pass the gradient (x_q - x) / alpha to alpha.
+      inside_to_alpha: whether values inside the range also pass the gradient (x_q - x) / alpha.
+      inclusive: whether the gradient passes at the ends themselves.
 
     Returns:
-      float32 of x's shape.
+      float32 whole numbers of the shape of the result.
     """
-    qmin, qmax = codes
+    low, high = ends
 
     @tf.custom_gradient
-    def quantize(x: Tensor, alpha: Tensor) -> Any:
-        scale = alpha / qmax
-        lower = qmin / qmax * alpha
-        y = tf.round(tf.clip_by_value(x, lower, alpha) / scale) * scale
+    def quantize(alpha: Tensor, *tensors: Tensor) -> Any:
+        (exact, whole), backward = arithmetic(*tensors)
+        codes = tf.clip_by_value(whole, low, high)
 
-        def gradient(upstream: Tensor) -> tuple[Tensor, Tensor | None]:
-            above, below = x >= alpha, x <= lower
+        def gradient(upstream: Tensor) -> tuple[Tensor | None, ...]:
+            if inclusive:
+                above, below = exact > high * OVER, exact < low * OVER
+            else:
+                above, below = exact >= high * UNDER, exact <= low * UNDER
             dx = tf.where(above | below, tf.zeros_like(upstream), upstream)
             if to_alpha is None:
-                return dx, None
+                return None, *backward(dx)
             at_lower, at_upper = to_alpha
             dalpha = at_upper * tf.reduce_sum(tf.where(above, upstream, 0.0))
             if at_lower:
                 dalpha += at_lower * tf.reduce_sum(tf.where(below, upstream, 0.0))
-            if rounding:
-                dalpha += tf.reduce_sum(dx * (y - x)) / alpha
-            return dx, tf.reshape(dalpha, tf.shape(alpha))
+            if inside_to_alpha:
+                dalpha += tf.reduce_sum(dx * (codes - exact)) / qmax
+            return tf.reshape(dalpha, tf.shape(alpha)), *backward(dx)
 
-        return y, gradient
+        return codes, gradient
 
-    return quantize(tf.convert_to_tensor(x), tf.convert_to_tensor(alpha))
+    return quantize(tf.convert_to_tensor(alpha), *tensors)
+
+
+def code_ends(qmin: float, qmax: float, nonnegative: bool) -> tuple[float, float]:
+    """The ends of a grid, or of its half from 0 up if a ReLU comes first."""
+    return (max(qmin, 0) if nonnegative else qmin), qmax
+
+
+def fake_quantized(quantize: Any, x: Tensor, scale: Tensor) -> Tensor:
+    """Float values on a grid: scale * quantize([x], arithmetic), with the gradients of `quantize`.
+
+    Args:
+      quantize: (tensors, arithmetic) -> codes.
+      x: float32 values.
+      scale: float32 scalar.
+    """
+    codes = quantize([tf.convert_to_tensor(x)], rounding(scale))
+    return as_values(codes, values=lambda codes: codes * scale)

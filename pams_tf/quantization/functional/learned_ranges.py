@@ -1,9 +1,12 @@
 """Activation quantizers with one trained range: PAMS and PACT."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from pams_tf.grid import qrange
-from pams_tf.quantization.functional.grids import clip_and_round
+from pams_tf.quantization.functional.codes import Arithmetic
+from pams_tf.quantization.functional.grids import clip_and_round, code_ends, fake_quantized
 from pams_tf.recipe import ALPHA_GRADIENTS
 
 Tensor = Any
@@ -44,15 +47,54 @@ def pams(
     Raises:
       ValueError: bits or alpha_gradient is not possible, or unsigned and full_range are both set.
     """
+    _, qmax = qrange(bits, unsigned=unsigned, full_range=full_range)
+    settings: dict[str, Any] = {
+        "unsigned": unsigned,
+        "full_range": full_range,
+        "alpha_gradient": alpha_gradient,
+    }
+    return fake_quantized(partial(pams_codes, alpha=alpha, bits=bits, **settings), x, alpha / qmax)
+
+
+def pams_codes(
+    tensors: Sequence[Tensor],
+    arithmetic: Arithmetic,
+    alpha: Tensor,
+    bits: int,
+    *,
+    unsigned: bool = False,
+    full_range: bool = False,
+    alpha_gradient: str = "eq3",
+    nonnegative: bool = False,
+) -> Tensor:
+    """The codes of `pams`, with its gradients, of what an operator makes of other codes.
+
+    Args:
+      tensors, arithmetic: the operator's inputs, and how they become steps of this grid.
+      alpha, bits, unsigned, full_range, alpha_gradient: see `pams`.
+      nonnegative: a ReLU comes first; values below 0 then pass no gradient.
+
+    Returns:
+      float32 whole numbers; times alpha / qmax, they are the values.
+
+    Raises:
+      ValueError: see `pams`.
+    """
     if alpha_gradient not in ALPHA_GRADIENTS:
         raise ValueError(
             f"alpha_gradient={alpha_gradient!r} is not possible; "
             f"choose one of {', '.join(map(repr, ALPHA_GRADIENTS))}"
         )
-    codes = qrange(bits, unsigned=unsigned, full_range=full_range)
-    lower_bound = codes[0] / codes[1]  # in units of alpha, so also its gradient to alpha
+    qmin, qmax = qrange(bits, unsigned=unsigned, full_range=full_range)
+    ends = code_ends(qmin, qmax, nonnegative)
     return clip_and_round(
-        x, alpha, codes, to_alpha=(lower_bound, 1.0), rounding=alpha_gradient == "rounding"
+        tensors,
+        arithmetic,
+        alpha,
+        ends,
+        qmax=qmax,
+        to_alpha=(ends[0] / qmax, 1.0),  # the lower bound in units of alpha
+        inside_to_alpha=alpha_gradient == "rounding",
     )
 
 
@@ -82,5 +124,22 @@ def pact(
     Raises:
       ValueError: bits is out of range, or unsigned and full_range are both set.
     """
-    codes = qrange(bits, unsigned=unsigned, full_range=full_range)
-    return clip_and_round(x, alpha, codes, to_alpha=(0.0, 1.0))
+    _, qmax = qrange(bits, unsigned=unsigned, full_range=full_range)
+    settings: dict[str, Any] = {"unsigned": unsigned, "full_range": full_range}
+    return fake_quantized(partial(pact_codes, alpha=alpha, bits=bits, **settings), x, alpha / qmax)
+
+
+def pact_codes(
+    tensors: Sequence[Tensor],
+    arithmetic: Arithmetic,
+    alpha: Tensor,
+    bits: int,
+    *,
+    unsigned: bool = False,
+    full_range: bool = False,
+    nonnegative: bool = False,
+) -> Tensor:
+    """The codes of `pact`, with its gradients; for the arguments see `pams_codes`."""
+    qmin, qmax = qrange(bits, unsigned=unsigned, full_range=full_range)
+    ends = code_ends(qmin, qmax, nonnegative)
+    return clip_and_round(tensors, arithmetic, alpha, ends, qmax=qmax, to_alpha=(0.0, 1.0))

@@ -1,7 +1,9 @@
 """Batch normalization behind a convolution, as a factor and an offset per channel."""
 
+from typing import Any
+
 import keras
-import numpy as np
+import tensorflow as tf
 
 
 def normalizations(network: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
@@ -13,7 +15,7 @@ def normalizations(network: keras.Model) -> dict[str, keras.layers.BatchNormaliz
     }
 
 
-def batch_normalization(layer: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
+def batch_normalization(layer: keras.layers.BatchNormalization) -> tuple[Any, Any]:
     """Factor and offset of y = factor * x + offset, its inference function; both (C,) float64.
 
     factor = gamma / sqrt(variance + epsilon), offset = beta - factor * mean. Folded into a
@@ -21,8 +23,8 @@ def batch_normalization(layer: keras.layers.BatchNormalization) -> tuple[np.ndar
     flips the codes, which a symmetric grid allows: apart from that sign the codes stay as trained.
     """
     gamma, beta, mean, variance = (
-        np.asarray(variable.value, np.float64)
+        tf.cast(variable.value, tf.float64)
         for variable in (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
     )
-    factor = gamma / np.sqrt(variance + layer.epsilon)
+    factor = gamma / tf.sqrt(variance + layer.epsilon)
     return factor, beta - factor * mean

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pams_tf.quantization import CodeGrid
+from pams_tf.quantization.base import CodeGrid
 
 INT8_MIN, INT8_MAX = -128, 127
 
@@ -36,3 +36,13 @@ def int8_range(scale: float, zero: int) -> tuple[float, float]:
         return low, float(np.float32(low + 255 * exact))
     high = float(np.float32(high))
     return float(np.float32(high - 255 * exact)), high
+
+
+def needs_clip(grid: CodeGrid, nonnegative: bool) -> bool:
+    """Whether an int8 tensor must be clipped to stay on the grid.
+
+    Not where its own saturation does it, or at 0 a ReLU in front.
+    """
+    zero = zero_point(grid)
+    below = grid.qmin + zero > INT8_MIN and not nonnegative
+    return below or grid.qmax + zero < INT8_MAX
