@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 import keras
+import numpy as np
 
 from pams_tf import locate
 from pams_tf.errors import InputError
+from pams_tf.models.archive import check_archive
 from pams_tf.models.network import SuperResolution
+from pams_tf.reading import check_finite
 
 Source: TypeAlias = SuperResolution | str | os.PathLike[str]
 
@@ -32,7 +35,10 @@ def load(model: Source) -> SuperResolution:
     if path.suffix == ".tflite":
         raise InputError(f"{path}: is a TensorFlow Lite file; give a Keras network here")
     try:
+        check_archive(path)
         network = keras.saving.load_model(path, compile=False)
+    except InputError:
+        raise
     except Exception as error:  # loading may raise anything
         reason = str(error).strip().splitlines()
         raise InputError(
@@ -40,10 +46,12 @@ def load(model: Source) -> SuperResolution:
         ) from error
     if not isinstance(network, SuperResolution):
         raise InputError(f"{path}: holds a {type(network).__name__}, not a pams_tf network")
+    for variable in network.variables:
+        check_finite(np.asarray(variable.value), f"{path}: {variable.path}")
     return network
 
 
-def save(model: SuperResolution, path: str | os.PathLike[str]) -> None:
+def save(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """Save a network as `.keras`; the file appears complete or not at all.
 
     Raises:

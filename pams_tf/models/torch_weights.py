@@ -5,9 +5,7 @@ depth-to-space reads (i*r + j)*C + c, so the outputs of a convolution before one
 """
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,6 +14,7 @@ from pams_tf.errors import InputError
 from pams_tf.models import SuperResolution
 from pams_tf.models.blocks import RGB_MEAN, DepthToSpace
 from pams_tf.models.edsr import EDSRConfig
+from pams_tf.models.layouts.layout import listed
 from pams_tf.models.rdn import RDNConfig
 from pams_tf.models.registry import architecture
 from pams_tf.models.upsampling import STEPS
@@ -34,23 +33,20 @@ class Entry:
 
 
 def load_released(
-    model: SuperResolution, source: str | os.PathLike[str] | Mapping[str, Array]
+    model: SuperResolution, weights: Mapping[str, Array], origin: str = "weights"
 ) -> None:
     """Load a released checkpoint into `model`: float EDSR or RDN, or a PAMS student with alphas.
 
     Args:
       model: a network of the checkpoint's architecture, float or with a recipe of scope "body".
-      source: a `.pt` file (needs the extra `torch-weights`; read with `weights_only=True`), or a
-        mapping from the released names to arrays (OIHW).
+      weights: the released names and their arrays (OIHW), from `layouts.files.read_weights`.
+      origin: what messages call the weights: the file's name.
 
     Raises:
-      InputError: the file cannot be read, or names are missing, unknown or have another shape. All
-        of them are reported at once, and the model is left unchanged.
+      InputError: names are missing, unknown or have another shape. All of them are reported at
+        once, and the model is left unchanged.
     """
-    if isinstance(source, Mapping):
-        arrays, origin = {name: np.asarray(array) for name, array in source.items()}, "weights"
-    else:
-        arrays, origin = read_torch(source), str(source)
+    arrays = {name: np.asarray(array) for name, array in weights.items()}
     entries = dict(released_entries(model))
     missing = [name for name in entries if name not in arrays]
     extra = [name for name in arrays if name not in entries and not _is_derived(name)]
@@ -60,8 +56,12 @@ def load_released(
         if name in arrays and arrays[name].shape != entry.released_shape
     ]
     problems = [
-        f"{what}: {', '.join(names)}"
-        for what, names in (("missing", missing), ("unknown", extra), ("misshapen", misshapen))
+        f"{what}: {names}"
+        for what, names in (
+            ("missing", ", ".join(missing)),
+            ("unknown", listed(extra, 20)),  # as the file calls them
+            ("misshapen", ", ".join(misshapen)),
+        )
         if names
     ]
     problems += _foreign_means(arrays)
@@ -72,35 +72,6 @@ def load_released(
         )
     for name, entry in entries.items():
         entry.variable.assign(entry.convert(arrays[name]))
-
-
-def read_torch(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """The state_dict in a `.pt` file, as NumPy arrays.
-
-    Raises:
-      InputError: PyTorch is not installed, or the file is missing or holds something else.
-    """
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        import torch
-    except ImportError:
-        raise InputError(
-            f"{path}: reading .pt files needs PyTorch: pip install 'pams_tf[torch-weights]'"
-        ) from None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # unpickling may raise anything
-        reason = str(error).strip().splitlines()
-        raise InputError(
-            f"{path}: not a PyTorch checkpoint ({reason[0] if reason else 'unreadable'})"
-        ) from error
-    for key in ("state_dict", "model"):  # training scripts often wrap it in one of these
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not all(hasattr(v, "numpy") for v in state.values()):
-        raise InputError(f"{path}: holds no state_dict (a mapping from names to tensors)")
-    return {name.removeprefix("module."): tensor.numpy() for name, tensor in state.items()}
 
 
 def released_entries(model: SuperResolution) -> Iterator[tuple[str, Entry]]:
@@ -213,9 +184,11 @@ def _foreign_means(arrays: Mapping[str, Array]) -> list[str]:
     problems = []
     for name, sign in (("sub_mean", -1.0), ("add_mean", 1.0)):
         bias = arrays.get(f"{name}.bias")
-        if bias is not None and not np.allclose(bias, sign * np.array(RGB_MEAN), atol=1e-2):
+        if bias is None:
+            continue
+        if bias.shape != (3,) or not np.allclose(bias, sign * np.array(RGB_MEAN), atol=1e-2):
             problems.append(
-                f"{name}.bias is {np.round(bias, 3).tolist()}, which is not DIV2K's mean times 255 "
-                f"{np.round(sign * np.array(RGB_MEAN), 3).tolist()}"
+                f"{name}.bias is {np.round(bias.ravel()[:4], 3).tolist()}, which is not DIV2K's "
+                f"mean times 255 {np.round(sign * np.array(RGB_MEAN), 3).tolist()}"
             )
     return problems

@@ -1,7 +1,4 @@
-"""Importing released weights: the permutation, every error at once, .pt files."""
-
-import sys
-import types
+"""Importing released weights: every error at once, and nothing changed by it."""
 
 import numpy as np
 import pytest
@@ -63,44 +60,3 @@ def test_a_wider_scope_has_ranges_no_released_file_holds(golden):
     )
     with pytest.raises(InputError, match=r"missing: body_input\.alpha"):
         load_released(student, weights)
-
-
-def test_pt_file(weights, network, tmp_path):
-    torch = pytest.importorskip("torch", reason="PyTorch, the optional extra, is not installed")
-    path = tmp_path / "weights.pt"
-    torch.save({key: torch.from_numpy(value) for key, value in weights.items()}, path)
-    twin = models.build("edsr_baseline", 2, blocks=2, features=8)
-    load_released(network, weights)
-    load_released(twin, path)
-    for ours, theirs in zip(network.variables, twin.variables, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"weights\.pt: not a PyTorch checkpoint"):
-        load_released(network, path)
-
-
-def test_pt_file_is_read_without_executing_it(network, tmp_path, monkeypatch):
-    """Without PyTorch at hand: a stand-in that records how it was asked to load."""
-    asked = {}
-
-    def load(path, **options):
-        asked.update(options)
-        return [1, 2, 3]
-
-    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(load=load))
-    (tmp_path / "list.pt").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"list\.pt: holds no state_dict"):
-        load_released(network, tmp_path / "list.pt")
-    assert asked["weights_only"] is True
-
-
-def test_missing_pytorch_says_what_to_install(network, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    (tmp_path / "weights.pt").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"pip install 'pams_tf\[torch-weights\]'"):
-        load_released(network, tmp_path / "weights.pt")
-
-
-def test_missing_file(network, tmp_path):
-    with pytest.raises(InputError, match=r"none\.pt: no such file"):
-        load_released(network, tmp_path / "none.pt")
