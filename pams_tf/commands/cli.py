@@ -1,18 +1,17 @@
 """What all commands share: separate flags, help, one-line errors, and a JSON copy of the result."""
 
-import contextlib
 import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from absl import flags
 
-from pams_tf import locate
-from pams_tf.backend import check_backend
+from pams_tf import backend, locate
+from pams_tf.commands.manual import manual
 from pams_tf.errors import InputError
 from pams_tf.files import check_writable, write_text
 
@@ -71,12 +70,12 @@ def run(
     except flags.Error as error:
         # --help takes precedence over a missing or wrong flag.
         if "--help" in arguments or "-h" in arguments:
-            _print_help(program, values, description)
+            print(manual(program, values, description).as_text())
             return 0
         print(f"{program}: {_one_line(error)} (see --help)", file=sys.stderr)
         return 2
     if values.help:
-        _print_help(program, values, description)
+        print(manual(program, values, description).as_text())
         return 0
     failure = None
     try:
@@ -102,17 +101,6 @@ def run(
     return 0
 
 
-def say(line: str, stream: TextIO | None = None) -> None:
-    """Print a line amid long work, which goes on if nobody reads it any longer."""
-    stream = stream or sys.stdout
-    try:
-        print(line, file=stream, flush=True)
-    except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())  # what is still buffered goes there too
-        os.close(nowhere)
-
-
 def load_tensorflow_for(model: str) -> None:
     """Call `load_tensorflow` if the given model is a Keras network; the others do not need it.
 
@@ -124,19 +112,16 @@ def load_tensorflow_for(model: str) -> None:
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow without the start-up messages that its C++ code prints.
+    """Import TensorFlow without its start-up messages, see `backend.load_tensorflow`.
 
-    They are printed before any log level is read, so standard error itself is redirected during the
-    import. Python exceptions are raised as usual; set TF_CPP_MIN_LOG_LEVEL to see all messages.
+    Keras' settings of its own configuration file, such as another floatx, do not apply to a
+    command.
     """
-    check_backend()
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    with _stderr_closed():
-        import tensorflow as tf
+    backend.load_tensorflow()
+    import keras
 
-        tf.config.list_physical_devices()  # prints a lot if there is no GPU
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
 
 
 def _prepare_streams() -> None:
@@ -147,22 +132,38 @@ def _prepare_streams() -> None:
             stream = open(os.devnull, "w")  # noqa: SIM115 - for the whole process
             os.dup2(stream.fileno(), number)
             setattr(sys, name, stream)
-        elif isinstance(stream, io.TextIOWrapper):  # a name can be beyond the terminal's encoding
-            stream.reconfigure(errors="backslashreplace")
+        elif stream is getattr(sys, f"__{name}__"):  # the process's own, not a caller's
+            setattr(sys, name, _Patient(stream))
 
 
-@contextlib.contextmanager
-def _stderr_closed() -> Iterator[None]:
-    sys.stderr.flush()
-    saved = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
+class _Patient(io.TextIOWrapper):
+    """A stream whose reader may leave, as `head` does: the work goes on and the rest is dropped."""
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        super().__init__(
+            stream.buffer,
+            encoding=stream.encoding,
+            errors="backslashreplace",  # a name can be beyond the terminal's encoding
+            line_buffering=True,
+        )
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except BrokenPipeError:
+            self._drop()
+
+    def _drop(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())  # what is still buffered goes there too
         os.close(nowhere)
-        os.close(saved)
 
 
 def _renamed(word: str, renamed: Mapping[str, str], program: str) -> str:
@@ -179,15 +180,3 @@ def _renamed(word: str, renamed: Mapping[str, str], program: str) -> str:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
-
-
-def _print_help(program: str, values: flags.FlagValues, description: str | None) -> None:
-    print(f"{program}: {(description or '').strip()}\n\nOptions:")
-    for name in sorted(values):
-        flag = values[name]
-        if name != flag.name:  # the short name of a flag already listed
-            continue
-        default = "" if flag.default is None else f" (default: {flag.default_as_str})"
-        choices = getattr(flag.parser, "enum_values", None)
-        choice_text = f" One of: {', '.join(map(str, choices))}." if choices else ""
-        print(f"  --{name}\n      {flag.help}{choice_text}{default}")

@@ -111,10 +111,10 @@ def _upscale() -> dict[str, Any]:
             progress(0, 1)
             try:
                 entry = _enlarge(source, target, upscaler, originals, progress)
-                cli.say(_line(entry))
+                print(_line(entry), flush=True)
             except (InputError, MemoryError) as error:
                 entry = {"input": str(source), "error": _reason(error, source)}
-                cli.say(entry["error"], sys.stderr)
+                print(entry["error"], file=sys.stderr, flush=True)
             files.append(entry)
     failed = sum("error" in entry for entry in files)
     report = {
