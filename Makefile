@@ -18,7 +18,7 @@ PIP := -m pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 WORKERS ?= 2
 
 .PHONY: demo test test-slow arm-test published-test lint constraints bench tfmot-check tfmot-test \
-  web web-serve web-test dist clean help
+  docs docs-serve docs-test notebooks notebooks-test web web-serve web-test dist clean help
 
 help:
 	@echo "make demo            fine-tune, export, run and compare, in 5 minutes"
@@ -30,6 +30,11 @@ help:
 	@echo "make bench           training step and inference: quantized against float"
 	@echo "make tfmot-check     TensorFlow's own QAT beside ours, 300 steps each; TFMOT_FLAGS=..."
 	@echo "make tfmot-test      the tests of that comparison"
+	@echo "make docs            the documentation site, in build/site"
+	@echo "make docs-serve      serve it on localhost:8001, and build it again at each change"
+	@echo "make docs-test       test it: links, and every page in headless Chromium"
+	@echo "make notebooks       run the notebooks and store their outputs"
+	@echo "make notebooks-test  run them, and compare with what is stored"
 	@echo "make web             the benchmark page for phones and its files, in $(WEB)/dist"
 	@echo "make web-serve       serve that page on localhost:8000"
 	@echo "make web-test        test it: unit tests, and the page in headless Chromium"
@@ -61,7 +66,7 @@ published-test: $(INSTALLED)
 constraints:
 	$(PYTHON) -m venv build/newest
 	build/newest/bin/python -m pip install --quiet --upgrade pip
-	build/newest/bin/python -m pip install --quiet ".[dev]"
+	build/newest/bin/python -m pip install --quiet ".[dev,docs,notebooks]"
 	build/newest/bin/python -m pip freeze --exclude pams_tf > constraints.txt
 
 # Fetches qemu by apt, and an arm64 Python into build/arm.
@@ -72,6 +77,27 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# In the same environment, where the packages of make test keep their versions.
+$(VENV)/.docs: $(INSTALLED)
+	$(BIN)/python $(PIP) --editable ".[docs,notebooks]"
+	@touch $@
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+docs-serve: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr localhost:8001
+
+docs-test: $(VENV)/.docs
+	@$(WEB)/tools.sh chromium || true
+	$(BIN)/python -m pytest -m site tests/website
+
+notebooks: $(VENV)/.docs
+	$(BIN)/python notebooks/run.py
+
+notebooks-test: $(VENV)/.docs
+	$(BIN)/python -m pytest -m notebooks tests/notebooks
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/speed.py

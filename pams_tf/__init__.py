@@ -11,6 +11,7 @@ from pams_tf.errors import InputError
 from pams_tf.recipe import QuantizationRecipe
 
 if TYPE_CHECKING:
+    from pams_tf.data.sample_images import sample_images
     from pams_tf.evaluation.benchmark import evaluate
     from pams_tf.evaluation.loading import load
     from pams_tf.evaluation.upscaler import Upscaler
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pams_tf.presets import from_preset, list_presets
     from pams_tf.training.distillation import Distiller
     from pams_tf.training.finetune import finetune
+    from pams_tf.training.skt import energy_map, skt_loss
     from pams_tf.verification.compare import verify
 
 __version__ = "0.2.0"
@@ -30,6 +32,7 @@ __all__ = [
     "Upscaler",
     "__version__",
     "convert",
+    "energy_map",
     "evaluate",
     "finetune",
     "from_preset",
@@ -37,6 +40,8 @@ __all__ = [
     "list_presets",
     "load",
     "quantize",
+    "sample_images",
+    "skt_loss",
     "verify",
 ]
 
@@ -44,6 +49,7 @@ _HOME = {
     "Distiller": "training.distillation",
     "Upscaler": "evaluation.upscaler",
     "convert": "export.converter",
+    "energy_map": "training.skt",
     "evaluate": "evaluation.benchmark",
     "finetune": "training.finetune",
     "from_preset": "presets",
@@ -51,6 +57,8 @@ _HOME = {
     "list_presets": "presets",
     "load": "evaluation.loading",
     "quantize": "models.quantize",
+    "sample_images": "data.sample_images",
+    "skt_loss": "training.skt",
     "verify": "verification.compare",
 }
 

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,10 +46,24 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 os.unlink(temporary)
 
 
+def write_together(contents: Mapping[str | os.PathLike[str], bytes]) -> None:
+    """Write several files atomically: all of them appear, or, with an error, none.
+
+    Raises:
+      InputError: as in `atomic_write`.
+    """
+    with contextlib.ExitStack() as stack:
+        for path, content in contents.items():
+            file = stack.enter_context(atomic_write(path))
+            file.write(content)
+            file.flush()  # a full disk shows here, before the first file is in its place
+            os.fsync(file.fileno())
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text atomically. Raises InputError like `atomic_write`."""
     with atomic_write(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))  # JSON may hold halves of characters
 
 
 def check_writable(folder: str | os.PathLike[str]) -> Path:

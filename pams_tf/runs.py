@@ -20,6 +20,7 @@ from typing import Any
 
 from pams_tf.errors import BusyError, InputError
 from pams_tf.files import write_text
+from pams_tf.reading import excerpt, read_json
 from pams_tf.recipe import QuantizationRecipe
 
 
@@ -88,7 +89,7 @@ class RunFolder:
                     begun["recipe"], source=str(self.settings)
                 ).to_dict()
             differing = [
-                f"{key} was {begun.get(key)!r} and is now {wanted.get(key)!r}"
+                f"{key} was {excerpt(begun.get(key))} and is now {excerpt(wanted.get(key))}"
                 for key in sorted(wanted)  # settings that only older versions had do not matter
                 if begun.get(key) != wanted.get(key)
             ]
@@ -109,14 +110,13 @@ class RunFolder:
         Raises:
           InputError: there are none, or they cannot be read.
         """
-        try:
-            settings = json.loads(self.settings.read_text())
-        except FileNotFoundError:
-            raise InputError(f"{self.path}: not a run folder (it has no settings.json)") from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"{self.settings}: not readable JSON ({error})") from None
+        if not self.settings.exists():
+            raise InputError(f"{self.path}: not a run folder (it has no settings.json)")
+        settings = read_json(self.settings)
         if not isinstance(settings, dict):
-            raise InputError(f"{self.settings}: holds {settings!r} instead of the run's settings")
+            raise InputError(
+                f"{self.settings}: holds {excerpt(settings)} instead of the run's settings"
+            )
         return settings
 
     @contextlib.contextmanager

@@ -6,8 +6,8 @@ from pathlib import Path
 import pams_tf
 
 ORDER = [
-    ("errors", "grid"),
-    ("files",),
+    ("errors", "grid", "streams"),
+    ("files", "reading"),
     ("recipe",),
     ("runs", "zoo", "backend"),
     ("locate",),
@@ -28,8 +28,8 @@ ROOT = Path(pams_tf.__file__).parent
 
 
 WITHOUT_TENSORFLOW = (
-    "errors", "grid", "files", "recipe", "runs", "zoo", "locate", "backend", "reporting", "litert",
-    "commands",
+    "errors", "grid", "streams", "files", "reading", "recipe", "runs", "zoo", "locate", "backend",
+    "reporting", "litert", "commands",
 )  # fmt: skip
 
 

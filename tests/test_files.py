@@ -8,7 +8,13 @@ import sys
 import pytest
 
 from pams_tf import InputError
-from pams_tf.files import atomic_write, check_writable, remove_leftovers, write_text
+from pams_tf.files import (
+    atomic_write,
+    check_writable,
+    remove_leftovers,
+    write_text,
+    write_together,
+)
 
 
 def names(folder):
@@ -48,6 +54,32 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, monkeypatch):
         write_text(path, "new")
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("fails_at", [1, 2])
+def test_files_that_belong_together_appear_together(tmp_path, monkeypatch, fails_at):
+    (tmp_path / "a.tflite").write_bytes(b"old")
+    calls = []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) == fails_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    contents = {tmp_path / "a.tflite": b"model", tmp_path / "a.json": b"card"}
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(InputError, match="No space left"):
+            write_together(contents)
+    assert names(tmp_path) == ["a.tflite"]
+    assert (tmp_path / "a.tflite").read_bytes() == b"old"
+    write_together(contents)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == contents
+
+
+def test_half_a_character_is_written_as_it_is_called(tmp_path):
+    write_text(tmp_path / "a", "device \ud83d")
+    assert (tmp_path / "a").read_text() == "device \\ud83d"
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

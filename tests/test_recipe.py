@@ -54,7 +54,7 @@ def test_bad_files_are_named(tmp_path):
     with pytest.raises(InputError, match=r"recipe\.json: unknown key 'bit'; a recipe has method"):
         QuantizationRecipe.load(path)
     path.write_text('{"bits": 8')
-    with pytest.raises(InputError, match=r"recipe\.json: not a readable JSON file"):
+    with pytest.raises(InputError, match=r"recipe\.json: not readable JSON"):
         QuantizationRecipe.load(path)
     path.write_text("[8]")
     with pytest.raises(InputError, match=r"recipe\.json: expected a JSON object"):

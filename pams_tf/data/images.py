@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pams_tf.errors import InputError
 from pams_tf.files import atomic_write
+from pams_tf.reading import read_bytes
 
 MOST_BYTES = 1 << 30
 """A larger file is refused unread."""
@@ -47,10 +47,12 @@ def picture_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     Raises:
       InputError: the file is missing or not an image.
     """
+    if not Path(path).is_file():  # opening a pipe could wait forever
+        raise InputError(f"{path}: no such picture file")
     try:
         with Image.open(path) as picture:
             return picture.height, picture.width
-    except (OSError, UnidentifiedImageError) as error:
+    except Exception as error:  # Pillow's decoders may raise anything
         raise InputError(f"{path}: not a readable picture ({error})") from error
 
 
@@ -63,19 +65,7 @@ def open_picture(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         large or animated.
     """
     path = Path(path)
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe could wait forever
-            kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe or device"
-            raise InputError(f"{path}: a {kind}; give a picture file")
-        if status.st_size > MOST_BYTES:
-            raise InputError(
-                f"{path}: {status.st_size:,} bytes, and a picture has at most {MOST_BYTES:,}; "
-                "split it into parts"
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    content = read_bytes(path, MOST_BYTES, "split it into parts")
     if not content:
         raise InputError(f"{path}: the file is empty; copy or download it again")
     try:

@@ -17,6 +17,7 @@ import numpy as np
 from pams_tf.data.datasets import ImagePairs
 from pams_tf.data.images import picture_size
 from pams_tf.errors import InputError
+from pams_tf.reading import read_json
 from pams_tf.reporting.progress import tracked
 
 _FORMAT = 1  # part of the cache key, so that a new layout ignores old caches
@@ -87,8 +88,16 @@ def pack(pairs: ImagePairs, cache_dir: str | os.PathLike[str] | None = None) -> 
 
 
 def cache_folder() -> Path:
-    """The folder for packs: $PAMS_TF_CACHE, or ~/.cache/pams_tf."""
-    return Path(os.environ.get("PAMS_TF_CACHE") or Path.home() / ".cache/pams_tf")
+    """The folder for packs: $PAMS_TF_CACHE, or ~/.cache/pams_tf.
+
+    A user without a home directory, as in a container, has one for temporary files.
+    """
+    if chosen := os.environ.get("PAMS_TF_CACHE"):
+        return Path(chosen)
+    try:
+        return Path.home() / ".cache/pams_tf"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"pams_tf_cache_{os.getuid()}"
 
 
 def missing_bytes(pairs: ImagePairs) -> int:
@@ -170,11 +179,11 @@ def _clear(root: Path, target: Path) -> None:
 def _shapes(target: Path, scale: int) -> list[tuple[int, int]] | None:
     """LR (height, width) of each pair, or None if there is no complete pack."""
     try:
-        index = json.loads((target / "index.json").read_text())
+        index = read_json(target / "index.json")
         size = sum(height * width * 3 for height, width in index)
         whole = (target / "lr.bin").stat().st_size == size
         whole &= (target / "hr.bin").stat().st_size == size * scale**2
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, OverflowError):
         return None
     return [(height, width) for height, width in index] if whole else None
 

@@ -51,11 +51,15 @@ class TensorInfo:
 
 @dataclasses.dataclass(frozen=True)
 class OperatorInfo:
-    """One operator: its built-in name, and the indices of its tensors (-1 for an absent one)."""
+    """One operator: its built-in name, and the indices of its tensors (-1 for an absent one).
+
+    `options` holds the schema's settings of this kind of operator by their names.
+    """
 
     name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +70,8 @@ class FileInfo:
       graph: the operators with their tensors, in the same order.
       inputs, outputs: indices of the file's input and output tensors.
       metadata: the metadata buffers by name.
+      variables: indices of tensors that keep their values from one run to the next.
+      subgraphs: number of graphs in the file; the first one is run, and may call the others.
     """
 
     tensors: tuple[TensorInfo, ...]
@@ -74,6 +80,8 @@ class FileInfo:
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
     metadata: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+    variables: frozenset[int] = frozenset()
+    subgraphs: int = 1
 
     @property
     def io_tensors(self) -> tuple[TensorInfo, ...]:

@@ -3,15 +3,16 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from pams_tf import reading
 from pams_tf.errors import InputError
 from pams_tf.litert.file_info import FileInfo, OperatorInfo, TensorInfo
 from pams_tf.litert.soundness import check_sound
+from pams_tf.reading import MOST_MODEL_BYTES
 
 _TYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if name[0] != "_"}
 _OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if name[0] != "_"}
@@ -61,10 +62,7 @@ def read_bytes(source: bytes | str | os.PathLike[str]) -> bytes:
     """
     if isinstance(source, bytes):
         return source
-    try:
-        return Path(source).read_bytes()
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error.strerror})") from error
+    return reading.read_bytes(source, MOST_MODEL_BYTES, "a TensorFlow Lite file is smaller")
 
 
 def name_of(source: bytes | str | os.PathLike[str]) -> str:
@@ -97,6 +95,7 @@ def _file(model: Any) -> FileInfo:
                 operator_name(model.operatorCodes[operator.opcodeIndex]),
                 indices(operator.inputs),
                 indices(operator.outputs),
+                vars(operator.builtinOptions) if operator.builtinOptions is not None else {},
             )
             for operator in subgraph.operators
         ]
@@ -112,7 +111,17 @@ def _file(model: Any) -> FileInfo:
     if not all(0 <= index < len(tensors) for index in (*inputs, *outputs)):
         raise IndexError("an input or output is a tensor that is not there")
     names = tuple(operator.name for operator in graph)
-    return FileInfo(tuple(tensors), names, tuple(graph), inputs, outputs, metadata)
+    variables = [tensor.isVariable for part in model.subgraphs for tensor in part.tensors]
+    return FileInfo(
+        tuple(tensors),
+        names,
+        tuple(graph),
+        inputs,
+        outputs,
+        metadata,
+        variables=frozenset(index for index, variable in enumerate(variables) if variable),
+        subgraphs=len(model.subgraphs),
+    )
 
 
 def _data(buffer: Any) -> bytes:

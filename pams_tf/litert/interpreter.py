@@ -1,5 +1,6 @@
 """A small class around a .tflite image model: pixels in, pixels out, for every tensor type."""
 
+import contextlib
 import os
 import warnings
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 
 from pams_tf.errors import InputError
 from pams_tf.litert.flatbuffer import name_of, read_bytes, read_file
+from pams_tf.streams import stderr_held
 
 KERNELS = {
     "xnnpack": "AUTO",
@@ -54,7 +56,10 @@ class ImageInterpreter:
         read_file(content, self.name)  # refuses what would end the process
         self._allocated: tuple[int, ...] | None = None
         try:
-            with warnings.catch_warnings():  # LiteRT warns that keeping tensors takes memory
+            with (
+                _announcement(kernels),
+                warnings.catch_warnings(),  # LiteRT warns that keeping tensors takes memory
+            ):
                 warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors.*")
                 self._interpreter = Interpreter(
                     model_content=content,
@@ -62,7 +67,7 @@ class ImageInterpreter:
                     experimental_op_resolver_type=OpResolverType[KERNELS[kernels]],
                     experimental_preserve_all_tensors=keep_tensors,
                 )
-            self._interpreter.allocate_tensors()
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise InputError(
                 f"{self.name} cannot be run as a TensorFlow Lite model ({_first_line(error)}); "
@@ -167,6 +172,18 @@ class ImageInterpreter:
                 f"{self.name} has an {role} of type {dtype}; export it as float32, int8 or uint8"
             )
         return tensor
+
+
+_announced = False
+
+
+def _announcement(kernels: str) -> contextlib.AbstractContextManager[None]:
+    """LiteRT says once in a process that it made its delegate: this holds that line back."""
+    global _announced
+    first, _announced = not _announced, _announced or kernels == "xnnpack"
+    return (
+        stderr_held(released=False) if first and kernels == "xnnpack" else contextlib.nullcontext()
+    )
 
 
 def available_cores() -> int:

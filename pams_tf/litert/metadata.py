@@ -9,6 +9,7 @@ from pams_tf.litert import official_metadata
 from pams_tf.litert.file_info import FileInfo
 from pams_tf.litert.flatbuffer import read_file
 from pams_tf.litert.packing import repacked, set_metadata
+from pams_tf.reading import parse_json
 from pams_tf.recipe import QuantizationRecipe
 
 NAME = "pams_tf"
@@ -79,10 +80,7 @@ def fields(info: FileInfo) -> dict[str, Any] | None:
     data = info.metadata.get(NAME)
     if data is None:
         return None
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:  # RecursionError: nested thousands of levels deep
-        raise InputError(f"the file's {NAME!r} metadata is not JSON ({error})") from None
+    found = parse_json(data, f"the file's {NAME!r} metadata")
     try:
         sites = found["sites"].values()
         understood = all(site["alpha"] > 0 and site["scale"] > 0 for site in sites)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pams_tf.backend import check_backend
+from pams_tf.backend import load_tensorflow
 
-check_backend()  # before Keras is imported
+load_tensorflow()  # before Keras is imported
 
 from pams_tf.models.edsr import EDSRConfig, edsr
 from pams_tf.models.files import load, save

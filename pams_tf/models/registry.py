@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
+
 from pams_tf.data.datasets import SCALES
 from pams_tf.errors import InputError
 from pams_tf.models.sites import Sites
@@ -32,6 +34,7 @@ class Architecture:
 
 
 _PRESETS: dict[str, Architecture] = {}
+_MOST = 1024  # of anything that a config counts; what is larger would never end to be built
 
 
 def register(preset: str, config: Config, builder: Builder) -> None:
@@ -102,9 +105,11 @@ def architecture(preset: str, scale: int, overrides: dict[str, Any]) -> Architec
             raise InputError(f"{preset} has no setting {name!r}; it has {', '.join(known)}")
         if known[name] is bool and not isinstance(value, bool):
             raise InputError(f"{name}={value!r} is not possible; choose True or False")
-        if known[name] is int and (type(value) is not int or value < 1):
-            raise InputError(f"{name}={value!r} is not possible; give a whole number from 1 up")
-        if known[name] is float and not (isinstance(value, int | float) and value > 0):
+        if known[name] is int and not (type(value) is int and 1 <= value <= _MOST):
+            raise InputError(
+                f"{name}={value!r} is not possible; give a whole number from 1 to {_MOST}"
+            )
+        if known[name] is float and not (isinstance(value, int | float) and 0 < value < np.inf):
             raise InputError(f"{name}={value!r} is not possible; give a number above 0")
     return Architecture(dataclasses.replace(found.config, **overrides), found.builder)
 

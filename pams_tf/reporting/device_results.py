@@ -1,7 +1,6 @@
 """Results that the benchmark app exported on several devices: reading them, and tables of them."""
 
 import dataclasses
-import json
 import math
 import os
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pams_tf.errors import InputError
+from pams_tf.reading import excerpt, read_json
 from pams_tf.reporting.tables import markdown_table
 
 FORMAT = "pams_tf benchmark result"
@@ -116,10 +116,7 @@ def read_results(path: str | os.PathLike[str]) -> list[DeviceResult]:
       InputError: the file cannot be read, or something in it is not a result of the app; the
         message names the file.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable JSON file ({error})") from None
+    content = read_json(path)
     entries = content if isinstance(content, list) else [content]
     if not entries:
         raise InputError(f"{path}: holds no result")
@@ -159,9 +156,8 @@ def _result(entry: Any, source: str) -> DeviceResult:
     if not isinstance(entry, dict) or entry.get("format") != FORMAT:
         raise InputError(f"{source}: not a result of the benchmark app")
     if entry.get("version") != VERSION:
-        raise InputError(
-            f"{source}: a result of version {entry.get('version')!r}; this tool reads {VERSION}"
-        )
+        version = excerpt(entry.get("version"))
+        raise InputError(f"{source}: a result of version {version}; this tool reads {VERSION}")
     try:
         latency, accelerator = entry["latency_ms"], entry["accelerator"]
         comparison = entry["check"]["comparison"]
@@ -189,11 +185,13 @@ def _result(entry: Any, source: str) -> DeviceResult:
             valid=entry["valid"] is True,
             date=str(entry["date"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{source}: a damaged result ({type(error).__name__}: {error}); export it again"
         ) from None
-    if not all(math.isfinite(time) and time > 0 for time in (result.p50, result.p99, result.fps)):
+    times = (result.p50, result.p90, result.p99, result.fps)
+    others = (result.mean, result.std, result.cold_start, result.differing or 0)
+    if not all(0 < time < math.inf for time in times) or not all(map(math.isfinite, others)):
         raise InputError(
             f"{source}: a damaged result (times that are not above 0); export it again"
         )

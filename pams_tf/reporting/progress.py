@@ -26,7 +26,8 @@ def progress_bar(*columns: ProgressColumn, visible: bool = True) -> Progress:
       *columns: shown after the bar; by default the number of finished items and the time left.
       visible: False hides the bar. It is always hidden if standard error is not a terminal.
     """
-    console = Console(stderr=True)
+    # Not what FORCE_COLOR claims: Jupyter sets it, and a notebook would store every state of a bar.
+    console = Console(stderr=True, force_terminal=sys.stderr.isatty())
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

@@ -15,19 +15,26 @@ _UNLIMITED = 10_000
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table to standard output, the first column left-aligned and the others right-aligned.
 
-    On a terminal the table is fitted to its width; in a file or a pipe it is as wide as necessary.
+    On a terminal the table is fitted to its width, and what is too long is folded. In a file or a
+    pipe it is as wide as necessary and plain text, even where the environment asks for colours
+    (FORCE_COLOR, as in Jupyter).
 
     Raises:
       InputError: a row does not have one cell per column.
     """
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*_checked(row, columns))
-    width = None if sys.stdout.isatty() else _UNLIMITED
+    terminal = sys.stdout.isatty()
     # Cells may be file names, in which brackets are not markup.
-    Console(markup=False, highlight=False, width=width).print(table)
+    Console(
+        markup=False,
+        highlight=False,
+        force_terminal=terminal,
+        width=None if terminal else _UNLIMITED,
+    ).print(table)
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

@@ -15,6 +15,7 @@ OUT/BUDGET.
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,6 @@ def _reproduce() -> dict[str, Any]:
             raise InputError(f"--{name}={FLAGS[name].value}: no such folder")
 
     cli.load_tensorflow()
-    import tensorflow as tf
-
-    tf.get_logger().setLevel("ERROR")  # with many networks in one process it warns of retracing
     from pams_tf.reproduce.engine import Reproduction
     from pams_tf.reproduce.measure import Benchmarks, Measurements, find_benchmarks
     from pams_tf.reproduce.networks import Catalogue
@@ -108,15 +106,15 @@ def _reproduce() -> dict[str, Any]:
     )
 
     if benchmarks.missing:
-        cli.say(f"Not measured, their cells stay empty: {', '.join(benchmarks.missing)}")
+        print(f"Not measured, their cells stay empty: {', '.join(benchmarks.missing)}", flush=True)
     measurements = Measurements(runs / "measured", benchmarks)
     selection = Selection(catalogue, measurements, tables, figures)
-    work = Reproduction(selection, command=_command(), say=cli.say)
+    work = Reproduction(selection, command=_command(), say=partial(print, flush=True))
     if FLAGS.plan:
         return {"budget": budget.name, "plan": work.plan()}
     result = {"budget": budget.name, **work.make(Path(FLAGS.out) / budget.name, progress=True)}
     for file in result["files"]:
-        cli.say(file)
+        print(file, flush=True)
     if work.failed:
         raise cli.Incomplete(
             f"{len(work.failed)} of {len(work.jobs)} runs have failed: "

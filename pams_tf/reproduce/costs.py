@@ -18,6 +18,7 @@ from pams_tf.data.images import picture_size
 from pams_tf.data.packed import cache_folder, missing_bytes
 from pams_tf.errors import InputError
 from pams_tf.files import write_text
+from pams_tf.reading import read_json
 from pams_tf.reporting.machine import machine
 from pams_tf.reproduce.networks import Job, Network
 from pams_tf.training.checkpoints import saved_state
@@ -98,8 +99,8 @@ class Speed:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._known: dict[str, dict[str, float]] = json.loads(path.read_text())
-        except (OSError, ValueError):
+            self._known: dict[str, dict[str, float]] = read_json(path)
+        except InputError:
             self._known = {}
 
     def untimed(self, jobs: list[Job]) -> int:

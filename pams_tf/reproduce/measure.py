@@ -13,6 +13,7 @@ from pams_tf.evaluation.benchmark import evaluate
 from pams_tf.evaluation.upscaler import bicubic, keras_upscale
 from pams_tf.files import write_text
 from pams_tf.litert.tiling import Upscale
+from pams_tf.reading import read_json
 from pams_tf.reproduce.budgets import BUILT_IN, Budget
 from pams_tf.reproduce.networks import Bicubic, Job, Network, file_digest, network_file
 
@@ -115,8 +116,8 @@ class Measurements:
         if isinstance(network, Job) and not network.done:
             return None
         try:
-            return json.loads(self._path(network, name).read_text())
-        except (OSError, ValueError):  # absent or damaged: it is measured again
+            return read_json(self._path(network, name))
+        except InputError:  # absent or damaged: it is measured again
             return None
 
     def result(self, network: Network, name: str, *, progress: bool = False) -> dict[str, Any]:

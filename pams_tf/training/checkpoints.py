@@ -13,6 +13,7 @@ import numpy as np
 
 from pams_tf.errors import InputError
 from pams_tf.files import atomic_write
+from pams_tf.reading import check_finite, check_growth, parse_json
 
 Variables = Mapping[str, Sequence[keras.Variable]]
 _UNREADABLE = (
@@ -20,7 +21,9 @@ _UNREADABLE = (
     ValueError,
     KeyError,
     EOFError,
-    RecursionError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -76,6 +79,8 @@ class Checkpoints:
             # NumPy before 2.2 takes savez's option allow_pickle, once given here, for an array.
             arrays = {key: file[key] for key in file.files if key != "allow_pickle"}
             state = _state(arrays.pop("state"))
+            for key, array in arrays.items():
+                check_finite(array, f"its {key}")
             if last_step is not None and state["step"] > last_step:
                 raise ValueError(f"its step is {state['step']}")
         differing = sorted(set(arrays) ^ set(self._variables)) or sorted(
@@ -102,7 +107,7 @@ def saved_state(path: Path) -> dict[str, Any]:
 
 
 def _state(text: np.ndarray) -> dict[str, Any]:
-    state = json.loads(str(text))
+    state = parse_json(str(text), "its state")
     if not isinstance(state, dict):
         raise ValueError(f"its state is {str(text)[:40]}")
     for key in ("step", "best_step"):
@@ -121,6 +126,7 @@ def _fits(array: np.ndarray, variable: keras.Variable) -> bool:
 @contextlib.contextmanager
 def _readable(path: Path) -> Iterator[Any]:
     try:
+        check_growth(path)
         with np.load(path, allow_pickle=False) as file:
             yield file
     except _UNREADABLE as error:

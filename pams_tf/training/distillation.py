@@ -1,4 +1,4 @@
-"""Structured knowledge transfer (SKT): a float teacher guides the quantized student."""
+"""Distillation: a float teacher guides the quantized student."""
 
 from typing import Any
 
@@ -8,28 +8,7 @@ import tensorflow as tf
 from pams_tf.errors import InputError
 from pams_tf.models import SuperResolution
 from pams_tf.quantization import quantizers
-
-
-def skt_loss(student_feature: Any, teacher_feature: Any) -> Any:
-    """The SKT loss: the distance between the energy maps of two features (paper, Eq. 6).
-
-    The energy map of a feature is the sum over channels of |F|^2, divided by the map's Euclidean
-    norm. The loss is the mean over samples and pixels of the squared difference of the two maps, as
-    in the released code.
-
-    Args:
-      student_feature, teacher_feature: (N, H, W, C), with the same N, H and W.
-
-    Returns:
-      float32 scalar; 0 for features that are equal up to a factor.
-    """
-
-    def energy_map(feature: Any) -> Any:
-        energy = tf.reduce_sum(tf.square(tf.cast(feature, tf.float32)), axis=-1)
-        norm = tf.sqrt(tf.reduce_sum(tf.square(energy), axis=(1, 2), keepdims=True))
-        return energy / tf.maximum(norm, 1e-12)
-
-    return tf.reduce_mean(tf.square(energy_map(student_feature) - energy_map(teacher_feature)))
+from pams_tf.training.skt import skt_loss
 
 
 @keras.saving.register_keras_serializable("pams_tf")
@@ -124,9 +103,9 @@ class Distiller(keras.Model):
     def call(self, lr: Any, training: bool = False) -> Any:
         return self.student(lr, training=training)
 
-    def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
+    def train_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
         """One step on (lr, hr), both (N, H, W, 3) float32 in [0, 255]."""
-        lr, hr = data
+        lr, hr, _ = keras.utils.unpack_x_y_sample_weight(data)  # `train_on_batch` adds a None
         with tf.GradientTape() as tape:
             sr, feature = self._student_with_feature(lr, training=True)
             l1 = tf.reduce_mean(tf.abs(tf.cast(sr, tf.float32) - hr))

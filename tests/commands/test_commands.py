@@ -139,6 +139,42 @@ def test_import_weights(golden, tmp_path, capsys):
     assert not Path("float.keras").exists()
 
 
+def test_import_weights_tells_what_a_file_holds(tmp_path, capsys):
+    """SRVGGNetCompact with ReLU, whose shapes fit LeakyReLU too, under Real-ESRGAN's wrapping."""
+    rng = np.random.default_rng(2)
+    state = {}
+    for i, (outputs, inputs) in enumerate(((5, 3), (5, 5), (12, 5))):
+        state[f"params.body.{2 * i}.weight"] = rng.normal(size=(outputs, inputs, 3, 3))
+        state[f"params.body.{2 * i}.bias"] = rng.normal(size=outputs)
+    np.savez("compact.npz", **state)
+    assert command("import_weights", "--source=compact.npz") == 1
+    error = capsys.readouterr().err
+    assert "--layout compact_relu (grey " in error
+    assert "--layout compact_leaky_relu (grey " in error
+    chosen = ("--source=compact.npz", "--layout=compact_relu")
+    assert command("import_weights", *chosen) == 0
+    printed = capsys.readouterr().out
+    assert "compact.npz: SRVGGNetCompact x2, RGB, 5 features, 3 convolutions, ReLU" in printed
+    assert "--out FILE.keras" in printed
+    assert [path.name for path in Path().glob("*.keras")] == []
+    assert command("import_weights", *chosen, "--out=a.keras", "--json=a.json") == 0
+    described = json.loads(Path("a.json").read_text())
+    assert described["layout"] == "compact_relu"
+    assert (described["scale"], described["channels"]) == (2, 3)
+    model = keras.saving.load_model("a.keras", compile=False)
+    assert model.count_params() == described["parameters"]
+    for flags, message in (
+        (("--scale=3",), "not x3"),
+        (("--bits=8",), "has no setting bits"),
+        (("--features=5",), "has no setting features"),
+        (("--image_range=2",), "image_range=2 is not possible; give 1 or 255"),
+        (("--model=edsr_mobile",), "--model and --layout both say what the source holds"),
+    ):
+        assert command("import_weights", *chosen, "--out=b.keras", *flags) == 1
+        assert message in capsys.readouterr().err
+    assert not Path("b.keras").exists()
+
+
 def test_the_demo(tmp_path, capsys):
     """One step instead of forty; the rest is the real thing."""
     assert command("demo", "--out=demo", "--steps=1", "--input_size=45x80") == 0

@@ -60,7 +60,7 @@ def test_bad_files_are_named_and_skipped_and_the_status_tells(results, tmp_path,
     out, machine = tmp_path / "report", tmp_path / "report.json"
     assert run(f"--results={results}", f"--out={out}", f"--json={machine}") == 1
     captured = capsys.readouterr()
-    assert "broken.json: not a readable JSON file" in captured.err
+    assert "broken.json: not readable JSON" in captured.err
     assert "skipped 1 of the files" in captured.err
     assert "Phone A" in captured.out
     assert (out / "report.png").is_file()

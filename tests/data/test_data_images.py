@@ -106,7 +106,7 @@ def test_missing(tmp_path):
 
 
 def test_a_folder(tmp_path):
-    refused(tmp_path, "a folder; give a picture file")
+    refused(tmp_path, "a folder; give a file")
 
 
 def test_empty(tmp_path):

@@ -111,7 +111,7 @@ def test_broken_files(content, repacked, text):
         (entry,) = (entry for entry in model.metadata if entry.name == b"pams_tf")
         model.buffers[entry.buffer].data = np.frombuffer(text, np.uint8)
 
-    with pytest.raises(InputError, match="metadata is not JSON"):
+    with pytest.raises(InputError, match="not readable JSON"):
         read(repacked(content, scribble))
     with pytest.raises(InputError, match="not a TensorFlow Lite file"):
         read(b"\x89PNG" + bytes(50))

@@ -144,7 +144,7 @@ def test_the_plot_grows_with_the_devices(save, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "not a readable JSON"),
+        ("{", "not readable JSON"),
         ("[]", "holds no result"),
         ({"name": "npm"}, "not a result of the benchmark app"),
         ([RESULT, 3], "not a result of the benchmark app"),

@@ -9,18 +9,20 @@ from pams_tf.errors import InputError
 from pams_tf.reporting.tables import markdown_table, print_table
 
 
-def test_a_piped_table_is_as_wide_as_it_needs_to_be():
-    """rich would cut it at 80 columns, without a terminal to ask."""
+@pytest.mark.parametrize("environment", [{}, {"FORCE_COLOR": "1", "COLUMNS": "80"}])
+def test_a_piped_table_is_as_wide_as_it_needs_to_be(environment):
+    """rich would cut it at 80 columns, without a terminal to ask, and colour it in Jupyter."""
     code = (
         "from pams_tf.reporting.tables import print_table\n"
         "print_table('t' * 90, ('name', 'scale'), [('x' * 150, 'y' * 60), ('short', '1')])"
     )
     shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={}
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     ).stdout
     for text in ("t" * 90, "x" * 150, "y" * 60, "scale"):
         assert text in shown
     assert "…" not in shown
+    assert "\x1b" not in shown
 
 
 def test_brackets_in_cells_are_no_markup(capsys):

@@ -10,7 +10,8 @@ from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.models.transfer import transfer_weights
 from pams_tf.quantization import quantizers
 from pams_tf.quantization.calibration import calibrate
-from pams_tf.training.distillation import Distiller, skt_loss
+from pams_tf.training.distillation import Distiller
+from pams_tf.training.skt import skt_loss
 
 SIZE = {"blocks": 2, "features": 8}
 

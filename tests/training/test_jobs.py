@@ -291,12 +291,28 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_best(finished, state, ca
     assert rows(run.log) == expected[1]
 
 
-def test_arrays_of_another_type_are_refused(finished):
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("text", "holds <U4, not real numbers"),
+        (np.float32(np.nan), "holds values that are not finite"),
+        (np.float32(-np.inf), "holds values that are not finite"),
+    ],
+)
+def test_arrays_that_are_no_weights(finished, value, message, capsys):
     go_on, run = finished
+    expected = weights(run.student)
+    run.student.unlink()
     with np.load(run.newest) as file:
         key, shape = next((k, file[k].shape) for k in file.files if k.startswith("student/"))
-    rewritten(run.newest, **{key: np.full(shape, "text")})
-    with pytest.raises(InputError, match="a checkpoint of another network; student/0000"):
+    rewritten(run.newest, **{key: np.full(shape, value)})
+    go_on()
+    assert f"its {key} {message}" in capsys.readouterr().err
+    for name, array in expected.items():
+        np.testing.assert_array_equal(weights(run.student)[name], array, err_msg=name)
+    for path in (run.newest, run.best):
+        rewritten(path, **{key: np.full(shape, value)})
+    with pytest.raises(DamagedError, match=f"its {key} {message}"):
         go_on()
 
 
