@@ -88,10 +88,11 @@ class RunFolder:
                 begun["recipe"] = QuantizationRecipe.from_dict(
                     begun["recipe"], source=str(self.settings)
                 ).to_dict()
+            was, now = _flat(begun), _flat(wanted)
             differing = [
-                f"{key} was {excerpt(begun.get(key))} and is now {excerpt(wanted.get(key))}"
-                for key in sorted(wanted)  # settings that only older versions had do not matter
-                if begun.get(key) != wanted.get(key)
+                f"{key} was {excerpt(was.get(key))} and is now {excerpt(now.get(key))}"
+                for key in sorted(now)  # settings that only older versions had do not matter
+                if was.get(key) != now.get(key)
             ]
             if differing:
                 raise InputError(
@@ -148,3 +149,10 @@ class RunFolder:
                     "wait for it or choose another --name"
                 ) from None
             yield
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with each field of the recipe by itself, so that a message can name it."""
+    recipe = settings.get("recipe") or {}
+    rest = {key: value for key, value in settings.items() if key != "recipe"}
+    return {**rest, **{f"recipe {key}": value for key, value in recipe.items()}}
