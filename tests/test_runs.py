@@ -31,7 +31,7 @@ def test_other_settings_are_named(tmp_path):
     begin(run)
     with pytest.raises(InputError, match="steps was 5 and is now 6.*choose another --name"):
         run.claim({"steps": 6, "seed": 1}, QuantizationRecipe())
-    with pytest.raises(InputError, match="recipe was"):
+    with pytest.raises(InputError, match="recipe bits was"):
         run.claim({"steps": 5, "seed": 1}, QuantizationRecipe(bits=4))
 
 
