@@ -12,6 +12,7 @@ from pams_tf.grid import qrange, signed_qmax
 from pams_tf.quantization import functional
 from pams_tf.quantization.arriving import Arriving
 from pams_tf.quantization.functional.grids import fake_quantized
+from pams_tf.quantization.functional.stored import divided
 
 # Far below any activation of images in [0, 255], far above where float32 division loses precision.
 SMALLEST_ALPHA = 1e-3
@@ -246,7 +247,7 @@ class AlphaQuantizer(ActivationQuantizer):
 
     def steps(self) -> tuple[Any, Any, Any]:
         qmin, qmax = qrange(self.bits, unsigned=self.unsigned, full_range=self.full_range)
-        return tf.cast(self.alpha.value, tf.float64) / qmax, qmin, qmax
+        return divided(tf.cast(self.alpha.value, tf.float64), qmax), qmin, qmax
 
     @property
     def _initial_range(self) -> dict[str, float]:

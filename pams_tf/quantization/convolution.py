@@ -10,6 +10,7 @@ import tensorflow as tf
 from pams_tf.grid import signed_qmax, unsigned_qmax
 from pams_tf.quantization import functional
 from pams_tf.quantization.functional.codes import EXACT, sums_of_products
+from pams_tf.quantization.functional.stored import divided
 
 KERNEL_QUANTIZERS = {"max_abs": functional.max_abs, "dorefa": functional.dorefa_weights}
 
@@ -85,7 +86,7 @@ class QuantConv2D(keras.layers.Conv2D):
         A range of zeros counts as 1: its codes are 0 on any grid, and its bias needs a unit.
         """
         limit = functional.max_abs_range(self.kernel.value, self.range_axis)
-        return tf.where(limit > 0, limit, 1.0) / self.qmax
+        return divided(tf.where(limit > 0, limit, 1.0), self.qmax)
 
     def quantized_kernel(self) -> Any:
         """The quantized kernel, float32 HWIO; its gradient reaches the float kernel."""

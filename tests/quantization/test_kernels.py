@@ -13,7 +13,7 @@ from pams_tf.export.values import on_grid
 from pams_tf.litert.flatbuffer import read_file
 from pams_tf.quantization.functional import builtin, xnnpack
 from pams_tf.quantization.functional.codes import sums_of_products
-from pams_tf.quantization.functional.stored import stored_limit, stored_scale
+from pams_tf.quantization.functional.stored import divided, stored_limit, stored_scale
 
 RNG = np.random.default_rng(12)
 CODES = np.arange(-128, 128)
@@ -287,3 +287,10 @@ def test_operators_that_move_codes_move_codes():
     content = file(lambda x: tf.clip_by_value(x, -0.7, 0.4), [0.1], 0.1, [x.shape])
     found = litert(content, [x], delegated=None)
     np.testing.assert_array_equal(found, np.clip(x, -7, 4))
+
+
+def test_a_graph_divides_by_a_constant_like_numpy():
+    """TensorFlow's graph optimizer would multiply by the reciprocal, one rounding apart."""
+    x = RNG.uniform(0.001, 300, 20000).astype(np.float32)
+    graph = tf.function(lambda x: divided(x, 127))
+    np.testing.assert_array_equal(graph(tf.constant(x)), x / np.float32(127))

@@ -12,6 +12,11 @@ def wider(x: Tensor, ulps: int) -> Tensor:
     return tf.bitcast(tf.bitcast(x, tf.int32) + ulps, tf.float32)
 
 
+def divided(x: Tensor, constant: float) -> Tensor:
+    """x / constant, in a graph too, where `/` becomes a multiplication by 1 / constant."""
+    return tf.math.divide_no_nan(x, tf.constant(constant, x.dtype))
+
+
 def stored_limit(step: Tensor, factor: Tensor, copy: int, qmax: int = 127) -> Tensor:
     """The weight that a file stores as the code `qmax`: float32, of the shape of `step`.
 
@@ -28,4 +33,4 @@ def stored_limit(step: Tensor, factor: Tensor, copy: int, qmax: int = 127) -> Te
 
 def stored_scale(limit: Tensor, qmax: int = 127) -> Tensor:
     """The float32 scale that the converter gives a kernel of that limit."""
-    return tf.cast(tf.cast(limit, tf.float64) / qmax, tf.float32)
+    return tf.cast(divided(tf.cast(limit, tf.float64), qmax), tf.float32)
