@@ -1,7 +1,7 @@
 """Base classes of the activation quantizers: a range and the state of its calibration."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -214,7 +214,12 @@ class AlphaQuantizer(ActivationQuantizer):
       regularizer: regularizer of alpha, which a training loop adds to its loss; None for none.
       learned: whether training updates alpha.
       calibration, beta: see `ActivationQuantizer`.
+
+    Attributes:
+      codes_function: the method, for example `functional.pams_codes`.
     """
+
+    codes_function: Callable[..., Any]
 
     def __init__(
         self,
@@ -248,6 +253,17 @@ class AlphaQuantizer(ActivationQuantizer):
     def steps(self) -> tuple[Any, Any, Any]:
         qmin, qmax = qrange(self.bits, unsigned=self.unsigned, full_range=self.full_range)
         return divided(tf.cast(self.alpha.value, tf.float64), qmax), qmin, qmax
+
+    def codes(self, tensors: Any, arithmetic: Any, **settings: Any) -> Any:
+        return self.codes_function(
+            tensors,
+            arithmetic,
+            self.alpha,
+            self.bits,
+            unsigned=self.unsigned,
+            full_range=self.full_range,
+            **settings,
+        )
 
     @property
     def _initial_range(self) -> dict[str, float]:

@@ -21,6 +21,8 @@ class DorefaQuantizer(AlphaQuantizer):
       calibration, beta: see `ActivationQuantizer`.
     """
 
+    codes_function = staticmethod(functional.dorefa_activation_codes)
+
     def __init__(
         self,
         bits: int = 8,
@@ -30,14 +32,3 @@ class DorefaQuantizer(AlphaQuantizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(bits, initial_alpha, full_range, unsigned, learned=False, **kwargs)
-
-    def codes(self, tensors: Any, arithmetic: Any, **settings: Any) -> Any:
-        return functional.dorefa_activation_codes(
-            tensors,
-            arithmetic,
-            self.alpha,
-            self.bits,
-            unsigned=self.unsigned,
-            full_range=self.full_range,
-            **settings,
-        )

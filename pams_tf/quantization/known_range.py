@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pams_tf.quantization.base import Quantizer
-from pams_tf.quantization.functional.grids import clip_and_round
+from pams_tf.quantization.functional.grids import clip_and_round, code_ends
 
 
 @keras.saving.register_keras_serializable("pams_tf")
@@ -35,7 +35,7 @@ class RangeQuantizer(Quantizer):
 
     def codes(self, tensors: Any, arithmetic: Any, *, nonnegative: bool = False) -> Any:
         _, qmin, qmax = self.steps()
-        ends = (max(qmin, 0) if nonnegative else qmin), qmax
+        ends = code_ends(qmin, qmax, nonnegative)
         return clip_and_round(
             tensors, arithmetic, 1.0, ends, qmax=qmax, to_alpha=None, inclusive=True
         )

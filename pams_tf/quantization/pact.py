@@ -26,6 +26,8 @@ class PactQuantizer(AlphaQuantizer):
       calibration, beta: see `ActivationQuantizer`.
     """
 
+    codes_function = staticmethod(functional.pact_codes)
+
     def __init__(
         self,
         bits: int = 8,
@@ -42,17 +44,6 @@ class PactQuantizer(AlphaQuantizer):
             bits, initial_alpha, full_range, unsigned, regularizer=regularizer, **kwargs
         )
         self.decay = decay
-
-    def codes(self, tensors: Any, arithmetic: Any, **settings: Any) -> Any:
-        return functional.pact_codes(
-            tensors,
-            arithmetic,
-            self.alpha,
-            self.bits,
-            unsigned=self.unsigned,
-            full_range=self.full_range,
-            **settings,
-        )
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "decay": self.decay}

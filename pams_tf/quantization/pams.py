@@ -21,6 +21,8 @@ class PamsQuantizer(AlphaQuantizer):
       calibration, beta: see `ActivationQuantizer`.
     """
 
+    codes_function = staticmethod(functional.pams_codes)
+
     def __init__(
         self,
         bits: int = 8,
@@ -34,16 +36,7 @@ class PamsQuantizer(AlphaQuantizer):
         self.alpha_gradient = alpha_gradient
 
     def codes(self, tensors: Any, arithmetic: Any, **settings: Any) -> Any:
-        return functional.pams_codes(
-            tensors,
-            arithmetic,
-            self.alpha,
-            self.bits,
-            unsigned=self.unsigned,
-            full_range=self.full_range,
-            alpha_gradient=self.alpha_gradient,
-            **settings,
-        )
+        return super().codes(tensors, arithmetic, alpha_gradient=self.alpha_gradient, **settings)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha_gradient": self.alpha_gradient}

@@ -1,14 +1,17 @@
 """Activation quantizers whose range is not a trained parameter: DoReFa and TensorFlow Lite."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from pams_tf.grid import qrange, unsigned_qmax
 from pams_tf.quantization.functional.codes import Arithmetic
-from pams_tf.quantization.functional.grids import clip_and_round, code_ends, fake_quantized
+from pams_tf.quantization.functional.grids import (
+    clip_and_round,
+    code_ends,
+    fake_quantized_to_alpha,
+)
 
 Tensor = Any
 
@@ -40,10 +43,9 @@ def dorefa_activations(
     Raises:
       ValueError: bits is out of range, or unsigned and full_range are both set.
     """
-    _, qmax = qrange(bits, unsigned=unsigned, full_range=full_range)
-    settings: dict[str, Any] = {"unsigned": unsigned, "full_range": full_range}
-    quantize = partial(dorefa_activation_codes, alpha=alpha, bits=bits, **settings)
-    return fake_quantized(quantize, x, alpha / qmax)
+    return fake_quantized_to_alpha(
+        dorefa_activation_codes, x, alpha, bits, unsigned=unsigned, full_range=full_range
+    )
 
 
 def dorefa_activation_codes(

@@ -1,10 +1,12 @@
 """Clipping and rounding to a grid: the core of PAMS, PACT and DoReFa."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
+from pams_tf.grid import qrange
 from pams_tf.quantization.functional.codes import Arithmetic, as_values, rounding
 
 Tensor = Any
@@ -74,6 +76,20 @@ def clip_and_round(
 def code_ends(qmin: float, qmax: float, nonnegative: bool) -> tuple[float, float]:
     """The ends of a grid, or of its half from 0 up if a ReLU comes first."""
     return (max(qmin, 0) if nonnegative else qmin), qmax
+
+
+def fake_quantized_to_alpha(
+    quantize: Any, x: Tensor, alpha: Tensor, bits: int, **settings: Any
+) -> Tensor:
+    """Float values on the grid of a range: `fake_quantized` by a function of alpha and bits.
+
+    Args:
+      quantize: (tensors, arithmetic, alpha, bits, **settings) -> codes, such as `pams_codes`.
+      x, alpha, bits: its values, float32; its range; its bit width.
+      **settings: unsigned, full_range, and those of the method.
+    """
+    _, qmax = qrange(bits, unsigned=settings["unsigned"], full_range=settings["full_range"])
+    return fake_quantized(partial(quantize, alpha=alpha, bits=bits, **settings), x, alpha / qmax)
 
 
 def fake_quantized(quantize: Any, x: Tensor, scale: Tensor) -> Tensor:

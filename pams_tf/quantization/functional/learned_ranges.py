@@ -1,12 +1,15 @@
 """Activation quantizers with one trained range: PAMS and PACT."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from pams_tf.grid import qrange
 from pams_tf.quantization.functional.codes import Arithmetic
-from pams_tf.quantization.functional.grids import clip_and_round, code_ends, fake_quantized
+from pams_tf.quantization.functional.grids import (
+    clip_and_round,
+    code_ends,
+    fake_quantized_to_alpha,
+)
 from pams_tf.recipe import ALPHA_GRADIENTS
 
 Tensor = Any
@@ -47,13 +50,15 @@ def pams(
     Raises:
       ValueError: bits or alpha_gradient is not possible, or unsigned and full_range are both set.
     """
-    _, qmax = qrange(bits, unsigned=unsigned, full_range=full_range)
-    settings: dict[str, Any] = {
-        "unsigned": unsigned,
-        "full_range": full_range,
-        "alpha_gradient": alpha_gradient,
-    }
-    return fake_quantized(partial(pams_codes, alpha=alpha, bits=bits, **settings), x, alpha / qmax)
+    return fake_quantized_to_alpha(
+        pams_codes,
+        x,
+        alpha,
+        bits,
+        unsigned=unsigned,
+        full_range=full_range,
+        alpha_gradient=alpha_gradient,
+    )
 
 
 def pams_codes(
@@ -124,9 +129,9 @@ def pact(
     Raises:
       ValueError: bits is out of range, or unsigned and full_range are both set.
     """
-    _, qmax = qrange(bits, unsigned=unsigned, full_range=full_range)
-    settings: dict[str, Any] = {"unsigned": unsigned, "full_range": full_range}
-    return fake_quantized(partial(pact_codes, alpha=alpha, bits=bits, **settings), x, alpha / qmax)
+    return fake_quantized_to_alpha(
+        pact_codes, x, alpha, bits, unsigned=unsigned, full_range=full_range
+    )
 
 
 def pact_codes(
