@@ -14,7 +14,11 @@ from pams_tf.models import SuperResolution
 from pams_tf.models.folding import batch_normalization, normalizations
 from pams_tf.quantization import QuantConv2D
 from pams_tf.quantization.functional.codes import bias_codes
-from pams_tf.quantization.functional.stored import stored_limit, stored_scale
+from pams_tf.quantization.functional.stored import (
+    accumulator_unit,
+    stored_limit,
+    stored_scale,
+)
 from pams_tf.quantization.int8 import int8_range
 
 
@@ -79,8 +83,8 @@ class ConvolutionConstants:
         with tf.init_scope():  # numbers, although a graph is being built
             step = tf.constant(self.step, tf.float64)
             limit = stored_limit(step, tf.constant(factor, tf.float64), copy, qmax)
-            scale = tf.cast(stored_scale(limit, qmax), tf.float64)
-            accumulator = scale * float(np.float32(image.unit * image.scale)) / unit
+            image_scale = tf.constant(image.unit * image.scale, tf.float32)
+            accumulator = accumulator_unit(stored_scale(limit, qmax), image_scale, unit)
             codes = bias_codes(tf.constant(self.bias, tf.float64), accumulator).numpy()
             limit = limit.numpy()
         # The converter divides by scales in float64 that it computes from the ends of the ranges.

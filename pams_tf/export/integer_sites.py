@@ -33,7 +33,7 @@ class IntegerSites(Sites):
     in unit 1 throughout. An asymmetric low-bit grid has its nearer end at an end of int8, where
     the tensor saturates, and its farther end at the bound.
 
-    **Batch normalization** is folded into the convolution in front of it; see `export.folding`.
+    **Batch normalization** is folded into the convolution in front of it; see `models.folding`.
 
     Args:
       network: a network with a quantizer at every site.

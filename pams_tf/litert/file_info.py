@@ -84,6 +84,11 @@ class FileInfo:
     subgraphs: int = 1
 
     @property
+    def has_int4_weights(self) -> bool:
+        """Whether a tensor is stored as int4; only kernels are."""
+        return any(tensor.dtype == "int4" for tensor in self.tensors)
+
+    @property
     def io_tensors(self) -> tuple[TensorInfo, ...]:
         """The tensors that are the file's input and output."""
         return tuple(self.tensors[index] for index in (*self.inputs, *self.outputs))

@@ -26,7 +26,6 @@ from pams_tf.quantization import (
     activation_quantizer,
     kernel_quantizer,
 )
-from pams_tf.quantization.arriving import Arriving
 from pams_tf.quantization.held import Held, one
 from pams_tf.quantization.int8 import needs_clip
 from pams_tf.recipe import QuantizationRecipe
@@ -165,8 +164,7 @@ class KerasSites(Sites):
             x = Floating(x)
         held = x.held_by(quantizer, needs_clip(quantizer.grid, after_relu))
         tensors, arriving = x.at(held)
-        self.arriving.at[name] = arriving
-        self.sites[name] = Coded(quantizer(tensors, arriving=arriving), held)
+        self.sites[name] = Coded(quantizer(tensors, arriving=arriving), held, arriving)
         return self.sites[name]
 
 
@@ -176,14 +174,9 @@ def values(x: Any) -> Any:
 
 
 class _Values(Mapping[str, Any]):
-    """Tensors by name, as Keras tensors of values, which are made when they are asked for.
-
-    Attributes:
-      at: name of each site that holds codes -> how they are computed there.
-    """
+    """Tensors by name, as Keras tensors of values, which are made when they are asked for."""
 
     def __init__(self) -> None:
-        self.at: dict[str, Arriving] = {}
         self._tensors: dict[str, Any] = {}
 
     def add(self, name: str, x: Any) -> None:

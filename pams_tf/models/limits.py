@@ -35,7 +35,9 @@ def check_limits(network: SuperResolution) -> None:
       InputError: a sum could pass int32, or a range is so small that no kernel takes its scale; the
         message names the convolution or the site.
     """
-    for name, ratio in network.ratios().items():
+    for name, site in network.sites.items():
+        assert site.arriving is not None  # only the image is not computed
+        ratio = float(site.arriving.ratio())
         if ratio >= COARSEST:
             raise InputError(
                 f"the range of {name} is dead: its scale is {ratio:.3g} times finer than what "

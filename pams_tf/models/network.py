@@ -66,10 +66,6 @@ class SuperResolution(keras.Model):
         """Whether no range is still a placeholder; True for a float network."""
         return all(quantizer.calibrated for quantizer in quantizers(self))
 
-    def ratios(self) -> dict[str, float]:
-        """How many steps of each site's grid a step of what arrives there is, at most."""
-        return {name: float(at.ratio()) for name, at in self.arriving.at.items()}
-
     @property
     def with_feature(self) -> keras.Model:
         return keras.Model(self.inputs[0], [self.outputs[0], self.feature])

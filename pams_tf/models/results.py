@@ -16,7 +16,7 @@ import tensorflow as tf
 from pams_tf.grid import signed_qmax
 from pams_tf.models.folding import batch_normalization
 from pams_tf.quantization import QuantConv2D, RangeQuantizer
-from pams_tf.quantization.arriving import Arriving
+from pams_tf.quantization.arriving import Arriving, Readable
 from pams_tf.quantization.base import Quantizer
 from pams_tf.quantization.functional import builtin, stored, xnnpack
 from pams_tf.quantization.functional.codes import (
@@ -40,11 +40,11 @@ class Values(keras.layers.Layer):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
 
-    def call(self, tensors: Sequence[Any], arriving: Arriving, training: bool = False) -> Any:
+    def call(self, tensors: Sequence[Any], arriving: Readable, training: bool = False) -> Any:
         return arriving.values(tensors, training)
 
     def compute_output_spec(
-        self, tensors: Sequence[Any], arriving: Arriving, training: bool = False
+        self, tensors: Sequence[Any], arriving: Readable, training: bool = False
     ) -> Any:
         return keras.KerasTensor((*tensors[0].shape[:-1], arriving.channels), "float32")
 
@@ -74,13 +74,13 @@ class Coded(Tensor):
     Attributes:
       codes: Keras tensor (N, H, W, C).
       held: its grid.
+      arriving: how the codes are computed; None for the network's input.
     """
 
-    nonnegative = False
-
-    def __init__(self, codes: Any, held: Held) -> None:
+    def __init__(self, codes: Any, held: Held, arriving: Arriving | None = None) -> None:
         self.codes = codes
         self.held = held
+        self.arriving = arriving
         self.channels = codes.shape[-1]
         self.conversions = itertools.count()
 
@@ -93,13 +93,11 @@ class Coded(Tensor):
 
     def moved(self, layer: keras.layers.Layer) -> "Coded":
         """The same codes in another arrangement."""
-        return Coded(layer(self.codes), self.held)
+        return Coded(layer(self.codes), self.held, self.arriving)
 
 
 class _Image:
     """An operator's result as an image: steps of 1, before rounding if `round` will do the rest."""
-
-    nonnegative = False
 
     def __init__(self, arriving: Arriving, exact: bool) -> None:
         self.channels = arriving.channels
@@ -117,12 +115,6 @@ class _Image:
             return steps.exact if self._exact else steps.whole, backward
 
         return image(*tensors)
-
-    def arithmetic(self, training: bool) -> Arithmetic:
-        raise NotImplementedError
-
-    def ratio(self) -> Any:
-        raise NotImplementedError
 
 
 class Result(Tensor):
@@ -259,8 +251,7 @@ class ConvolvedAt:
         return kernel.astype(np.int32), np.asarray(codes), scale
 
     def unit(self, training: bool) -> Any:
-        kernel, image = (tf.cast(x, tf.float64) for x in (self.kernel_scale(training), self._image))
-        return kernel * image / self._unit
+        return stored.accumulator_unit(self.kernel_scale(training), self._image, self._unit)
 
     def image_scale(self) -> Any:
         return tf.cast(self.result.source.held.scale(), tf.float32)
@@ -281,10 +272,8 @@ class ConvolvedAt:
         """The scale of the kernel in the file: float32, a scalar or (O,)."""
         qmax = signed_qmax(self.result.storage_bits)
         factor, _ = self.folded(training)
-        magnitude = tf.abs(factor)
-        step = tf.cast(self.result.layer.step(), tf.float64)
-        step = tf.reshape(step, (-1,) if self.result.layer.per_channel else ())
-        step *= tf.where(magnitude > 0, magnitude, 1.0)
+        step = self.result.layer.folded_step(factor)
+        step = tf.reshape(step, step.shape[-1:])
         copy = 0 if self.held is None else self.held.copy
         ratio = self._unit / self.result.source.held.unit()
         return stored.stored_scale(stored.stored_limit(step, ratio, copy, qmax), qmax)
@@ -325,20 +314,12 @@ class ConvolvedAt:
 class _Sums:
     """The values that a batch normalization normalizes."""
 
-    nonnegative = False
-
     def __init__(self, site: ConvolvedAt) -> None:
         self.channels = site.channels
         self._site = site
 
     def values(self, tensors: Sequence[Any], training: bool) -> Any:
         return self._site.of_sums(tensors[0], training)
-
-    def arithmetic(self, training: bool) -> Arithmetic:
-        raise NotImplementedError
-
-    def ratio(self) -> Any:
-        raise NotImplementedError
 
 
 class Added(Result):

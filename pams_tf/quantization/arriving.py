@@ -6,22 +6,30 @@ from typing import Any, Protocol
 from pams_tf.quantization.functional.codes import Arithmetic
 
 
-class Arriving(Protocol):
+class Readable(Protocol):
+    """Tensors that mean float values.
+
+    Attributes:
+      channels: number of channels of the values.
+    """
+
+    channels: int
+
+    def values(self, tensors: Sequence[Any], training: bool) -> Any:
+        """The float values, (N, H, W, C)."""
+
+
+class Arriving(Readable, Protocol):
     """The result of an operator on codes, which a quantizer brings to its own grid.
 
     Attributes:
       nonnegative: whether the operator ends with a ReLU.
-      channels: number of channels of the result.
     """
 
     nonnegative: bool
-    channels: int
 
     def arithmetic(self, training: bool) -> Arithmetic:
         """How the operator's tensors become steps of the quantizer's grid."""
 
     def ratio(self) -> Any:
         """The largest factor from steps of an input to steps of the grid: a scalar."""
-
-    def values(self, tensors: Sequence[Any], training: bool) -> Any:
-        """The float values of the result, (N, H, W, C)."""

@@ -88,6 +88,14 @@ class QuantConv2D(keras.layers.Conv2D):
         limit = functional.max_abs_range(self.kernel.value, self.range_axis)
         return divided(tf.where(limit > 0, limit, 1.0), self.qmax)
 
+    def folded_step(self, factor: Any) -> Any:
+        """The step of the kernel times a factor per channel, float64; its codes keep their size.
+
+        A channel with a factor of 0 is constant; its codes are 0 on any grid.
+        """
+        magnitude = tf.abs(factor)
+        return tf.cast(self.step(), tf.float64) * tf.where(magnitude > 0, magnitude, 1.0)
+
     def quantized_kernel(self) -> Any:
         """The quantized kernel, float32 HWIO; its gradient reaches the float kernel."""
         # The variable's own dtype, not the policy's: the grid is computed in float32.
@@ -114,14 +122,12 @@ class QuantConv2D(keras.layers.Conv2D):
 
     def _sums(self, codes: Any, accumulator: Accumulator, training: bool) -> Any:
         factor, offset = accumulator.folded(training)
-        magnitude = tf.abs(factor)
-        step = tf.cast(self.step(), tf.float64) * tf.where(magnitude > 0, magnitude, 1.0)
         bias = tf.cast(self.bias.value, tf.float64) if self.use_bias else 0.0
         return sums_of_products(
             self.convolution_op,
             codes,
             self.quantized_kernel() * tf.cast(factor, tf.float32),
-            tf.cast(step, tf.float32),
+            tf.cast(self.folded_step(factor), tf.float32),
             bias * factor + offset,
             accumulator.unit(training),
             accumulator.image_scale(),

@@ -95,8 +95,7 @@ def verify(
             twin = read_file(content)
             check_same_weights(info, twin, target)
             info = twin
-        int4 = any(tensor.dtype == "int4" for tensor in info.tensors)
-        matches = match(layers(whole, int4=int4), info)
+        matches = match(layers(whole, int4=info.has_int4_weights), info)
         compared = check_weights(matches, info)
     except InputError as error:
         raise InputError(f"{name}: the network in it is not the run's: {error}") from error

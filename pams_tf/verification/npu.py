@@ -42,8 +42,7 @@ def cpu_twin(whole: SuperResolution, info: FileInfo) -> bytes:
       whole: the network with a quantizer at every site; see `simulation.simulation`.
       info: the file for the NPU; the CPU file stores weights in int4 if it does.
     """
-    int4 = any(tensor.dtype == "int4" for tensor in info.tensors)
-    return convert(whole, None, weights="int4" if int4 else "int8")
+    return convert(whole, None, weights="int4" if info.has_int4_weights else "int8")
 
 
 def check_same_weights(info: FileInfo, twin: FileInfo, target: str) -> None:

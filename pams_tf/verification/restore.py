@@ -51,8 +51,8 @@ def restore_student(tflite: str | os.PathLike[str] | bytes) -> SuperResolution:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{name}: its metadata does not have every range ({error})") from error
     units = {site: float(fields["unit"]) for site, fields in sites.items()}
-    int4 = any(tensor.dtype == "int4" for tensor in info.tensors)
-    own = [_as_in_file(layer, units) for layer in layers(student, int4=int4)]
+    parts = layers(student, int4=info.has_int4_weights)
+    own = [_as_in_file(layer, units) for layer in parts]
     for found in match(own, info):
         for convolution in found.layer.convolutions:
             _fill(student, convolution, found, info)

@@ -7,6 +7,11 @@ import tensorflow as tf
 Tensor = Any
 
 
+def accumulator_unit(kernel: Tensor, image: Tensor, unit: Tensor) -> Tensor:
+    """The value of 1 in a convolution's sums: float64, of float32 scales and the result's unit."""
+    return tf.cast(kernel, tf.float64) * tf.cast(image, tf.float64) / unit
+
+
 def wider(x: Tensor, ulps: int) -> Tensor:
     """The float32 that is some ulps above a positive one."""
     return tf.bitcast(tf.bitcast(x, tf.int32) + ulps, tf.float32)
