@@ -35,13 +35,19 @@ def executed(path: Path) -> NotebookNode:
             coalesce_streams=True,
             resources={"metadata": {"path": folder}},
         )
-        client.execute(env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"})
+        client.execute(env=_environment(scripts))
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [kept for output in cell.outputs if (kept := _without_greeting(output))]
     notebook.metadata.language_info = {"name": "python"}
     return notebook
+
+
+def _environment(scripts: str) -> dict[str, str]:
+    # What this process says to TensorFlow's log is not what a reader's kernel would be told.
+    inherited = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    return {**inherited, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
 
 
 def _without_greeting(output: NotebookNode) -> NotebookNode | None:

@@ -195,7 +195,7 @@ def test_other_settings_do_not_touch_a_run(settings, tmp_path):
     run = RunFolder(tmp_path / "run")
     distil(settings, QuantizationRecipe(), run)
     before = run.student.read_bytes()
-    with pytest.raises(InputError, match=r"'bits': 8.* is now .*'bits': 4"):
+    with pytest.raises(InputError, match="recipe bits was 8 and is now 4"):
         distil(settings, QuantizationRecipe(bits=4), run)
     assert run.student.read_bytes() == before
 
