@@ -63,14 +63,14 @@ class QuantizationRecipe:
     equalize: bool = False
 
     def __post_init__(self) -> None:
-        _check_choice("method", self.method, METHODS)
-        _check_choice("bits", self.bits, BITS)
-        _check_choice("scope", self.scope, SCOPES)
-        _check_choice("per_channel", self.per_channel, (False, True))
-        _check_choice("alpha_gradient", self.alpha_gradient, ALPHA_GRADIENTS)
-        _check_choice("head_tail_bits", self.head_tail_bits, BITS)
-        _check_choice("unsigned", self.unsigned, (False, True))
-        _check_choice("equalize", self.equalize, (False, True))
+        check_choice("method", self.method, METHODS)
+        check_choice("bits", self.bits, BITS)
+        check_choice("scope", self.scope, SCOPES)
+        check_choice("per_channel", self.per_channel, (False, True))
+        check_choice("alpha_gradient", self.alpha_gradient, ALPHA_GRADIENTS)
+        check_choice("head_tail_bits", self.head_tail_bits, BITS)
+        check_choice("unsigned", self.unsigned, (False, True))
+        check_choice("equalize", self.equalize, (False, True))
         if self.unsigned and self.method != "pams":
             raise InputError(
                 f"unsigned=True is for method='pams'; {self.method!r} has its own rule for tensors "
@@ -147,7 +147,8 @@ class QuantizationRecipe:
         return cls.from_dict(fields, source=str(path))
 
 
-def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    """Raise an InputError that names the choices if `value` is none of them."""
     # True == 1 and 8.0 == 8 in Python, so the types must match too.
     if not any(value == choice and type(value) is type(choice) for choice in choices):
         listed = ", ".join(map(repr, choices))

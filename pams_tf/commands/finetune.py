@@ -138,8 +138,16 @@ flags.DEFINE_integer(
 flags.DEFINE_string(
     "initial_range",
     None,
-    "ema: initial ranges from Eq. 4 of the paper (default); random: uniform in [0, 128], drawn "
-    "with --seed (the paper's Table 5).",
+    "ema: initial ranges from Eq. 4 of the paper (default); error: those with the smallest error "
+    "of the enlarged images; random: uniform in [0, 128], drawn with --seed (the paper's Table 5).",
+    flag_values=FLAGS,
+)
+
+flags.DEFINE_string(
+    "initial_weights",
+    None,
+    "teacher: the weights of the teacher (default); fitted: kernels rounded so that every "
+    "convolution computes what the teacher's does, which recovers decibels before any training.",
     flag_values=FLAGS,
 )
 
@@ -174,7 +182,7 @@ def _finetune() -> dict[str, Any]:
         "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
         "learning_rate", "halve_every", "checkpoint_every", "log_every", "seed", "teacher",
         "alpha_learning_rate", "skt_weight", "calibration_steps",
-        "initial_range", "image_range", "skt_layer", "target",
+        "initial_range", "initial_weights", "image_range", "skt_layer", "target",
     )  # fmt: skip
     given["overrides"] = options.overrides(FLAGS)
     DistillationSettings(**given)

@@ -10,6 +10,7 @@ from pams_tf.models.edsr import EDSRConfig, edsr
 from pams_tf.models.equalization import equalized
 from pams_tf.models.expansion import merged
 from pams_tf.models.files import load, save
+from pams_tf.models.fitting import fit_kernels
 from pams_tf.models.foreign import from_keras
 from pams_tf.models.interpolation import start_as_interpolation
 from pams_tf.models.network import SuperResolution
@@ -24,6 +25,7 @@ __all__ = [
     "SuperResolution",
     "build",
     "equalized",
+    "fit_kernels",
     "from_keras",
     "fully_quantized",
     "load",

@@ -6,10 +6,14 @@ from pams_tf.data.calibration import Images, lr_batches
 from pams_tf.errors import InputError
 from pams_tf.models.equalization import equalized
 from pams_tf.models.files import Source, load
+from pams_tf.models.fitting import fit_kernels
 from pams_tf.models.network import SuperResolution
 from pams_tf.models.transfer import with_recipe
-from pams_tf.quantization import calibrate, quantizers
-from pams_tf.recipe import QuantizationRecipe
+from pams_tf.quantization import calibrate, quantizers, search_ranges
+from pams_tf.recipe import QuantizationRecipe, check_choice
+
+INITIAL_RANGES = ("ema", "error")
+INITIAL_WEIGHTS = ("teacher", "fitted")
 
 
 def quantize(
@@ -18,12 +22,14 @@ def quantize(
     images: Images = None,
     *,
     percentile: float = 100.0,
+    initial_range: str = "ema",
+    initial_weights: str = "teacher",
 ) -> SuperResolution:
     """Quantize a float network and calibrate its ranges, without training.
 
     Every image counts equally: a range in the body is the mean of the largest magnitudes of the
     images (paper, Eq. 4, with all images as one step), a range in the head or tail the largest of
-    them.
+    them. Or a range is searched for the smallest error of the enlarged images.
 
     Example:
       >>> import pams_tf
@@ -41,13 +47,19 @@ def quantize(
       percentile: use this percentile of each image's values at a site instead of its extremes;
         above 50, up to 100. At 4 bits, 99.9 keeps 0.6 to 2 dB that 100 loses (EDSR-mobile and
         EDSR-baseline x4); at 8 bits, 100 is best.
+      initial_range: "ema" for ranges from Eq. 4, or "error" for those with the smallest error, see
+        `quantization.search_ranges`.
+      initial_weights: "teacher" for the float weights, each rounded to the nearest code; or
+        "fitted" for kernels rounded so that every convolution computes what the float one does, see
+        `models.fit_kernels`.
 
     Returns:
       A student with the float weights and calibrated ranges, which can be evaluated, converted and
       saved like any other network.
 
     Raises:
-      InputError: the network is already quantized, there are no images, or they cannot be used.
+      InputError: the network is already quantized, there are no images, they cannot be used, or
+        `initial_range` or `initial_weights` is unknown or cannot be used with the rest.
 
     Source: Li et al., ECCV 2020, Eq. 1 to 4.
     """
@@ -57,12 +69,24 @@ def quantize(
             f"{network.described} is already quantized, with {network.recipe.bits} bits; give the "
             "float network"
         )
+    check_choice("initial_range", initial_range, INITIAL_RANGES)
+    check_choice("initial_weights", initial_weights, INITIAL_WEIGHTS)
+    if initial_range == "error" and percentile != 100:
+        raise InputError(
+            f"percentile={percentile!r} is not for initial_range='error', which looks for the best "
+            "range itself; leave one of them out"
+        )
+    images = _again(images)
     if recipe.equalize:
-        images = _twice(images)
         network = equalized(network, images)
     student = with_recipe(network, recipe)
     batches = lr_batches(images, network.scale, network.channels)
-    calibrate(student, network, batches, percentile=percentile, together=True)
+    if initial_range == "error":
+        search_ranges(student, network, batches)
+    else:
+        calibrate(student, network, batches, percentile=percentile, together=True)
+    if initial_weights == "fitted":
+        fit_kernels(student, network, lr_batches(images, network.scale, network.channels))
     return student
 
 
@@ -105,6 +129,6 @@ def fully_quantized(
     return whole
 
 
-def _twice(images: Images) -> Images:
-    """Images that can be read twice."""
+def _again(images: Images) -> Images:
+    """Images that can be read again and again."""
     return list(images) if isinstance(images, Iterator) else images

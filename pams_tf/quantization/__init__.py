@@ -15,6 +15,7 @@ from pams_tf.quantization.min_max import MinMaxQuantizer
 from pams_tf.quantization.pact import PactQuantizer
 from pams_tf.quantization.pams import PamsQuantizer
 from pams_tf.quantization.prelu import QuantPReLU
+from pams_tf.quantization.range_search import search_ranges
 
 __all__ = [
     "ActivationQuantizer",
@@ -34,4 +35,5 @@ __all__ = [
     "kernel_quantizer",
     "quantizers",
     "random_ranges",
+    "search_ranges",
 ]

@@ -194,6 +194,13 @@ class ActivationQuantizer(Quantizer):
         self._adapt(minima, maxima)
         self.observations.assign_add(1)
 
+    def fit_range(self, seen: functional.Histogram) -> None:
+        """Set the range to that with the smallest error on the values of a histogram.
+
+        A histogram of values within `ceiling` gives a range within it.
+        """
+        raise NotImplementedError
+
     def _adapt(self, minima: Any, maxima: Any) -> None:
         raise NotImplementedError
 
@@ -286,6 +293,11 @@ class AlphaQuantizer(ActivationQuantizer):
 
     def set_range(self, alpha: float) -> None:
         self.alpha.assign(max(alpha, SMALLEST_ALPHA))
+
+    def fit_range(self, seen: functional.Histogram) -> None:
+        qmin, qmax = qrange(self.bits, unsigned=self.unsigned, full_range=self.full_range)
+        self.set_range(functional.best_alpha(seen, qmin, qmax))
+        self.observations.assign_add(1)
 
     def _adapt(self, minima: Any, maxima: Any) -> None:
         alpha = self._calibrated(tf.convert_to_tensor(self.alpha), tf.maximum(maxima, -minima))

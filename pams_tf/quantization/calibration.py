@@ -16,6 +16,7 @@ class Observed(Protocol):
     """A network that exposes the tensor arriving at each of its sites: name -> symbolic tensor."""
 
     inputs: Any
+    outputs: Any
     arriving: Mapping[str, Any]
 
 

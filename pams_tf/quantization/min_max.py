@@ -87,6 +87,12 @@ class MinMaxQuantizer(ActivationQuantizer):
         self.minimum.assign(-alpha if self.initial_range[0] < 0 else 0.0)
         self.maximum.assign(alpha)
 
+    def fit_range(self, seen: functional.Histogram) -> None:
+        low, high = functional.best_ends(seen, self.bits)
+        self.minimum.assign(low)
+        self.maximum.assign(max(high, SMALLEST_ALPHA))
+        self.observations.assign_add(1)
+
     @property
     def reach(self) -> int:
         return unsigned_qmax(self.bits)

@@ -19,7 +19,7 @@ from pams_tf.evaluation.metrics import psnr_y
 from pams_tf.evaluation.upscaler import keras_upscale
 from pams_tf.files import check_writable
 from pams_tf.models import SuperResolution
-from pams_tf.quantization import calibrate, quantizers, random_ranges
+from pams_tf.quantization import calibrate, quantizers, random_ranges, search_ranges
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.reporting.plots.ranges import alpha_curves
 from pams_tf.runs import RunFolder
@@ -104,8 +104,13 @@ def distil(
         def prepare() -> None:
             if settings.initial_range == "random":
                 random_ranges(student, settings.seed)
-                return
-            calibrate_on_first_batches(student, teacher, packed, settings)
+            elif settings.initial_range == "error":
+                search_ranges(student, teacher, _first_batches(packed, settings, student.channels))
+            else:
+                calibrate_on_first_batches(student, teacher, packed, settings)
+            if settings.initial_weights == "fitted":
+                batches = _first_batches(packed, settings, student.channels)
+                models.fit_kernels(student, teacher, batches)
 
         result = fit(
             distiller,

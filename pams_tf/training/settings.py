@@ -9,7 +9,8 @@ from pams_tf.recipe import QuantizationRecipe
 SCHEDULES = ("halving", "cosine")
 PRECISIONS = ("float32", "mixed_bfloat16")
 STARTS = ("random", "interpolation")
-INITIAL_RANGES = ("ema", "random")
+INITIAL_RANGES = ("ema", "error", "random")
+INITIAL_WEIGHTS = ("teacher", "fitted")
 TARGETS = ("hr", "teacher")
 
 
@@ -111,8 +112,11 @@ class DistillationSettings(RunSettings):
         keeps its look, and `data` may be any folder of LR images.
       image_range: the value of white in the teacher's input and output, if it is a Keras model that
         does not come from `pams_tf`.
-      initial_range: "ema" for ranges from Eq. 4, or "random" for ranges uniform in [0, 128], drawn
+      initial_range: "ema" for ranges from Eq. 4; "error" for those with the smallest error of the
+        image, see `quantization.search_ranges`; or "random" for ranges uniform in [0, 128], drawn
         with the seed (paper, Table 5).
+      initial_weights: "teacher" for the weights of the teacher, or "fitted" for kernels rounded so
+        that every convolution computes what the teacher's does, see `models.fit_kernels`.
     """
 
     LEAST_STEPS: ClassVar[int] = 0  # only calibrated
@@ -122,6 +126,7 @@ class DistillationSettings(RunSettings):
     skt_weight: float = 1000.0
     calibration_steps: int = 16
     initial_range: str = "ema"
+    initial_weights: str = "teacher"
     skt_layer: str | None = None
     target: str = "hr"
     image_range: float = 255.0
@@ -138,7 +143,12 @@ class DistillationSettings(RunSettings):
         self._require(
             "initial_range",
             self.initial_range in INITIAL_RANGES,
-            f"choose {' or '.join(INITIAL_RANGES)}",
+            f"choose one of {', '.join(INITIAL_RANGES)}",
+        )
+        self._require(
+            "initial_weights",
+            self.initial_weights in INITIAL_WEIGHTS,
+            f"choose {' or '.join(INITIAL_WEIGHTS)}",
         )
 
 
@@ -212,6 +222,7 @@ def run_name(settings: DistillationSettings, recipe: QuantizationRecipe) -> str:
         ("equalized", recipe.equalize),
         (f"skt{settings.skt_weight:g}", settings.skt_weight != default.skt_weight),
         (settings.initial_range, settings.initial_range != default.initial_range),
+        (settings.initial_weights, settings.initial_weights != default.initial_weights),
         (f"seed{settings.seed}", settings.seed != default.seed),
     ]
     extra = "".join(f"_{name}" for name, changed in changes if changed)

@@ -1,5 +1,6 @@
 """Quantizers as pure functions on tensors, each with its own gradient."""
 
+from pams_tf.quantization.functional.fitting import fitted_weights
 from pams_tf.quantization.functional.fixed_ranges import (
     dorefa_activation_codes,
     dorefa_activations,
@@ -9,6 +10,14 @@ from pams_tf.quantization.functional.fixed_ranges import (
     moving_average,
 )
 from pams_tf.quantization.functional.learned_ranges import pact, pact_codes, pams, pams_codes
+from pams_tf.quantization.functional.search import (
+    Histogram,
+    best_alpha,
+    best_ends,
+    histogram,
+    histogram_weights,
+    quantization_error,
+)
 from pams_tf.quantization.functional.statistics import (
     running_maximum,
     sample_maxima,
@@ -17,9 +26,15 @@ from pams_tf.quantization.functional.statistics import (
 from pams_tf.quantization.functional.weights import dorefa_weights, max_abs, max_abs_range
 
 __all__ = [
+    "Histogram",
+    "best_alpha",
+    "best_ends",
     "dorefa_activation_codes",
     "dorefa_activations",
     "dorefa_weights",
+    "fitted_weights",
+    "histogram",
+    "histogram_weights",
     "max_abs",
     "max_abs_range",
     "min_max",
@@ -30,6 +45,7 @@ __all__ = [
     "pact_codes",
     "pams",
     "pams_codes",
+    "quantization_error",
     "running_maximum",
     "sample_maxima",
     "sample_ranges",
