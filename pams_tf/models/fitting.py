@@ -1,5 +1,6 @@
 """Kernels of a student fitted to what the float network computes, before any training."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,9 +13,8 @@ from pams_tf.models.network import SuperResolution
 from pams_tf.models.results import Convolved
 from pams_tf.quantization import QuantConv2D, functional
 
-SAMPLED = 2
-"""Every second position in each direction says nearly what all of them say, in a quarter of the
-time."""
+PLACES = 65_536
+"""About as many places of the images are looked at; more say nearly the same."""
 
 
 def fit_kernels(student: SuperResolution, network: SuperResolution, batches: Iterable[Any]) -> None:
@@ -46,6 +46,8 @@ def fit_kernels(student: SuperResolution, network: SuperResolution, batches: Ite
     images = list(batches)
     if not images:
         raise InputError("fitting kernels needs at least one batch of images")
+    places = sum(math.prod(np.shape(lr)[:3]) for lr in images)
+    every = max(1, round(math.sqrt(places / PLACES)))
     for result in _convolutions(student):
         layer = result.layer
         original = network.get_layer(layer.name)
@@ -54,6 +56,7 @@ def fit_kernels(student: SuperResolution, network: SuperResolution, batches: Ite
             keras.Model(student.inputs[0], result.source.values),
             keras.Model(network.inputs[0], original.input),
             images,
+            every,
         )
         kernel, bias = original.kernel.numpy(), original.bias.numpy()
         kernel, bias = _fitted(kernel, bias, inputs, cross, layer)
@@ -69,12 +72,15 @@ def _convolutions(student: SuperResolution) -> list[Convolved]:
 
 
 def _moments(
-    layer: QuantConv2D, student: keras.Model, network: keras.Model, images: list[Any]
+    layer: QuantConv2D, student: keras.Model, network: keras.Model, images: list[Any], every: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sums over places of q q^T and q x^T, (G, K + 1, K + 1): q the student's inputs, x others."""
+    """Sums of q q^T and q x^T, (G, K + 1, K + 1): q the student's inputs, x the network's.
+
+    The sums are over every n-th place of the images in each direction.
+    """
 
     def moments(lr: Any) -> Any:
-        q, x = (_patches(layer, model(lr, training=False)) for model in (student, network))
+        q, x = (_patches(layer, model(lr, training=False), every) for model in (student, network))
         return tf.cast(tf.stack([tf.matmul(q, z, transpose_a=True) for z in (q, x)]), tf.float64)
 
     lr_images = tf.TensorSpec((None, *student.input_shape[1:]), tf.float32)
@@ -83,10 +89,10 @@ def _moments(
     return inputs, cross
 
 
-def _patches(layer: QuantConv2D, x: Any) -> Any:
+def _patches(layer: QuantConv2D, x: Any, every: int) -> Any:
     """What the kernel of each group sees at each place, and 1: (G, places, K + 1)."""
     rates = layer.dilation_rate
-    strides = [SAMPLED * stride for stride in layer.strides]
+    strides = [every * stride for stride in layer.strides]
     patches = tf.image.extract_patches(
         tf.cast(x, tf.float32),
         [1, *layer.kernel_size, 1],

@@ -10,13 +10,13 @@ from pams_tf.models import fit_kernels
 from pams_tf.quantization import QuantConv2D
 
 RECIPE = pams_tf.QuantizationRecipe(bits=4, scope="all", per_channel=True, unsigned=True)
-IMAGES = np.random.default_rng(5).integers(0, 256, (4, 24, 24, 3)).astype(np.float32)
+IMAGES = np.random.default_rng(5).integers(0, 256, (4, 40, 40, 3)).astype(np.float32)
 OTHERS = np.random.default_rng(6).integers(0, 256, (2, 20, 28, 3)).astype(np.float32)
 
 
 def smooth(images):
     """Neighbours that resemble each other, as those of photographs do."""
-    return (images + np.roll(images, 1, 1) + np.roll(images, 1, 2)) / 3
+    return sum(np.roll(images, (i, j), (1, 2)) for i in range(3) for j in range(3)) / 9
 
 
 def network(kind="plain"):
@@ -55,7 +55,7 @@ def test_fitted_kernels_bring_images_they_have_not_seen_nearer(kind):
     plain = pams_tf.quantize(teacher, RECIPE, smooth(IMAGES))
     student = pams_tf.quantize(teacher, RECIPE, smooth(IMAGES), initial_weights="fitted")
     # How much rounded activations leave to gain depends on the network.
-    assert error(student, teacher) < (0.6 if kind == "plain" else 0.95) * error(plain, teacher)
+    assert error(student, teacher) < (0.7 if kind == "plain" else 0.95) * error(plain, teacher)
     for layer in student.layers:
         if isinstance(layer, QuantConv2D) and layer.name != "shared":
             kernel = layer.kernel.numpy()
@@ -95,9 +95,7 @@ def test_batch_normalization_and_the_body_alone():
     plain = pams_tf.quantize(teacher, recipe, smooth(IMAGES))
     student = pams_tf.quantize(teacher, recipe, smooth(IMAGES), initial_weights="fitted")
     assert error(student, teacher) < 0.95 * error(plain, teacher)
-    head = student.layers[1]
-    assert isinstance(head, keras.layers.Conv2D)
-    assert not isinstance(head, QuantConv2D)
+    assert not isinstance(student.get_layer("head"), QuantConv2D)
 
 
 @pytest.mark.parametrize(
