@@ -95,7 +95,7 @@ def best_ends(seen: Histogram, bits: int) -> tuple[float, float]:
 
     for _ in range(_ROUNDS):
         high = _best(partial(error, low), highest)
-        low = _best(lambda end, high=high: error(end, high), lowest)
+        low = _best(partial(error, high=high), lowest)
     return low, high
 
 

@@ -1,0 +1,57 @@
+"""Show what each quantized tensor of a student costs in dB, one at a time.
+
+Example: pams-sensitivity --model runs/mine_x2_pams8_all --images benchmark/Set5
+
+All tensors have 16 bits except for one, which has the bits of the student. The tensors that cost
+most are those to look at: their ranges, their layers, or their bit width.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from pams_tf.commands import cli
+
+FLAGS = cli.command_flags()
+flags.DEFINE_string(
+    "model",
+    None,
+    "The student: a run folder or a .keras file.",
+    required=True,
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "images",
+    "sample",
+    "HR images: the folder of a benchmark (with HR/ in it) or of DIV2K, or any folder of images; "
+    "sample stands for the built-in photographs.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "top", 20, "How many tensors to print; --json has all.", lower_bound=1, flag_values=FLAGS
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; `argv` includes the program's name. Returns its exit status."""
+    return cli.run(_sensitivity, FLAGS, __doc__, argv)
+
+
+def _sensitivity() -> dict[str, Any]:
+    cli.load_tensorflow()
+    from pams_tf.evaluation.sensitivity import sensitivity
+    from pams_tf.models import load
+    from pams_tf.reporting.tables import print_table
+
+    found = sensitivity(load(FLAGS.model), FLAGS.images, progress=True)
+    print_table(
+        f"{FLAGS.model}: {found.psnr:.3f} dB, with 16 bits everywhere {found.fine:.3f} dB",
+        ("tensor", "", "bits", "costs, dB"),
+        [
+            (cost.name, cost.kind, str(cost.bits), f"{cost.loss:.3f}")
+            for cost in found.costs[: FLAGS.top]
+        ],
+    )
+    return dataclasses.asdict(found)
