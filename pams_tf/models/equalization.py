@@ -1,7 +1,6 @@
 """Equalization: every channel between two convolutions gets the range of the widest one."""
 
-import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -10,88 +9,14 @@ import tensorflow as tf
 
 from pams_tf.data.calibration import Images, lr_batches
 from pams_tf.errors import InputError
+from pams_tf.models.chains import chains, multiply_inputs, multiply_results
 from pams_tf.models.graph.recorder import recorded
-from pams_tf.models.graph.steps import Graph, Step
 from pams_tf.models.network import SuperResolution
+from pams_tf.models.slopes import turn_steep_slopes
 from pams_tf.models.transfer import with_recipe
 
 LARGEST = 64.0
 """No channel is multiplied by more, because what it holds would be noise."""
-
-_PER_CHANNEL = ("pad", "crop", "rectify")  # movements that leave every channel where it is
-
-
-@dataclasses.dataclass(frozen=True)
-class Chain:
-    """What carries the channels of one convolution to the convolutions that read them.
-
-    Attributes:
-      convolution: name of the convolution that computes the channels.
-      held: names of the sites that hold them, before and behind the function if there is one.
-      readers: names of the convolutions that read them; nothing else does.
-    """
-
-    convolution: str
-    held: tuple[str, ...]
-    readers: tuple[str, ...]
-
-
-def chains(graph: Graph) -> list[Chain]:
-    """The chains of a network, in its order.
-
-    A chain leads through what is positively homogeneous in each channel: a ReLU in the convolution,
-    leaky_relu, prelu, sites, and movements within a channel. Whatever else reads a channel, such as
-    an addition, tanh, a site with a ceiling or the image, leaves its convolution without a chain.
-    """
-    reading: dict[str, list[Step]] = {}
-    for step in graph.steps:
-        for name in step.inputs:
-            reading.setdefault(name, []).append(step)
-    shared = {step.settings["shared"] for step in graph.steps if step.settings.get("shared")}
-    found = (
-        _chain(step, reading, graph.output, shared)
-        for step in graph.steps
-        if _is_own(step, shared) and not step.settings.get("shift")
-    )
-    return [chain for chain in found if chain is not None]
-
-
-def _is_own(step: Step, shared: set[str]) -> bool:
-    """Whether it is a convolution whose weights no other one uses."""
-    return (
-        step.call == "convolution" and not step.settings.get("shared") and step.name not in shared
-    )
-
-
-def _chain(
-    first: Step, reading: Mapping[str, list[Step]], output: str, shared: set[str]
-) -> Chain | None:
-    held, readers, waiting = [], [], [first.name]
-    while waiting:
-        name = waiting.pop()
-        if name == output:
-            return None
-        for step in reading.get(name, ()):
-            if _is_own(step, shared):
-                readers.append(step.name)
-                continue
-            if not _is_homogeneous(step):
-                return None
-            if step.call == "activation":
-                held.append(step.name)
-            waiting.append(step.name)
-    return Chain(first.name, tuple(held), tuple(readers)) if held and readers else None
-
-
-def _is_homogeneous(step: Step) -> bool:
-    """Whether f(a * x) = a * f(x) for each channel by itself and every a above 0."""
-    if step.call == "activation":
-        return step.settings.get("ceiling") is None
-    if step.call == "function":
-        return step.settings["kind"] in ("leaky_relu", "prelu")
-    if step.call == "moved":
-        return step.settings["movement"] in _PER_CHANNEL
-    return step.call == "rescaled"
 
 
 def equalized(network: SuperResolution, images: Images = None) -> SuperResolution:
@@ -99,7 +24,8 @@ def equalized(network: SuperResolution, images: Images = None) -> SuperResolutio
 
     A tensor has one range for all its channels, so a channel with small values would have few codes
     in it. Between two convolutions every channel may be multiplied by a positive factor if the next
-    kernels are divided by it.
+    kernels are divided by it. Before that, steep slopes of a PReLU are turned over, see
+    `models.slopes`.
 
     Args:
       network: a float network; not changed.
@@ -117,12 +43,17 @@ def equalized(network: SuperResolution, images: Images = None) -> SuperResolutio
     """
     chosen = chains(recorded(network))
     copy = with_recipe(network, None)
+    for chain in chosen:
+        turn_steep_slopes(copy, chain)
     if not chosen:
         return copy
     names = [name for chain in chosen for name in chain.held]
-    ranges = channel_ranges(network, names, lr_batches(images, network.scale, network.channels))
+    ranges = channel_ranges(copy, names, lr_batches(images, copy.scale, copy.channels))
     for chain in chosen:
-        _scale(copy, chain, factors(np.stack([ranges[name] for name in chain.held])))
+        scales = factors(np.stack([ranges[name] for name in chain.held]))
+        multiply_results(copy, chain.convolution, scales)
+        for reader in chain.readers:
+            multiply_inputs(copy, reader, 1 / scales)
     return copy
 
 
@@ -156,19 +87,3 @@ def channel_ranges(
     if not np.ndim(largest[0]):
         raise InputError("equalization needs at least one batch of images")
     return dict(zip(names, largest, strict=True))
-
-
-def _scale(network: SuperResolution, chain: Chain, factors: np.ndarray) -> None:
-    """Multiply the channels of a chain and divide the kernels that read them."""
-    first = network.get_layer(chain.convolution)
-    norms = [x for x in network.layers if x.name == f"{chain.convolution}_bn"]
-    for variable in (norms[0].gamma, norms[0].beta) if norms else (first.kernel, first.bias):
-        variable.assign(variable.numpy() * factors)
-    for name in chain.readers:
-        layer = network.get_layer(name)
-        kernel = layer.kernel.numpy()
-        h, w, depth, filters = kernel.shape
-        groups = len(factors) // depth
-        split = kernel.reshape(h, w, depth, groups, filters // groups)
-        split = split / factors.reshape(groups, depth).T[:, :, None]
-        layer.kernel.assign(split.reshape(kernel.shape))
