@@ -11,7 +11,9 @@ Examples:
   pams-finetune --bits 8 --scope all --teacher mine.keras --data photos
                                                           a Keras network of your own
 
-The student starts with the weights of the float teacher and with ranges from Eq. 4 of the paper.
+The student starts with the weights of the float teacher and with ranges from Eq. 4 of the paper. A
+network of your own starts with --per_channel, --unsigned, --equalize, --initial_range=error and
+--initial_weights=fitted unless you say otherwise; with --steps=0 it is not trained at all.
 The run folder holds checkpoints, logs, curves and, at the end, student.keras: the checkpoint with
 the best validation PSNR. If a run is stopped, even by a crash, the same command continues it.
 """
@@ -173,6 +175,8 @@ def _finetune() -> dict[str, Any]:
     from pams_tf.training.settings import (
         DistillationSettings,
         finetune_budget,
+        own_recipe,
+        own_start,
         paper_patch_size,
         run_name,
     )
@@ -192,15 +196,22 @@ def _finetune() -> dict[str, Any]:
     from pams_tf.runs import RunFolder
     from pams_tf.training.jobs import distil
 
+    own_network = False
     if FLAGS.teacher:
         teacher = models.load(FLAGS.teacher, FLAGS.image_range)
         given |= _of_teacher(teacher)
-        if teacher.graph is not None:
-            recipe = recipe.replace(**_own_defaults(recipe))
+        own_network = teacher.graph is not None
+        if own_network:
+            if FLAGS.recipe is None:
+                recipe = recipe.replace(
+                    **(own_recipe(recipe.method) | options.given(FLAGS, *RECIPE_FLAGS))
+                )
+            given = own_start(recipe) | given
     fields: dict[str, Any] = {"patch_size": paper_patch_size(given["model"], given["scale"])}
     fields |= finetune_budget(budget, recipe.bits)
     settings = DistillationSettings(**(fields | given))
-    run = RunFolder(f"{FLAGS.runs}/{FLAGS.name or run_name(settings, recipe)}")
+    name = FLAGS.name or run_name(settings, recipe, own=own_network)
+    run = RunFolder(f"{FLAGS.runs}/{name}")
     if budget == "demo" and not FLAGS.data:
         print(
             f"Short demo settings: {settings.steps} steps on the built-in photographs. For real "
@@ -229,14 +240,6 @@ def _of_teacher(teacher: Any) -> dict[str, Any]:
     return {
         name: value for name, value in own.items() if name == "overrides" or not FLAGS[name].present
     }
-
-
-def _own_defaults(recipe: QuantizationRecipe) -> dict[str, Any]:
-    """What suits a network of the user's own, where no flag says otherwise; not in the paper."""
-    if FLAGS.recipe is not None:
-        return {}
-    wanted = {"per_channel": True, "unsigned": recipe.method == "pams"}
-    return {name: value for name, value in wanted.items() if FLAGS[name].value is None}
 
 
 def _recipe() -> QuantizationRecipe:

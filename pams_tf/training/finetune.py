@@ -78,7 +78,8 @@ def finetune(
         overrides=dict(teacher.overrides),
         **fields,
     )
-    folder = RunFolder(run or Path("runs") / run_name(chosen, recipe))
+    name = run_name(chosen, recipe, own=teacher.graph is not None)
+    folder = RunFolder(run or Path("runs") / name)
     source = model if isinstance(model, str | os.PathLike) else _kept(teacher, folder)
     distil(chosen.replace(teacher=str(source)), recipe, folder, progress=progress)
     return load(folder.student)

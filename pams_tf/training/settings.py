@@ -204,27 +204,43 @@ def paper_patch_size(model: str, scale: int) -> int:
     return 24 if model.startswith("rdn") and scale == 4 else 48
 
 
-def run_name(settings: DistillationSettings, recipe: QuantizationRecipe) -> str:
+def own_recipe(method: str) -> dict[str, Any]:
+    """Fields of a recipe that suit a network of the user's own; they are not in the paper."""
+    return {"per_channel": True, "unsigned": method == "pams", "equalize": True}
+
+
+def own_start(recipe: QuantizationRecipe) -> dict[str, Any]:
+    """Fields of `DistillationSettings` that say where the training of such a network starts."""
+    fits = recipe.fits_int8 and recipe.method != "dorefa"
+    return {"initial_range": "error", "initial_weights": "fitted" if fits else "teacher"}
+
+
+def run_name(
+    settings: DistillationSettings, recipe: QuantizationRecipe, *, own: bool = False
+) -> str:
     """The default name of a run: its network, its recipe, and what an ablation changes.
 
-    For example `edsr_baseline_x4_pams8`. What differs from the defaults is appended, such as
-    `_all`, `_skt0` or `_random`, but not length, learning rates and data: a run folder refuses
-    values other than its own.
+    For example `edsr_baseline_x4_pams8`, or `mine_pams8` for a network of the user's own. What
+    differs from the defaults is appended, such as `_all`, `_skt0` or `_random`, but not length,
+    learning rates and data: a run folder refuses values other than its own.
     """
     sizes = "".join(f"_{key}{value}" for key, value in sorted(settings.overrides.items()))
     default, plain = DistillationSettings(), QuantizationRecipe()
+    if own:
+        default = default.replace(**own_start(recipe))
+        plain = plain.replace(method=recipe.method, **own_recipe(recipe.method))
     changes = [
         (recipe.scope, recipe.scope != plain.scope),
-        ("channel", recipe.per_channel),
+        ("channel" if recipe.per_channel else "tensor", recipe.per_channel != plain.per_channel),
         (recipe.alpha_gradient, recipe.alpha_gradient != plain.alpha_gradient),
         (f"ends{recipe.head_tail_bits}", recipe.head_tail_bits != plain.head_tail_bits),
-        ("unsigned", recipe.unsigned),
-        ("equalized", recipe.equalize),
+        ("unsigned" if recipe.unsigned else "signed", recipe.unsigned != plain.unsigned),
+        ("equalized" if recipe.equalize else "unequal", recipe.equalize != plain.equalize),
         (f"skt{settings.skt_weight:g}", settings.skt_weight != default.skt_weight),
         (settings.initial_range, settings.initial_range != default.initial_range),
         (settings.initial_weights, settings.initial_weights != default.initial_weights),
         (f"seed{settings.seed}", settings.seed != default.seed),
     ]
     extra = "".join(f"_{name}" for name, changed in changes if changed)
-    network = f"{settings.model}_x{settings.scale}{sizes}"
+    network = settings.model if own else f"{settings.model}_x{settings.scale}{sizes}"
     return f"{network}_{recipe.method}{recipe.bits}{extra}"

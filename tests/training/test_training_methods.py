@@ -259,5 +259,5 @@ def test_runs_are_named_by_what_tells_them_apart():
 
 
 def test_unknown_initial_range():
-    with pytest.raises(InputError, match="initial_range='zero' .*ema or random"):
+    with pytest.raises(InputError, match="initial_range='zero' .*ema, error, random"):
         DistillationSettings(initial_range="zero")
