@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pams_tf.data.sample_images import sample_images
     from pams_tf.evaluation.benchmark import evaluate
     from pams_tf.evaluation.loading import load
+    from pams_tf.evaluation.sensitivity import sensitivity
     from pams_tf.evaluation.upscaler import Upscaler
     from pams_tf.export.converter import convert
     from pams_tf.litert.summary import inspect
@@ -43,6 +44,7 @@ __all__ = [
     "load",
     "quantize",
     "sample_images",
+    "sensitivity",
     "skt_loss",
     "verify",
 ]
@@ -61,6 +63,7 @@ _HOME = {
     "load": "evaluation.loading",
     "quantize": "models.quantize",
     "sample_images": "data.sample_images",
+    "sensitivity": "evaluation.sensitivity",
     "skt_loss": "training.skt",
     "verify": "verification.compare",
 }

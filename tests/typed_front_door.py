@@ -6,6 +6,7 @@ import numpy as np
 
 import pams_tf
 from pams_tf.evaluation.benchmark import BenchmarkResult
+from pams_tf.evaluation.sensitivity import Sensitivity
 from pams_tf.litert.summary import Summary
 from pams_tf.models import SuperResolution
 from pams_tf.verification.parity import Parity
@@ -19,6 +20,7 @@ assert_type(pams_tf.convert(network, (180, 320)), bytes)
 assert_type(pams_tf.verify(network, "x2.tflite"), Parity)
 assert_type(pams_tf.inspect("x2.tflite"), Summary)
 assert_type(pams_tf.evaluate("bicubic", "sample", scale=2), BenchmarkResult)
+assert_type(pams_tf.sensitivity(network), Sensitivity)
 assert_type(pams_tf.load("x2.tflite"), SuperResolution | pams_tf.Upscaler)
 assert_type(pams_tf.Upscaler("x2.tflite")(np.zeros((4, 4, 3), np.uint8)), np.ndarray)
 assert_type(pams_tf.sample_images(2), dict[str, tuple[np.ndarray, np.ndarray]])
