@@ -179,7 +179,7 @@ def stored_convolution(expected: ConvolvedAt, found: Match, info: FileInfo) -> S
     """
     height, width, inputs, filters = expected.result.layer.kernel.shape
     kind, shape, axes = "CONV_2D", (filters, height, width, inputs), (1, 2, 3, 0)
-    if 1 < expected.result.layer.groups == filters:
+    if inputs == 1 < expected.result.layer.groups:
         kind, shape, axes = "DEPTHWISE_CONV_2D", (1, height, width, filters), (1, 2, 0, 3)
     there = [
         operator

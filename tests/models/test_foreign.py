@@ -47,8 +47,19 @@ def test_all_layers_without_an_integer_form_are_in_one_message():
     [
         (layers.PReLU(), "a slope for each pixel; give shared_axes"),
         (layers.MaxPooling2D(2, strides=1, padding="same"), "use a Conv2D with stride 2"),
-        (layers.Dense(4), "Conv2D with a 1x1 kernel"),
-        (layers.UpSampling2D(1, interpolation="bilinear"), "use 'nearest'"),
+        (layers.EinsumDense("nhwi,io->nhwo", (None, None, 4)), "Conv2D with a 1x1 kernel"),
+        (layers.UpSampling2D(2, interpolation="bicubic"), "use 'nearest', 'bilinear'"),
+        (
+            keras.Sequential(
+                [
+                    keras.Input((None, None, 3)),
+                    layers.Conv2D(3, 8, strides=8, padding="same"),
+                    layers.UpSampling2D(8, interpolation="bilinear"),
+                ]
+            ),
+            "bilinear factors are up to 6",
+        ),
+        (layers.Lambda(lambda x: x - ops.mean(x, 1, keepdims=True)), "neither moves pixels"),
         (layers.Activation("gelu"), "activation='gelu' has no integer form"),
     ],
 )

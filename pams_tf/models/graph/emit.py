@@ -92,7 +92,7 @@ class _Emitter:
         ):
             return 1.0
         factors = {
-            float(node.settings["scale"])
+            _number(node.settings["scale"])
             for node in self._nodes
             if node.op == "affine" and node.inputs[0].op == "image"
         }
@@ -138,8 +138,11 @@ class _Emitter:
         return head, tail
 
     def _passes(self, node: Node) -> Node:
-        """The operator whose values a node has, behind movements and changes of the unit."""
-        while node.op in ("move", "affine"):
+        """The operator whose values a node has, behind movements and changes of the unit.
+
+        What bilinear enlargement makes of values is as good as they are.
+        """
+        while node.op in ("move", "affine", "bilinear"):
             node = node.inputs[0]
         return node
 
@@ -155,6 +158,8 @@ class _Emitter:
         waiting = list(self._reading[id(node)])
         while waiting:
             following = waiting.pop()
+            if following.op == "bilinear":
+                return True
             if following.op == "move" and following.settings["movement"] == "depth_to_space":
                 return True
             if following.op != "convolution":
@@ -178,7 +183,7 @@ class _Emitter:
 
     def _affine(self, node: Node) -> None:
         source = self._held_of(node.inputs[0])
-        scale, offset = float(node.settings["scale"]), node.settings["offset"]
+        scale, offset = _number(node.settings["scale"]), node.settings["offset"]
         if np.any(offset):
             shift = np.broadcast_to(offset / scale, (node.channels,)).tolist()
             source = self._step("shifted_image", f"{node.name}_shifted", (source,), shift=shift)
@@ -248,6 +253,14 @@ class _Emitter:
         kernel = np.eye(x.channels, dtype=np.float32)[None, None]
         self._weights[copy] = {"kernel": kernel, "bias": np.zeros(x.channels, np.float32)}
         return copy
+
+    def _mean(self, node: Node) -> None:
+        self._raw[id(node)] = self._step("mean", node.name, (self._held_of(node.inputs[0]),))
+
+    def _bilinear(self, node: Node) -> None:
+        source = self._held_of(node.inputs[0])
+        scale = node.settings["scale"]
+        self._held[id(node)] = self._step("bilinear", node.name, (source,), scale=scale)
 
     def _function(self, node: Node) -> None:
         kind = node.settings["kind"]
@@ -346,3 +359,8 @@ class _Emitter:
         if node.op == "move" and node.settings["movement"] == "rectify":
             return True
         return all(self._nonnegative(x) for x in node.inputs)
+
+
+def _number(values: np.ndarray) -> float:
+    """The number that all values are."""
+    return float(np.ravel(values)[0])

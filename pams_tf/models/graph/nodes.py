@@ -22,6 +22,8 @@ class Node:
         "clip": to [low, high];
         "function": `kind` ("tanh", "sigmoid", "leaky_relu", "prelu"), with a `slope`;
         "add" (with `relu`, `ceiling`), "multiply", "concatenate";
+        "mean": of each channel over height and width, (N, 1, 1, C);
+        "bilinear": enlargement by `scale`;
         "move": `movement` with its settings, see `movements`; values stay as they are.
       name: unique; that of the user's layer where it stands for one.
       inputs: the nodes that it reads.
@@ -61,6 +63,13 @@ class Node:
             if settings["movement"] == "select":
                 return len(how["channels"])
         return channels
+
+    @functools.cached_property
+    def flat(self) -> bool:
+        """Whether the user's tensor is (N, C): a mean without its two axes of length 1."""
+        if self.op in ("convolution", "mean"):
+            return bool(self.settings.get("flat"))
+        return self.op not in ("image", "move") and all(node.flat for node in self.inputs)
 
     @property
     def linear(self) -> bool:

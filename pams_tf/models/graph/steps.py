@@ -13,8 +13,8 @@ from pams_tf.models.sites import Geometry, Sites
 IMAGE = "lr"
 
 _CALLS = (
-    "activation", "add", "clipped", "concatenate", "convolution", "depth_to_space", "function",
-    "image", "known_range", "moved", "multiply", "rescaled", "shifted_image",
+    "activation", "add", "bilinear", "clipped", "concatenate", "convolution", "depth_to_space",
+    "function", "image", "known_range", "mean", "moved", "multiply", "rescaled", "shifted_image",
 )  # fmt: skip
 
 
@@ -90,7 +90,14 @@ class Graph:
                 span = (max(settings["kernel_size"]) - 1) * geometry.dilation
                 here += Fraction(span - span // 2) / per
                 per /= geometry.strides
-            if step.call == "depth_to_space":
+            if step.call == "mean":
+                raise InputError(
+                    f"{step.name} is a mean over the whole image, so every pixel depends on every "
+                    "other one: tiles are not possible, only whole images"
+                )
+            if step.call == "bilinear":
+                here += Fraction(1) / per
+            if step.call in ("bilinear", "depth_to_space"):
                 per *= settings["scale"]
             if step.call == "moved":
                 layer = movement(settings["movement"], settings["settings"])

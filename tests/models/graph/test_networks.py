@@ -37,15 +37,33 @@ def test_the_file_is_the_student_and_the_walk_the_model(model):
     )
     assert np.ptp(np.clip(expected, 0, 255)) > 50  # a picture, so that the comparison means much
 
-    student = pams_tf.quantize(
-        network, RECIPE, [picture(network.channels, seed) for seed in (1, 2)]
-    )
-    content = pams_tf.convert(student, image.shape[:2])
-    file = ImageInterpreter(content, num_threads=1)
-    found = file.run(image.astype(np.uint8))
-    simulated = keras_function(student, student.channels)(image.astype(np.uint8))
+    found, simulated = codes_of_file_and_student(network, RECIPE, image)
     np.testing.assert_array_equal(found, simulated)
     assert np.abs(found - np.clip(expected[0], 0, 255)).mean() < 12  # it computes the network
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("conv_dilated", "conv_depthwise_multiplier", "conv_grouped", "transpose_valid_crop"),
+        *("relu_bounded", "leaky_relu", "prelu", "swish", "hard_functions", "normalized", "sums"),
+        *("attention_dense", "bilinear_features", "anchor_bilinear", "concatenations"),
+    ],
+)
+def test_the_file_of_4_bits_is_the_student(name):
+    network = from_keras(networks.build(name))
+    found, simulated = codes_of_file_and_student(network, RECIPE.replace(bits=4), picture(3))
+    np.testing.assert_array_equal(found, simulated)
+    assert len(np.unique(found)) > 20
+
+
+def codes_of_file_and_student(network, recipe, image):
+    """What LiteRT and Keras make of an image, in bytes."""
+    images = [picture(network.channels, seed) for seed in (1, 2)]
+    student = pams_tf.quantize(network, recipe, images)
+    file = ImageInterpreter(pams_tf.convert(student, image.shape[:2]), num_threads=1)
+    image = image.astype(np.uint8)
+    return file.run(image), keras_function(student, student.channels)(image)
 
 
 @pytest.mark.parametrize(
