@@ -46,6 +46,7 @@ class _Emitter:
         self._raw: dict[int, str] = {}
         self._held: dict[int, str] = {}
         self._weights: Weights = {}
+        self._copies: dict[int, int] = {}
         self._end, self._gain, self._trailing = self._image_of(output)
         self._head, self._tail = self._ends()
 
@@ -239,18 +240,23 @@ class _Emitter:
         if id(x) in self._raw and len(self._reading[id(x)]) == 1 and not x.settings.get("ceiling"):
             return self._raw[id(x)]  # it goes right into the grid of the concatenation
         source = x.inputs[0] if x.op == "affine" else x
-        if source.op != "image":
+        moves = source.op == "move" and source.settings["movement"] != "rectify"
+        others = any(reader.op != "concatenate" for reader in self._reading[id(x)])
+        if source.op != "image" and (moves or others):
             return self._held_of(x)
-        # The converter would give the image itself the grid of the concatenation, for all readers.
+        # The converter would give the tensor itself the grid of the concatenation: the image for
+        # all its readers, and one that only concatenations read without what its own grid clips.
         copy = self._step(
             "convolution",
-            f"{node.name}_image",
+            f"{node.name}_{x.name}",
             (self._held_of(x),),
             filters=x.channels,
             kernel_size=[1, 1],
             body=False,
         )
-        kernel = np.eye(x.channels, dtype=np.float32)[None, None]
+        # Several copies are a rounding apart, or the converter would take them for one.
+        copies = self._copies[id(x)] = self._copies.get(id(x), 0) + 1
+        kernel = np.eye(x.channels, dtype=np.float32)[None, None] * np.float32(1 + copies * 2**-23)
         self._weights[copy] = {"kernel": kernel, "bias": np.zeros(x.channels, np.float32)}
         return copy
 

@@ -572,6 +572,50 @@ def concatenations():
 
 
 @network
+def concatenated_branches():
+    """Branches of one shape, one of them with the weights of another."""
+    image = started()
+    x = conv(image, 4, activation="relu")
+    again = layers.Conv2D(4, 3, padding="same", activation="relu")
+    branches = [again(x), conv(x, 4, dilation_rate=2, activation="relu"), conv(x, 4), again(x + 9)]
+    return finished(image, layers.Concatenate()(branches))
+
+
+@network
+def concatenated_ceilings():
+    """Parts with ceilings that nothing but the concatenation reads."""
+    image = started()
+    x = conv(layers.Rescaling(1 / 255)(image), activation="relu")
+    parts = [layers.ReLU(0.4)(conv(x, 4)), conv(x, 4), ops.clip(conv(x, 4), -0.3, 0.3)]
+    x = conv(layers.Concatenate()(parts), activation="relu6")
+    bounded, scaled = layers.ReLU(0.2)(x + conv(x)), conv(x, 4, activation="relu") * 3.0
+    x = layers.Concatenate()([bounded, scaled, ops.relu6(conv(x)), bounded])
+    x = layers.Concatenate()([scaled, conv(x, activation="relu"), bounded, image])
+    x = layers.Concatenate()([image, conv(x, activation="relu")])
+    return finished(image, x, tail_unit=255)
+
+
+@network
+def concatenated_kinds():
+    """Parts of every kind that nothing but the concatenation reads."""
+    image = started()
+    x = conv(layers.Rescaling(1 / 255)(image), activation="relu")
+    both = conv(x)
+    parts = [
+        conv(x, 4, activation="tanh"),
+        conv(x, 4, activation="sigmoid"),
+        conv(x, 4, activation="silu"),
+        conv(x, 4, activation="relu") * 2.5,
+        layers.ReLU()(both),
+        layers.Concatenate()([conv(x, 3)] * 2),
+        layers.Cropping2D(1)(layers.ZeroPadding2D(1)(conv(x, 4))),
+        layers.UpSampling2D(2)(conv(x, 4, strides=2)),
+        layers.UpSampling2D(2, interpolation="bilinear")(conv(x, 4, strides=2)),
+    ]
+    return finished(image, layers.Concatenate()([*parts, conv(both, 4)]), tail_unit=255)
+
+
+@network
 def repeated_features():
     image = started()
     x = conv(image, 4, activation="relu")
