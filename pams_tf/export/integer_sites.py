@@ -270,8 +270,14 @@ def _convolution(x: Any, kernel: Any, geometry: Geometry) -> Any:
     if 1 < geometry.groups == x.shape[-1]:
         height, width, _, filters = kernel.shape
         kernel = tf.reshape(kernel, (height, width, geometry.groups, filters // geometry.groups))
-        strides = (1, stride, stride, 1)
-        return tf.nn.depthwise_conv2d(x, kernel, strides, padding, dilations=dilations)
+        # Not tf.nn.depthwise_conv2d, which brings a dilation about by other operators around it.
+        return tf.raw_ops.DepthwiseConv2dNative(
+            input=x,
+            filter=kernel,
+            strides=(1, stride, stride, 1),
+            padding=padding,
+            dilations=(1, *dilations, 1),
+        )
     return tf.nn.conv2d(x, kernel, stride, padding, dilations=dilations)
 
 

@@ -47,7 +47,7 @@ def test_the_file_is_the_student_and_the_walk_the_model(model):
     [
         *("conv_dilated", "conv_depthwise_multiplier", "conv_grouped", "transpose_valid_crop"),
         *("relu_bounded", "leaky_relu", "prelu", "swish", "hard_functions", "normalized", "sums"),
-        *("attention_dense", "bilinear_features", "anchor_bilinear", "concatenations"),
+        *("attention_dense", "bilinear_features", "anchor_bilinear", "concatenated_ceilings"),
     ],
 )
 def test_the_file_of_4_bits_is_the_student(name):
@@ -67,7 +67,13 @@ def codes_of_file_and_student(network, recipe, image):
 
 
 @pytest.mark.parametrize(
-    "name", ["conv_separable", "prelu", "transpose_valid_crop", "anchor_tiled"]
+    "name",
+    [
+        *("conv_depthwise", "conv_separable", "conv_grouped", "conv_stride_nearest"),
+        *("transpose_valid_crop", "prelu", "relu_of_a_tensor_with_other_readers"),
+        *("space_to_depth", "split_channels", "concatenated_branches", "anchor_tiled"),
+        *("attention_dense", "bilinear_features"),
+    ],
 )
 def test_the_proof_finds_every_layer_in_the_file(name):
     network = from_keras(networks.build(name))
