@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -193,3 +194,41 @@ def test_a_lambda_is_refused_with_the_way_to_allow_it(tmp_path):
     keras.Model(start, enlarged(x)).save(tmp_path / "mine.keras")
     with pytest.raises(InputError, match="has a Lambda layer, .* safe_mode=False"):
         models.load(tmp_path / "mine.keras")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".hdf5"])
+def test_a_network_of_older_keras(tmp_path, suffix):
+    model = networks.build("transpose_valid_crop")
+    model.save(tmp_path / f"older{suffix}")
+    network = models.load(tmp_path / f"older{suffix}")
+    assert network.preset == "mine"
+    np.testing.assert_allclose(network(IMAGES), model(IMAGES), rtol=0, atol=1e-3)
+
+
+def test_what_an_h5_file_does_not_hold(tmp_path):
+    networks.build("prelu").save(tmp_path / "functions.h5")
+    networks.build("prelu").save_weights(tmp_path / "mine.weights.h5")
+    networks.build("shuffle_lambda").save(tmp_path / "code.h5")
+    for name, reason in (
+        ("functions.h5", r"\(Unknown layer: 'DepthToSpace'\); .* save it as .keras"),
+        ("mine.weights.h5", "No model config found"),
+        ("code.h5", "has a Lambda layer, .* safe_mode=False"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            models.load(tmp_path / name)
+
+
+def test_an_h5_file_may_not_describe_more_than_it_holds(tmp_path):
+    networks.build("transpose_valid_crop").save(tmp_path / "large.h5")
+    with h5py.File(tmp_path / "large.h5", "r+") as file:
+        config = file.attrs["model_config"]
+        assert '"filters": 6' in config
+        file.attrs["model_config"] = config.replace('"filters": 6', '"filters": 600000000')
+    with pytest.raises(InputError, match="not a network that Keras 3 reads"):
+        models.load(tmp_path / "large.h5")
+
+
+def test_a_saved_model_has_no_layers(tmp_path):
+    networks.build("transpose_same").export(tmp_path / "exported", verbose=False)
+    with pytest.raises(InputError, match="a SavedModel keeps no layers; save the network as"):
+        models.load(tmp_path / "exported")
