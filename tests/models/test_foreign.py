@@ -159,7 +159,9 @@ def test_another_layer_can_be_the_feature():
         models.build("edsr_nano", 2, blocks=1, features=3).with_skt_layer("head")
 
 
-@pytest.mark.parametrize("name", ["prelu", "conv_depthwise", "leaky_relu", "shared_layers"])
+@pytest.mark.parametrize(
+    "name", ["prelu", "conv_depthwise", "leaky_relu", "shared_layers", "bilinear_features"]
+)
 def test_equalization_keeps_the_function(name):
     network = from_keras(networks.build(name))
     other = models.equalized(network, IMAGES)
