@@ -83,7 +83,7 @@ def model_card(
 def _halo(content: bytes, info: FileInfo) -> int:
     """The receptive field; for a network that sees the whole image, the side of a tile."""
     radius = receptive_field(content).radius
-    return max(info.tensors[info.inputs[0]].shape[1:3]) if radius is None else radius
+    return max(0, *info.tensors[info.inputs[0]].shape[1:3]) if radius is None else radius
 
 
 def _reference(

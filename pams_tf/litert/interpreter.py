@@ -19,8 +19,8 @@ KERNELS = {
 """LiteRT's sets of kernels: XNNPACK's, the default on a CPU; its built-in ones without XNNPACK; and
 the reference kernels that define what an operator computes. The value names the op resolver."""
 
-
 _OPEN = 48
+"""The side of an input that leaves its size open until an image comes; strides divide it."""
 
 
 class ImageInterpreter:

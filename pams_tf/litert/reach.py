@@ -117,6 +117,13 @@ def reach(readings: Sequence[Reading], image: Hashable, result: Hashable) -> Rea
     return Reach(radius, step)
 
 
+def wider(*axes: Reach) -> Reach:
+    """The reach on the axis on which it is wider."""
+    radii = [axis.radius for axis in axes if axis.radius is not None]
+    radius = max(radii) if len(radii) == len(axes) else None
+    return Reach(radius, math.lcm(*(axis.step for axis in axes)))
+
+
 def _followed(
     readings: Sequence[Reading], spans: dict[Hashable, tuple[int, int]]
 ) -> dict[Hashable, tuple[int, int]] | None:

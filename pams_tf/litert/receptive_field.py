@@ -62,9 +62,7 @@ def receptive_field(source: bytes | str | os.PathLike[str]) -> Reach:
     found = [axis for axis in axes if axis is not None]
     if len(found) < len(axes):
         raise InputError("the file's output does not depend on its input; export it again")
-    radii = [axis.radius for axis in found]
-    radius = None if None in radii else max(radius for radius in radii if radius is not None)
-    return Reach(radius, max(axis.step for axis in found))
+    return reach.wider(*found)
 
 
 def _readings(info: FileInfo, image: int, axis: int) -> list[Reading]:

@@ -274,14 +274,14 @@ def nearest(b: Builder, x: Node, scale: int) -> Node:
 
 
 def _pooling_layer(b: Builder, x: Node, **_: Any) -> Node:
-    return b.node("mean", [x], flat=not b.operation.keepdims)
+    return _mean(b, x, b.operation.keepdims)
 
 
 def _dense(b: Builder, x: Node, **_: Any) -> Node:
     layer = b.operation
     kernel = _array(layer.kernel)[None, None]
     node = _convolved(b, x, kernel, _bias(layer, layer.units), {})
-    node.settings["flat"] = x.flat
+    node.flat = x.flat
     return b.behind(node, layer.activation)
 
 
@@ -354,7 +354,13 @@ def _mean_operation(b: Builder, x: Node, *_: Any, **__: Any) -> Node:
     axis, keepdims = b.operation.axis, b.operation.keepdims
     if x.flat or axis is None or {value % 4 for value in np.ravel(axis)} != {1, 2}:
         raise InputError(f"axis={axis}; a mean is over height and width, axis=(1, 2), only")
-    return b.node("mean", [x], flat=not keepdims)
+    return _mean(b, x, keepdims)
+
+
+def _mean(b: Builder, x: Node, keepdims: bool) -> Node:
+    node = b.node("mean", [x])
+    node.flat = not keepdims
+    return node
 
 
 def _concatenate_operation(b: Builder, inputs: Any, *_: Any, **__: Any) -> Node:

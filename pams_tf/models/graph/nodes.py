@@ -30,6 +30,7 @@ class Node:
       settings: as above, JSON types.
       weights: trainable arrays by name.
       shared: name of the earlier convolution whose weights it uses.
+      flat: whether the user's tensor is (N, C), a mean without its two axes of length 1.
     """
 
     op: str
@@ -38,6 +39,11 @@ class Node:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     weights: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     shared: str | None = None
+    flat: bool = False
+
+    def __post_init__(self) -> None:
+        if self.op in ("affine", "clip", "function", "add", "multiply"):
+            self.flat = all(node.flat for node in self.inputs)
 
     @functools.cached_property
     def channels(self) -> int:
@@ -63,13 +69,6 @@ class Node:
             if settings["movement"] == "select":
                 return len(how["channels"])
         return channels
-
-    @functools.cached_property
-    def flat(self) -> bool:
-        """Whether the user's tensor is (N, C): a mean without its two axes of length 1."""
-        if self.op in ("convolution", "mean"):
-            return bool(self.settings.get("flat"))
-        return self.op not in ("image", "move") and all(node.flat for node in self.inputs)
 
     @property
     def linear(self) -> bool:

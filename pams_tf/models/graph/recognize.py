@@ -143,6 +143,7 @@ def _recognized(unknown: Opaque, named: Callable[[str], str]) -> Node | Opaque:
         return unknown
     for op, settings in found:
         source = Node(op, named("" if (op, settings) == found[-1] else "order"), [source], settings)
+        source.flat = bool(settings.get("flat", source.flat))
     return source
 
 
@@ -273,13 +274,10 @@ def _interpolated(function: Callable[[Any], Any], shape: _Shape) -> _Found | Non
     if y is None:
         return None
     scale = y.shape[1] // _HEIGHT
-    if not 2 <= scale <= LARGEST_SCALE or y.shape[1:] != (
-        scale * _HEIGHT,
-        scale * _WIDTH,
-        shape[-1],
-    ):
+    if not 2 <= scale <= LARGEST_SCALE:
         return None
-    same = np.allclose(y, Bilinear(scale)(x), rtol=0, atol=1e-5)
+    enlarged = np.asarray(Bilinear(scale)(x))
+    same = y.shape == enlarged.shape and np.allclose(y, enlarged, rtol=0, atol=1e-5)
     return [("bilinear", {"scale": scale})] if same else None
 
 

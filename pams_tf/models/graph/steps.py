@@ -115,10 +115,7 @@ class Graph:
     @functools.cached_property
     def reach(self) -> Reach:
         """What the enlargement of an LR pixel depends on, on the wider axis."""
-        found = [self._reach(axis) for axis in (0, 1)]
-        radii = [axis.radius for axis in found]
-        radius = None if None in radii else max(radius for radius in radii if radius is not None)
-        return Reach(radius, max(axis.step for axis in found))
+        return reach.wider(*(self._reach(axis) for axis in (0, 1)))
 
     def _reach(self, axis: int) -> Reach:
         readings = [Reading(step.name, step.inputs, *step.span(axis)) for step in self.steps]
