@@ -53,13 +53,12 @@ def load(model: Source, image_range: float = 255.0) -> SuperResolution:
                 "safe_mode=False), and save what pams_tf.from_keras makes of it"
             ) from error
         reason = (str(error).strip().splitlines() or ["unreadable"])[0]
-        if path.suffix in locate.HDF5_SUFFIXES:
+        if "Unknown layer" in reason and path.suffix in locate.HDF5_SUFFIXES:
             raise InputError(
-                f"{path}: not a network that Keras 3 reads ({reason.split('. ')[0]}); an .h5 file "
-                "keeps layers only, no functions of keras.ops: load it where it was made and save "
-                "it as .keras"
+                f"{path}: {reason.split('. ')[0]}; an .h5 file keeps layers of Keras only, no "
+                "functions of keras.ops: load it where it was made and save it as .keras"
             ) from error
-        raise InputError(f"{path}: not a network saved by pams_tf ({reason})") from error
+        raise InputError(f"{path}: not a network that Keras reads ({reason})") from error
     if not isinstance(network, SuperResolution):
         # Keras numbers the models that nobody has named.
         unnamed = re.fullmatch(r"(functional|sequential|model)(_\d+)?", network.name)
