@@ -8,15 +8,18 @@ from pams_tf.errors import InputError
 from pams_tf.runs import RunFolder
 
 BICUBIC = "bicubic"
-SUFFIXES = (".keras", ".tflite")
+HDF5_SUFFIXES = (".h5", ".hdf5")
+"""Of Keras before version 3, which reads them still."""
+KERAS_SUFFIXES = (".keras", *HDF5_SUFFIXES)
+SUFFIXES = (*KERAS_SUFFIXES, ".tflite")
 
 
 def model_file(model: str | os.PathLike[str]) -> Path:
-    """The `.keras` or `.tflite` file behind a name; the file need not be readable.
+    """The Keras or `.tflite` file behind a name; the file need not be readable.
 
     Args:
       model: one of these; the first that exists counts.
-        - a `.keras` or `.tflite` file;
+        - a `.keras`, `.h5` or `.tflite` file;
         - a run folder: its `student.keras`, or `model.keras` after float training;
         - the name of a network in the zoo: "edsr_mobile_x2" for its float weights,
           "edsr_mobile_x2_8bit" for its integer file.
@@ -25,6 +28,10 @@ def model_file(model: str | os.PathLike[str]) -> Path:
       InputError: the name is none of these, or a run without a finished network.
     """
     path = Path(model)
+    if (path / "saved_model.pb").is_file():
+        raise InputError(
+            f"{path}: a SavedModel keeps no layers; save the network as .keras where it was made"
+        )
     if path.is_dir():
         return RunFolder(path).network()
     if path.suffix in SUFFIXES:

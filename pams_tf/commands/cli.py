@@ -115,7 +115,7 @@ def load_tensorflow_for(model: str) -> None:
     Raises:
       InputError: there is no such model.
     """
-    if model != locate.BICUBIC and locate.model_file(model).suffix == ".keras":
+    if model != locate.BICUBIC and locate.model_file(model).suffix in locate.KERAS_SUFFIXES:
         load_tensorflow()
 
 

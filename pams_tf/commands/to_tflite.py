@@ -101,7 +101,7 @@ def _to_tflite() -> list[dict[str, Any]]:
     cli.load_tensorflow()
     from pams_tf.export.run import VARIANTS, export_run, export_variant
     from pams_tf.litert.flatbuffer import read_file
-    from pams_tf.litert.receptive_field import receptive_field_radius
+    from pams_tf.litert.receptive_field import receptive_field
     from pams_tf.litert.summary import remarks
     from pams_tf.litert.tiling import LEAST_INNER
     from pams_tf.runs import RunFolder
@@ -132,8 +132,14 @@ def _to_tflite() -> list[dict[str, Any]]:
         )
         for remark in remarks(read_file(exported.file)):
             print(f"{exported.file}: {remark}")
-        least = 2 * receptive_field_radius(exported.file) + LEAST_INNER
-        if size is not None and min(size) < least:
+        radius, step = receptive_field(exported.file)
+        least = -(-(2 * (radius or 0) + LEAST_INNER) // step) * step
+        if radius is None:
+            print(
+                f"{exported.file}: takes a mean over the whole image, so tiles would change the "
+                "result: it enlarges whole images only"
+            )
+        elif size is not None and min(size) < least:
             print(
                 f"{exported.file}: takes images up to {text}; to cut larger ones into tiles "
                 f"without a seam it would have to take {least}x{least} or more"

@@ -200,12 +200,14 @@ def _of_file(
 
 
 def _of_keras(model: Any, name: str, halo: int | None, whole: bool) -> TiledUpscaler:
-    if halo is None:
-        halo = model.radius
+    if halo is None and not whole:
+        halo = model.reach.radius
+    step = model.reach.step
     return TiledUpscaler(
         keras_upscale(model),
         name=name,
         scale=model.scale,
-        tile=None if whole else open_tile(halo),
-        halo=halo,
+        tile=None if whole or halo is None else open_tile(halo, step),
+        halo=halo or 0,
+        step=step,
     )

@@ -14,6 +14,7 @@ from pams_tf.export.constants import (
 )
 from pams_tf.export.values import Held, Result, Value, on_grid
 from pams_tf.models import SuperResolution
+from pams_tf.models.enlarging import bilinear_kernel, neighbourhoods
 from pams_tf.models.functions import TABLES
 from pams_tf.models.movements import movement as movement_layer
 from pams_tf.models.results import in_steps
@@ -166,6 +167,14 @@ class IntegerSites(Sites):
         channels = max(x.channels for x in tensors)
         return Result(make, channels, bound=None, unit=first.unit * second.unit)
 
+    def mean(self, x: Value, name: str) -> Result:
+        assert isinstance(x, Held)
+
+        def make(unit: float, clipped: bool, copy: int) -> Any:
+            return tf.reduce_mean(x.tensor, (1, 2), keepdims=True)
+
+        return Result(make, x.channels, bound=None, unit=x.unit)
+
     def concatenate(self, tensors: Sequence[Value], name: str) -> Result:
         # A result goes right into the concatenation's grid, whichever site is behind it.
         copies = [x.next_copy() if isinstance(x, Held) else 0 for x in tensors]
@@ -193,6 +202,22 @@ class IntegerSites(Sites):
             return y if moves else on_grid(y, x.unit * x.scale, x.zero_point)
 
         return x.moved(name, compute, channels)
+
+    def bilinear(self, x: Value, name: str, *, scale: int) -> Value:
+        assert isinstance(x, Held)
+
+        def compute() -> Any:
+            # Not RESIZE_BILINEAR: only with a fixed size does LiteRT give it to XNNPACK.
+            kernel, parts = bilinear_kernel(scale)
+            kernel = np.repeat(kernel, x.channels, axis=-1)[:, :, None] / parts
+            limit = np.full(kernel.shape[-1], 127 / parts)
+            geometry = Geometry(padding="valid", groups=kernel.shape[-1])
+            weights = stored_weights(kernel, limit, 8)
+            y = _convolution(neighbourhoods(x.tensor, scale), weights, geometry)
+            return on_grid(y, x.unit * x.scale, x.zero_point)
+
+        pixels = x.moved(f"{name}_pixels", compute, x.channels * scale**2)
+        return self.depth_to_space(pixels, scale, name)
 
     def rescaled(self, x: Value, name: str, *, factor: float) -> Value:
         assert isinstance(x, Held)
@@ -242,10 +267,17 @@ class IntegerSites(Sites):
 def _convolution(x: Any, kernel: Any, geometry: Geometry) -> Any:
     stride, padding = geometry.strides, geometry.padding.upper()
     dilations = [geometry.dilation] * 2
-    if 1 < geometry.groups == kernel.shape[-1]:
-        kernel = tf.transpose(kernel, (0, 1, 3, 2))
-        strides = (1, stride, stride, 1)
-        return tf.nn.depthwise_conv2d(x, kernel, strides, padding, dilations=dilations)
+    if 1 < geometry.groups == x.shape[-1]:
+        height, width, _, filters = kernel.shape
+        kernel = tf.reshape(kernel, (height, width, geometry.groups, filters // geometry.groups))
+        # Not tf.nn.depthwise_conv2d, which brings a dilation about by other operators around it.
+        return tf.raw_ops.DepthwiseConv2dNative(
+            input=x,
+            filter=kernel,
+            strides=(1, stride, stride, 1),
+            padding=padding,
+            dilations=(1, *dilations, 1),
+        )
     return tf.nn.conv2d(x, kernel, stride, padding, dilations=dilations)
 
 

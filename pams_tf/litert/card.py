@@ -18,7 +18,7 @@ from pams_tf.litert import metadata
 from pams_tf.litert.file_info import FileInfo, TensorInfo
 from pams_tf.litert.flatbuffer import read_file
 from pams_tf.litert.interpreter import ImageInterpreter, to_image
-from pams_tf.litert.receptive_field import receptive_field_radius
+from pams_tf.litert.receptive_field import receptive_field
 from pams_tf.recipe import CARD_FORMAT
 
 VERSION = 1
@@ -70,7 +70,7 @@ def model_card(
         "recipe": recipe,
         "made": f"run {about['run']}" if about.get("run") else "",
         "target": about.get("target", "cpu"),
-        "halo": receptive_field_radius(content) if "halo" not in more else more["halo"],
+        "halo": more["halo"] if "halo" in more else _halo(content, info),
         "input": _tensor(info.tensors[info.inputs[0]]),
         "output": _tensor(info.tensors[info.outputs[0]]),
         **more,
@@ -78,6 +78,12 @@ def model_card(
     if picture is not None:
         card["reference"] = _reference(content, file, picture, expected)
     return card
+
+
+def _halo(content: bytes, info: FileInfo) -> int:
+    """The receptive field; for a network that sees the whole image, the side of a tile."""
+    radius = receptive_field(content).radius
+    return max(0, *info.tensors[info.inputs[0]].shape[1:3]) if radius is None else radius
 
 
 def _reference(

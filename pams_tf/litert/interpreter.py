@@ -19,6 +19,9 @@ KERNELS = {
 """LiteRT's sets of kernels: XNNPACK's, the default on a CPU; its built-in ones without XNNPACK; and
 the reference kernels that define what an operator computes. The value names the op resolver."""
 
+_OPEN = 48
+"""The side of an input that leaves its size open until an image comes; strides divide it."""
+
 
 class ImageInterpreter:
     """A LiteRT interpreter for a file that maps one image to one image.
@@ -67,6 +70,7 @@ class ImageInterpreter:
                     experimental_op_resolver_type=OpResolverType[KERNELS[kernels]],
                     experimental_preserve_all_tensors=keep_tensors,
                 )
+                self._open()
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise InputError(
@@ -75,6 +79,14 @@ class ImageInterpreter:
             ) from error
         self._refresh()
         self.scale = self._scale()
+
+    def _open(self) -> None:
+        """Give an input that leaves its size open one that strides divide, too."""
+        for details in self._interpreter.get_input_details():
+            shape = [int(length) for length in details["shape_signature"]]
+            if min(shape, default=0) < 0:
+                shape = [_OPEN if length < 0 else length for length in shape]
+                self._interpreter.resize_tensor_input(details["index"], shape)
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:

@@ -42,12 +42,13 @@ _ARITHMETIC = frozenset(
 _INPUTS = {
     **dict.fromkeys(("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "SUB"), 2),
     **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), 2),
-    **dict.fromkeys(("MEAN", "MIRROR_PAD", "PAD", "SPLIT", "TILE", "TRANSPOSE"), 2),
+    **dict.fromkeys(("GATHER", "MEAN", "MIRROR_PAD", "PAD", "SPLIT", "TILE", "TRANSPOSE"), 2),
     **dict.fromkeys(("PADV2", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), 2),
     **dict.fromkeys(("SLICE", "SPLIT_V", "TRANSPOSE_CONV"), 3),
     **dict.fromkeys(("BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND"), 3),
     "STRIDED_SLICE": 4,
 }
+_OF_ALL = ("ADD_N", "CONCATENATION", "PACK")  # these read every input that they list
 _SUM_FRACTION_BITS = 20  # of the builtin kernels' int8 additions
 _LEAST_MULTIPLIER = 2.0**-100
 # The place of the image and of the kernel among the inputs.
@@ -124,6 +125,8 @@ def _check_order(info: FileInfo) -> None:
 
 def _check_operator(operator: OperatorInfo, info: FileInfo) -> None:
     needed = _INPUTS.get(operator.name, 1 if operator.inputs else 0)
+    if operator.name in _OF_ALL:
+        needed = len(operator.inputs)
     listed = 3 if operator.name == "DEPTHWISE_CONV_2D" else needed  # its bias may be -1
     lacking = len(operator.inputs) < listed or min(operator.inputs[:needed], default=0) < 0
     divided = operator.name == "SPLIT" and operator.options.get("numSplits") != len(

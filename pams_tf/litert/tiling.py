@@ -41,6 +41,8 @@ class TiledUpscaler:
       scale: upscaling factor.
       tile: height and width of a tile in LR pixels; None upscales every image in one piece.
       halo: LR pixels on each side of the part of a tile that is kept.
+      step: tiles begin at multiples of it, and images are mirrored at their lower and right border
+        up to a multiple of it, as a network with strides demands.
 
     Raises:
       InputError: the halo is not a non-negative integer.
@@ -54,6 +56,7 @@ class TiledUpscaler:
         scale: int,
         tile: tuple[int, int] | None,
         halo: int,
+        step: int = 1,
     ) -> None:
         if type(halo) is not int or halo < 0:
             raise InputError(f"halo={halo!r} is not possible; give a whole number from 0 up")
@@ -61,6 +64,7 @@ class TiledUpscaler:
         self.scale = scale
         self.tile = tile
         self.halo = halo
+        self.step = step
         self._upscale = upscale
 
     def __call__(self, image: np.ndarray, progress: Progress | None = None) -> np.ndarray:
@@ -73,7 +77,12 @@ class TiledUpscaler:
         shaped = image.ndim == 3 and image.shape[2] in (1, 3)
         if image.dtype != np.uint8 or not shaped or not image.size:
             raise InputError(f"cannot enlarge {image.dtype} {image.shape}; give uint8 (h, w, 3)")
-        if self._fits(*image.shape[:2]):
+        height, width = image.shape[:2]
+        missing = [-length % self.step for length in (height, width)]
+        if any(missing):
+            whole = np.pad(image, ((0, missing[0]), (0, missing[1]), (0, 0)), "symmetric")
+            return self(whole, progress)[: height * self.scale, : width * self.scale]
+        if self._fits(height, width):
             result = self._upscale(image)
             if progress:
                 progress(1, 1)
@@ -85,6 +94,7 @@ class TiledUpscaler:
         ]
         if any(margins):
             # With the outermost pixel repeated, as bicubic interpolation has it.
+            margins = [margin // self.step * self.step for margin in margins]
             before = [margin // 2 for margin in margins]
             around = [(a, margin - a) for a, margin in zip(before, margins, strict=True)]
             inner = [
@@ -92,7 +102,7 @@ class TiledUpscaler:
                 for a, length in zip(before, image.shape, strict=False)
             ]
             return self(np.pad(image, (*around, (0, 0)), "symmetric"), progress)[tuple(inner)]
-        least = 2 * self.halo + LEAST_INNER
+        least = -(-(2 * self.halo + LEAST_INNER) // self.step) * self.step
         for length, side in zip(image.shape, self.tile, strict=False):
             if length > side < least:
                 largest = (side - LEAST_INNER) // 2
@@ -103,16 +113,19 @@ class TiledUpscaler:
                     f"needs {least}; export it with --input_size {least}x{least} or more"
                     f"{smaller if largest >= 0 else ''}"
                 )
-        return in_tiles(self._upscale, image, self.scale, self.tile, self.halo, progress)
+        return in_tiles(
+            self._upscale, image, self.scale, self.tile, self.halo, progress, step=self.step
+        )
 
     def _fits(self, height: int, width: int) -> bool:
         """Whether an image of this size is upscaled in one piece."""
         return self.tile is None
 
 
-def open_tile(halo: int) -> tuple[int, int]:
+def open_tile(halo: int, step: int = 1) -> tuple[int, int]:
     """The tile size for an upscaler that takes any size: `INNER` pixels and a halo around them."""
-    return INNER + 2 * halo, INNER + 2 * halo
+    side = -(-(INNER + 2 * halo) // step) * step
+    return side, side
 
 
 def in_tiles(
@@ -122,13 +135,17 @@ def in_tiles(
     tile: tuple[int, int],
     halo: int,
     progress: Progress | None = None,
+    *,
+    step: int = 1,
 ) -> np.ndarray:
     """Upscale in tiles: uint8 (h, w) or (h, w, c) -> (h*scale, w*scale) or (h*scale, w*scale, c).
 
-    A side of the tile that is shorter than the image's must be longer than two halos.
+    A side of the tile that is shorter than the image's must be longer than two halos, and the sides
+    of both must be multiples of `step`, at which tiles begin.
     """
+    sides = zip(image.shape, tile, strict=False)
+    parts = list(itertools.product(*(_parts(length, side, halo, step) for length, side in sides)))
     height, width = image.shape[:2]
-    parts = list(itertools.product(_parts(height, tile[0], halo), _parts(width, tile[1], halo)))
     result = np.empty((height * scale, width * scale, *image.shape[2:]), np.uint8)
     for done, (y, x) in enumerate(parts, 1):
         piece = upscale(image[y.start : y.stop, x.start : x.stop])
@@ -156,12 +173,13 @@ class _Part:
         return slice((self.first - self.start) * scale, (self.last - self.start) * scale)
 
 
-def _parts(length: int, side: int, halo: int) -> list[_Part]:
+def _parts(length: int, side: int, halo: int, step: int = 1) -> list[_Part]:
     """As few tiles as the halo allows, evenly spaced, with cuts in the middle of the overlaps."""
     if length <= side:
         return [_Part(0, length, 0, length)]
-    steps = -(-(length - side) // (side - 2 * halo))
-    starts = [(length - side) * i // steps for i in range(steps + 1)]
+    way, most = (length - side) // step, (side - 2 * halo) // step
+    steps = -(-way // most)
+    starts = [step * (way * i // steps) for i in range(steps + 1)]
     cuts = [(left + side + right) // 2 for left, right in itertools.pairwise(starts)]
     return [
         _Part(start, start + side, first, last)

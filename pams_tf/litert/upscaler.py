@@ -8,7 +8,7 @@ import numpy as np
 
 from pams_tf.errors import InputError
 from pams_tf.litert.interpreter import ImageInterpreter
-from pams_tf.litert.receptive_field import receptive_field_radius
+from pams_tf.litert.receptive_field import receptive_field, receptive_field_radius
 from pams_tf.litert.tiling import TiledUpscaler, Upscale, open_tile
 
 
@@ -24,6 +24,9 @@ class LiteRTUpscaler(TiledUpscaler):
     is then mirrored at its lower and right border to fill the tile. The network sees the mirrored
     pixels instead of zeros, so pixels within the receptive field of these two borders differ from
     those of the whole image in one piece; all others are the same.
+
+    A network that takes a mean over the whole image enlarges whole images only, unless a halo is
+    given. With strides, an image is mirrored up to a size that they divide.
 
     Several threads may share an upscaler; their tiles are then computed in turn.
 
@@ -57,17 +60,24 @@ class LiteRTUpscaler(TiledUpscaler):
         self._of_luma = of_luma if self._interpreter.channels == 1 else None
         self._refused: set[tuple[int, int]] = set()
         self._lock = threading.Lock()  # one interpreter holds one image at a time
-        self._whole = whole
         self._model = model
+        try:
+            radius, step = receptive_field(model)
+        except InputError:
+            if halo is None and not whole:
+                raise
+            radius, step = None, 1
         if halo is None and not whole:
-            halo = receptive_field_radius(model)
+            halo, whole = radius, radius is None
+        self._whole = whole
         size = self._interpreter.fixed_size
         super().__init__(
             self._enlarged,
             name=self._interpreter.name,
             scale=self._interpreter.scale,
-            tile=size or (None if halo is None else open_tile(halo)),
+            tile=size or (None if halo is None else open_tile(halo, step)),
             halo=halo or 0,
+            step=step,
         )
         self._halo_known = halo is not None
 

@@ -32,8 +32,9 @@ def chains(graph: Graph) -> list[Chain]:
     """The chains of a network, in its order.
 
     A chain leads through what is positively homogeneous in each channel: a ReLU in the convolution,
-    leaky_relu, prelu, sites, and movements within a channel. Whatever else reads a channel, such as
-    an addition, tanh, a site with a ceiling or the image, leaves its convolution without a chain.
+    leaky_relu, prelu, sites, means, and movements within a channel. Whatever else reads a channel,
+    such as an addition, tanh, a site with a ceiling or the image, leaves its convolution without a
+    chain.
     """
     reading: dict[str, list[Step]] = {}
     for step in graph.steps:
@@ -104,7 +105,7 @@ def _is_homogeneous(step: Step) -> bool:
         return step.settings["kind"] in ("leaky_relu", "prelu")
     if step.call == "moved":
         return step.settings["movement"] in _PER_CHANNEL
-    return step.call == "rescaled"
+    return step.call in ("bilinear", "mean", "rescaled")
 
 
 def multiply_results(network: SuperResolution, convolution: str, factors: np.ndarray) -> None:

@@ -23,9 +23,9 @@ def load(model: Source, image_range: float = 255.0) -> SuperResolution:
     """Load a Keras network by name.
 
     Args:
-      model: a `.keras` file, a run folder, the name of float weights in the zoo, or a network,
-        which is returned unchanged. Any other Keras model, or a file of one, is taken over as
-        `from_keras` does.
+      model: a `.keras` or `.h5` file, a run folder, the name of float weights in the zoo, or a
+        network, which is returned unchanged. Any other Keras model, or a file of one, is taken over
+        as `from_keras` does.
       image_range: as in `from_keras`, for such a model.
 
     Raises:
@@ -52,10 +52,13 @@ def load(model: Source, image_range: float = 255.0) -> SuperResolution:
                 "a layer; or, if you trust the file, load it with keras.saving.load_model(path, "
                 "safe_mode=False), and save what pams_tf.from_keras makes of it"
             ) from error
-        reason = str(error).strip().splitlines()
-        raise InputError(
-            f"{path}: not a network saved by pams_tf ({reason[0] if reason else 'unreadable'})"
-        ) from error
+        reason = (str(error).strip().splitlines() or ["unreadable"])[0]
+        if "Unknown layer" in reason and path.suffix in locate.HDF5_SUFFIXES:
+            raise InputError(
+                f"{path}: {reason.split('. ')[0]}; an .h5 file keeps layers of Keras only, no "
+                "functions of keras.ops: load it where it was made and save it as .keras"
+            ) from error
+        raise InputError(f"{path}: not a network that Keras reads ({reason})") from error
     if not isinstance(network, SuperResolution):
         # Keras numbers the models that nobody has named.
         unnamed = re.fullmatch(r"(functional|sequential|model)(_\d+)?", network.name)

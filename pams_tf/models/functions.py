@@ -122,3 +122,42 @@ class _MultipliedAt:
             for x, held in zip(tensors, self._factors, strict=True)
         )
         return first * second
+
+
+class Averaged(Result):
+    """The mean of each channel over height and width, in the unit of its input."""
+
+    def __init__(self, source: Coded) -> None:
+        self.source = source
+        self.channels = source.channels
+
+    def held_by(self, quantizer: Quantizer, clips: bool, unit: Unit | None) -> Held:
+        return Held(quantizer, self.source.held.unit, clips=clips)
+
+    def at(self, held: Held | None) -> tuple[list[Any], Arriving]:
+        return [self.source.codes], _AveragedAt(self, held)
+
+
+class _AveragedAt:
+    nonnegative = False
+
+    def __init__(self, result: Averaged, held: Held | None) -> None:
+        self.channels = result.channels
+        self._source = result.source.held
+        self._held = held
+
+    def arithmetic(self, training: bool) -> Arithmetic:
+        assert self._held is not None
+        source, result = self._source, self._held
+        return xnnpack.mean(
+            source.file_scale(), result.file_scale(), source.zero_point(), result.zero_point()
+        )
+
+    def ratio(self) -> Any:
+        assert self._held is not None
+        return self._source.file_scale() / self._held.file_scale()
+
+    def values(self, tensors: Sequence[Any], training: bool) -> Any:
+        scale = tf.cast(self._source.scale(), tf.float32)
+        x = as_values(tensors[0], values=lambda codes: codes * scale)
+        return tf.reduce_mean(x, (1, 2), keepdims=True)

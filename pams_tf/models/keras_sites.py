@@ -6,7 +6,8 @@ from typing import Any
 import keras
 
 from pams_tf.models.blocks import ChannelShift, Clip, DepthToSpace
-from pams_tf.models.functions import Applied, Multiplied
+from pams_tf.models.enlarging import Bilinear
+from pams_tf.models.functions import Applied, Averaged, Multiplied
 from pams_tf.models.movements import movement as movement_layer
 from pams_tf.models.results import (
     Added,
@@ -208,6 +209,11 @@ class KerasSites(Sites):
             return Multiplied(*tensors)
         return keras.layers.Multiply(name=name)([values(x) for x in tensors])
 
+    def mean(self, x: Any, name: str) -> Any:
+        if isinstance(x, Coded):
+            return Averaged(x)
+        return keras.layers.GlobalAveragePooling2D(keepdims=True, name=name)(values(x))
+
     def concatenate(self, tensors: Sequence[Any], name: str) -> Any:
         if all(isinstance(x, Tensor) for x in tensors):
             return Concatenated(tensors)
@@ -221,6 +227,9 @@ class KerasSites(Sites):
 
     def _moved(self, x: Any, layer: keras.layers.Layer) -> Any:
         return x.moved(layer) if isinstance(x, Coded) else layer(values(x))
+
+    def bilinear(self, x: Any, name: str, *, scale: int) -> Any:
+        return self._moved(x, Bilinear(scale, whole=isinstance(x, Coded), name=name))
 
     def rescaled(self, x: Any, name: str, *, factor: float) -> Any:
         if isinstance(x, Coded):

@@ -10,15 +10,7 @@ from pams_tf.models.blocks import DepthToSpace
 
 
 class Movement(keras.layers.Layer):
-    """Base class; NHWC. It works on values and on codes alike, because a zero is the code 0.
-
-    Attributes:
-      magnification: (numerator, denominator) of its pixels per pixel of its input, on each axis.
-      reach: pixels of its input on each side that a pixel depends on, beside its own.
-    """
-
-    magnification = (1, 1)
-    reach = 0
+    """Base class; NHWC. It works on values and on codes alike, because a zero is the code 0."""
 
 
 @keras.saving.register_keras_serializable("pams_tf")
@@ -28,8 +20,6 @@ class SpaceToDepth(Movement):
     def __init__(self, scale: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale = scale
-        self.magnification = (1, scale)
-        self.reach = scale - 1
 
     def call(self, x: Any) -> Any:
         return tf.nn.space_to_depth(x, self.scale)
@@ -88,7 +78,6 @@ class _Borders(Movement):
     def __init__(self, borders: Sequence[Sequence[int]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.borders = [[int(end) for end in axis] for axis in borders]
-        self.reach = max(max(axis) for axis in self.borders)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "borders": self.borders}

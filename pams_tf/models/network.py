@@ -6,6 +6,7 @@ import keras
 
 from pams_tf.backend import check_settings
 from pams_tf.errors import InputError
+from pams_tf.litert.reach import Reach
 from pams_tf.models.graph.steps import Graph
 from pams_tf.models.keras_sites import KerasSites, values
 from pams_tf.models.registry import Architecture, architecture
@@ -76,6 +77,11 @@ class SuperResolution(keras.Model):
           InputError: it depends on the whole image.
         """
         return self.architecture.radius(self.scale)
+
+    @property
+    def reach(self) -> Reach:
+        """What the enlargement of an LR pixel depends on; a radius of None is the whole image."""
+        return Reach(self.radius, 1) if self.graph is None else self.graph.reach
 
     @property
     def described(self) -> str:

@@ -119,6 +119,10 @@ class Sites(abc.ABC):
         """The product of two tensors; one of them may be (N, 1, 1, C) or (N, H, W, 1)."""
 
     @abc.abstractmethod
+    def mean(self, x: Any, name: str) -> Any:
+        """The mean of each channel over height and width: (N, H, W, C) -> (N, 1, 1, C)."""
+
+    @abc.abstractmethod
     def concatenate(self, tensors: Sequence[Any], name: str) -> Any:
         """Tensors concatenated along the channels."""
 
@@ -129,6 +133,10 @@ class Sites(abc.ABC):
     @abc.abstractmethod
     def moved(self, x: Any, name: str, *, movement: str, settings: Mapping[str, Any]) -> Any:
         """The values of a tensor in another arrangement; see `models.movements`."""
+
+    @abc.abstractmethod
+    def bilinear(self, x: Any, name: str, *, scale: int) -> Any:
+        """Bilinear enlargement; its result stays on the grid of `x`. See `models.enlarging`."""
 
     @abc.abstractmethod
     def rescaled(self, x: Any, name: str, *, factor: float) -> Any:

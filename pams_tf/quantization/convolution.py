@@ -42,10 +42,11 @@ class GroupedConv2D(keras.layers.Conv2D):
         if self.groups == 1:
             return super().convolution_op(inputs, kernel)
         settings: dict[str, Any] = {"padding": self.padding.upper()}
-        if self.groups == inputs.shape[-1] == kernel.shape[-1]:
+        if self.groups == inputs.shape[-1]:
+            height, width, _, filters = kernel.shape
             return tf.nn.depthwise_conv2d(
                 inputs,
-                tf.transpose(kernel, (0, 1, 3, 2)),
+                tf.reshape(kernel, (height, width, self.groups, filters // self.groups)),
                 (1, *self.strides, 1),
                 dilations=self.dilation_rate,
                 **settings,

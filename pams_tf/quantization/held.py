@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from pams_tf.quantization.base import CodeGrid, Quantizer
-from pams_tf.quantization.int8 import zero_point
+from pams_tf.quantization.int8 import zero_point, zero_point_of
 
 Scalar = Any
 
@@ -130,6 +130,11 @@ class Held:
         """The float32 scale of the tensor in the file, in its own unit or in another one."""
         unit = self.unit() if unit is None else unit
         return tf.cast(unit * self.scale(), tf.float32)
+
+    def zero_point(self) -> Scalar:
+        """The int8 code of 0 in the file: a float32 scalar."""
+        _, qmin, qmax = self.quantizer.steps()
+        return tf.cast(zero_point_of(qmin, qmax), tf.float32)
 
     def rescaled(self, factor: float) -> "Held":
         """The same codes as values that are `factor` times as large."""

@@ -1,6 +1,9 @@
 """Placement of a trained grid's codes within the range of an int8 tensor."""
 
+from typing import Any
+
 import numpy as np
+import tensorflow as tf
 
 from pams_tf.quantization.base import CodeGrid
 
@@ -22,6 +25,13 @@ def zero_point(grid: CodeGrid) -> int:
     if grid.qmin in (0, -grid.qmax) and grid.qmax <= INT8_MAX:
         return 0
     return INT8_MIN - grid.qmin if -grid.qmin <= grid.qmax else INT8_MAX - grid.qmax
+
+
+def zero_point_of(qmin: Any, qmax: Any) -> Any:
+    """`zero_point` of a grid whose ends may be tensors, as whole numbers."""
+    symmetric = ((qmin == 0) | (qmin == -qmax)) & (qmax <= INT8_MAX)
+    shifted = tf.where(-qmin <= qmax, INT8_MIN - qmin, INT8_MAX - qmax)
+    return tf.where(symmetric, 0, shifted)
 
 
 def int8_range(scale: float, zero: int) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Matches the tensors of a file with the sites of a network, and compares their weights."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -10,8 +10,8 @@ from pams_tf.litert.file_info import FileInfo, OperatorInfo, TensorInfo
 from pams_tf.models.results import ConvolvedAt
 from pams_tf.verification.layers import IMAGE, OUTPUT, Layer
 
-# Operators that may follow a site's operator and only clip its result: the site is behind them.
-_CLIPS = ("MINIMUM", "MAXIMUM", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1")
+# Operators that may follow a site's operator and only clip its result to its grid.
+_CLIPS = ("MINIMUM", "MAXIMUM", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,17 +125,25 @@ def _find(
             if index not in taken and _is(info.tensors[index], layer):
                 segment = _segment(index, sources, info, producers)
                 if segment is not None:
-                    candidates.append((len(segment), position, index))
+                    candidates.append((len(segment), position, index, segment))
     if not candidates:
         raise InputError(
             f"no tensor in it is {layer.site}: scale {layer.tensor.scale:.9g}, "
             f"{layer.channels} channels, from {' and '.join(layer.sources)}"
         )
+    if len(candidates) > 1:  # two sites can have one range: the weights tell which is which
+        holding = [found for found in candidates if _has_kernels(layer, found[3], info)]
+        candidates = holding or candidates
     # The nearest candidate: tensors behind it belong to later sites, unless they only clip it.
-    _, position, index = min(candidates)
+    _, position, index, _ = min(candidates, key=lambda found: found[:3])
+    tensor = layer.tensor
+    if not tensor.clips or tensor.fused:
+        return index
+    # A RELU at another place than the end of the grid is an operator of the network.
+    clips = (*_CLIPS, "RELU") if tensor.grid.qmin == 0 else _CLIPS
     for operator in info.graph[position + 1 :]:
         (output,) = operator.outputs[:1]
-        if operator.name in _CLIPS and operator.inputs[0] == index:
+        if operator.name in clips and operator.inputs[0] == index:
             if not _is(info.tensors[output], layer):
                 break
             index = output
@@ -148,6 +156,15 @@ def _is(tensor: TensorInfo, layer: Layer) -> bool:
         and tensor.shape[-1:] == (layer.channels,)
         and tensor.zero_points == (layer.tensor.zero_point,)
         and tensor.scales == (np.float32(layer.tensor.scale),)
+    )
+
+
+def _has_kernels(layer: Layer, operators: set[OperatorInfo], info: FileInfo) -> bool:
+    """Whether the kernel of each convolution of the layer is among the operators."""
+    return all(
+        any(np.array_equal(expected.in_file()[0], stored.kernel) for stored in found)
+        for expected in layer.convolutions
+        for found in [_convolutions(expected, operators, info)]
     )
 
 
@@ -172,33 +189,58 @@ def _segment(
 
 
 def stored_convolution(expected: ConvolvedAt, found: Match, info: FileInfo) -> StoredConvolution:
-    """The one convolution of the expected shape among the operators of a match.
+    """The convolution among the operators of a match that has the expected shape.
+
+    Where several have it, the one with the expected codes.
 
     Raises:
-      InputError: there is none, or there are several.
+      InputError: there is none, or there are several without these codes.
     """
+    there = _convolutions(expected, found.operators, info)
+    if len(there) == 1:
+        return there[0]
+    if there:
+        kernel, bias, scale = expected.in_file()
+        same = [stored for stored in there if np.array_equal(stored.kernel, kernel)]
+        same.sort(
+            key=lambda stored: (
+                np.sum(stored.scales != np.ravel(scale)) + np.sum(stored.bias != bias)
+            )
+        )
+        if same:
+            return same[0]
+    height, width, inputs, filters = expected.result.layer.kernel.shape
+    raise InputError(
+        f"{len(there)} convolutions of {height}x{width}, {inputs} to {filters} channels, make "
+        f"{found.layer.site}; the run has one, {expected.result.layer.name}"
+    )
+
+
+def _convolutions(
+    expected: ConvolvedAt, operators: Iterable[OperatorInfo], info: FileInfo
+) -> list[StoredConvolution]:
+    """The convolutions of the expected shape."""
     height, width, inputs, filters = expected.result.layer.kernel.shape
     kind, shape, axes = "CONV_2D", (filters, height, width, inputs), (1, 2, 3, 0)
-    if 1 < expected.result.layer.groups == filters:
+    if inputs == 1 < expected.result.layer.groups:
         kind, shape, axes = "DEPTHWISE_CONV_2D", (1, height, width, filters), (1, 2, 0, 3)
-    there = [
-        operator
-        for operator in found.operators
+    return [
+        _stored(operator, axes, info)
+        for operator in operators
         if operator.name == kind and info.tensors[operator.inputs[1]].shape == shape
     ]
-    if len(there) != 1:
-        raise InputError(
-            f"{len(there)} convolutions of {height}x{width}, {inputs} to {filters} channels, make "
-            f"{found.layer.site}; the run has one, {expected.result.layer.name}"
-        )
-    (operator,) = there
+
+
+def _stored(operator: OperatorInfo, axes: tuple[int, ...], info: FileInfo) -> StoredConvolution:
+    """A convolution whose kernel (H, W, I, O) has these axes in the file."""
     image, weights = (info.tensors[index] for index in operator.inputs[:2])
-    bias = np.zeros(filters, np.int32)
+    kernel = np.transpose(weights.codes(), axes)
+    bias = np.zeros(kernel.shape[-1], np.int32)
     if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
         bias = info.tensors[operator.inputs[2]].codes()
     scales = np.asarray(weights.scales, np.float32)
     return StoredConvolution(
-        kernel=np.transpose(weights.codes(), axes),
+        kernel=kernel,
         bias=bias,
         scales=scales,
         accumulator=scales.astype(np.float64) * float(image.scales[0]),

@@ -88,7 +88,7 @@ def test_a_file_for_an_npu_goes_through_in_tiles_where_it_must(student, photo):
 def test_what_is_refused(tmp_path):
     foreign = tmp_path / "foreign.keras"
     foreign.write_bytes(b"no zip")
-    other = tmp_path / "weights.h5"
+    other = tmp_path / "weights.npz"
     other.write_bytes(b"")
     for model, message in (
         ("EDSR", "'EDSR' does not exist; give a .keras or .tflite file.*edsr_mobile_x2"),

@@ -179,6 +179,7 @@ def test_a_zero_point_is_a_code_of_its_tensor(varied, repacked, zero_point):
         ("STRIDED_SLICE", "inputs", lambda tensors: [*tensors[:3], -1]),
         ("SPLIT", "inputs", lambda tensors: [-1, *tensors[1:]]),
         ("SPLIT", "outputs", lambda tensors: tensors[:1]),
+        ("CONCATENATION", "inputs", lambda tensors: [tensors[0], -1]),
         ("DEPTHWISE_CONV_2D", "inputs", lambda tensors: tensors[:2]),
         ("TRANSPOSE_CONV", "inputs", lambda tensors: tensors[:2]),
         ("PAD", "outputs", lambda tensors: [-1]),

@@ -15,7 +15,7 @@ from pams_tf.export.variants import convert_float
 from pams_tf.litert import tiling
 from pams_tf.litert.flatbuffer import read_file
 from pams_tf.litert.interpreter import ImageInterpreter
-from pams_tf.litert.receptive_field import receptive_field_radius
+from pams_tf.litert.receptive_field import receptive_field, receptive_field_radius
 from pams_tf.litert.tiling import TiledUpscaler
 from pams_tf.litert.upscaler import LiteRTUpscaler
 from pams_tf.models.blocks import RGB_MEAN
@@ -298,21 +298,52 @@ def test_kernels_of_every_shape():
     assert receptive_field_radius(even) == 2  # one pixel before, two behind
 
 
-def test_operators_without_a_known_reach_are_named(tmp_path):
+def test_operators_without_a_known_reach_are_named():
     def pooled(x):
-        return x + tf.reduce_mean(x, (1, 2), keepdims=True)
+        return tf.nn.max_pool2d(x, 3, 1, "SAME")
 
     content = file_of(pooled, 16, 16)
-    with pytest.raises(InputError, match="how far an operator of the file sees: MEAN.*halo"):
+    with pytest.raises(InputError, match="how far an operator of the file sees: MAX_POOL_2D.*halo"):
         LiteRTUpscaler(content)
     assert LiteRTUpscaler(content, halo=3)(photo(30, 30)).shape == (30, 30, 3)
 
-    def strided(x):
-        x = tf.nn.conv2d(x, kernel(3, 3, 12), 2, "SAME")
-        return tf.nn.depth_to_space(x, 2)
 
-    with pytest.raises(InputError, match="CONV_2D with .*strideW=2"):
-        LiteRTUpscaler(file_of(strided, 16, 16))
+def strided_network(x):
+    """Half and a quarter of the pixels, and back."""
+    half = tf.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 4), 2, "SAME"))
+    quarter = tf.nn.conv2d(half, kernel(2, 4, 16), 2, "SAME")
+    half = half + tf.nn.depth_to_space(quarter, 2)
+    return tf.nn.depth_to_space(tf.nn.conv2d(half, kernel(3, 4, 48), 1, "SAME"), 4)
+
+
+@pytest.mark.parametrize("size", [(60, 44), (24, 100), (57, 43), (9, 30)])
+def test_tiles_begin_where_strides_do(size):
+    content = file_of(strided_network, 24, 28, tf.uint8)
+    tiled = LiteRTUpscaler(content)
+    assert (tiled.halo, tiled.step, tiled.scale) == (6, 4, 2)
+    image = photo(*size)
+    margins = [(0, -length % 4) for length in size]
+    whole = np.pad(image, (*margins, (0, 0)), mode="symmetric")
+    expected = tflite_upscale(content)(whole)[: 2 * size[0], : 2 * size[1]]
+    assert differing(tiled(image), expected) == 0
+    if size == (60, 44):
+        assert differing(LiteRTUpscaler(content, halo=0)(image), expected) > 0
+
+
+def test_a_mean_over_the_image_allows_whole_images_only():
+    def centred(x):
+        x = tf.nn.conv2d(x, kernel(3, 3, 3), 1, "SAME")
+        return x - tf.reduce_mean(x, (1, 2), keepdims=True) + 100.0
+
+    content = file_of(centred, 16, 16)
+    assert receptive_field(content) == (None, 1)
+    with pytest.raises(InputError, match="a mean over the whole image, .*--halo"):
+        receptive_field_radius(content)
+    upscaler = LiteRTUpscaler(content)
+    for size in ((16, 16), (30, 40)):  # the graph is resized
+        whole = np.clip(np.rint(centred(photo(*size)[None].astype(np.float32))), 0, 255)[0]
+        assert np.abs(upscaler(photo(*size)) - whole).max() <= 1
+    assert LiteRTUpscaler(content, halo=3).tile == (16, 16)
 
 
 # --- Bad input -----------------------------------------------------------------------------------

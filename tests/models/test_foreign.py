@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -47,8 +48,19 @@ def test_all_layers_without_an_integer_form_are_in_one_message():
     [
         (layers.PReLU(), "a slope for each pixel; give shared_axes"),
         (layers.MaxPooling2D(2, strides=1, padding="same"), "use a Conv2D with stride 2"),
-        (layers.Dense(4), "Conv2D with a 1x1 kernel"),
-        (layers.UpSampling2D(1, interpolation="bilinear"), "use 'nearest'"),
+        (layers.EinsumDense("nhwi,io->nhwo", (None, None, 4)), "Conv2D with a 1x1 kernel"),
+        (layers.UpSampling2D(2, interpolation="bicubic"), "use 'nearest', 'bilinear'"),
+        (
+            keras.Sequential(
+                [
+                    keras.Input((None, None, 3)),
+                    layers.Conv2D(3, 8, strides=8, padding="same"),
+                    layers.UpSampling2D(8, interpolation="bilinear"),
+                ]
+            ),
+            "bilinear factors are up to 6",
+        ),
+        (layers.Lambda(lambda x: x - ops.mean(x, 1, keepdims=True)), "neither moves pixels"),
         (layers.Activation("gelu"), "activation='gelu' has no integer form"),
     ],
 )
@@ -147,7 +159,9 @@ def test_another_layer_can_be_the_feature():
         models.build("edsr_nano", 2, blocks=1, features=3).with_skt_layer("head")
 
 
-@pytest.mark.parametrize("name", ["prelu", "conv_depthwise", "leaky_relu", "shared_layers"])
+@pytest.mark.parametrize(
+    "name", ["prelu", "conv_depthwise", "leaky_relu", "shared_layers", "bilinear_features"]
+)
 def test_equalization_keeps_the_function(name):
     network = from_keras(networks.build(name))
     other = models.equalized(network, IMAGES)
@@ -182,3 +196,41 @@ def test_a_lambda_is_refused_with_the_way_to_allow_it(tmp_path):
     keras.Model(start, enlarged(x)).save(tmp_path / "mine.keras")
     with pytest.raises(InputError, match="has a Lambda layer, .* safe_mode=False"):
         models.load(tmp_path / "mine.keras")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".hdf5"])
+def test_a_network_of_older_keras(tmp_path, suffix):
+    model = networks.build("transpose_valid_crop")
+    model.save(tmp_path / f"older{suffix}")
+    network = models.load(tmp_path / f"older{suffix}")
+    assert network.preset == "mine"
+    np.testing.assert_allclose(network(IMAGES), model(IMAGES), rtol=0, atol=1e-3)
+
+
+def test_what_an_h5_file_does_not_hold(tmp_path):
+    networks.build("prelu").save(tmp_path / "functions.h5")
+    networks.build("prelu").save_weights(tmp_path / "mine.weights.h5")
+    networks.build("shuffle_lambda").save(tmp_path / "code.h5")
+    for name, reason in (
+        ("functions.h5", "Unknown layer: 'DepthToSpace'; .* save it as .keras"),
+        ("mine.weights.h5", "No model config found"),
+        ("code.h5", "has a Lambda layer, .* safe_mode=False"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            models.load(tmp_path / name)
+
+
+def test_an_h5_file_may_not_describe_more_than_it_holds(tmp_path):
+    networks.build("transpose_valid_crop").save(tmp_path / "large.h5")
+    with h5py.File(tmp_path / "large.h5", "r+") as file:
+        config = file.attrs["model_config"]
+        assert '"filters": 6' in config
+        file.attrs["model_config"] = config.replace('"filters": 6', '"filters": 600000000')
+    with pytest.raises(InputError, match="not a network that Keras reads"):
+        models.load(tmp_path / "large.h5")
+
+
+def test_a_saved_model_has_no_layers(tmp_path):
+    networks.build("transpose_same").export(tmp_path / "exported", verbose=False)
+    with pytest.raises(InputError, match="a SavedModel keeps no layers; save the network as"):
+        models.load(tmp_path / "exported")

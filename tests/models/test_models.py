@@ -255,7 +255,7 @@ def test_load_refuses_other_files(tmp_path):
     with pytest.raises(InputError, match=r"missing\.keras: no such file"):
         models.load(tmp_path / "missing.keras")
     (tmp_path / "foreign.keras").write_bytes(b"not a zip file")
-    with pytest.raises(InputError, match=r"foreign\.keras: not a network saved by pams_tf"):
+    with pytest.raises(InputError, match=r"foreign\.keras: not a network that Keras reads"):
         models.load(tmp_path / "foreign.keras")
     image = keras.Input((4, 4, 3))
     keras.Model(image, keras.layers.ReLU()(image)).save(tmp_path / "other.keras")
@@ -266,7 +266,7 @@ def test_load_refuses_other_files(tmp_path):
     whole = tmp_path / "whole.keras"
     models.save(models.build("edsr_mobile", 2, blocks=1), whole)
     (tmp_path / "cut.keras").write_bytes(whole.read_bytes()[:-2000])
-    with pytest.raises(InputError, match=r"cut\.keras: not a network saved by pams_tf"):
+    with pytest.raises(InputError, match=r"cut\.keras: not a network that Keras reads"):
         models.load(tmp_path / "cut.keras")
 
 

@@ -40,7 +40,13 @@ def python(cell):
 
 def test_the_notebooks_are_there():
     names = {path.stem for path in PATHS}
-    assert {"quickstart", "how_pams_works", "to_the_phone", "the_paper", "your_own_network"} <= names
+    assert {
+        "quickstart",
+        "how_pams_works",
+        "to_the_phone",
+        "the_paper",
+        "your_own_network",
+    } <= names
 
 
 @pytest.fixture(params=PATHS, ids=lambda path: path.stem)

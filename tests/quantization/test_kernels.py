@@ -190,13 +190,24 @@ def test_transpose_conv():
 
 
 @pytest.mark.parametrize(
-    ("source", "result", "slope"), [(0.1, 0.1, 0.1), (0.1, 0.07, 0.2), (0.5, 1.0, 0.5)]
+    ("source", "result", "slope", "delegated"),
+    [
+        (0.1, 0.1, 0.1, True),
+        (0.1, 0.07, 0.2, True),
+        (0.5, 1.0, 0.5, True),
+        (1.0, 1 / 128, 0.7, True),
+        (1.0, 128.0, 0.5, True),
+        (0.731, 10.9, 0.05, False),  # multipliers that XNNPACK does not take
+        (0.5, 200.0, 0.5, False),
+        (1.0, 1 / 150, 0.013, False),
+    ],
 )
-def test_leaky_relu(source, result, slope):
+def test_leaky_relu(source, result, slope, delegated):
     x, _ = every_pair()
     content = file(lambda x: tf.nn.leaky_relu(x, slope), [source], result, zero_points=[-3])
     arithmetic = xnnpack.leaky_relu(slope, scale(source), scale(result))
-    np.testing.assert_array_equal(litert(content, [x]), computed(arithmetic, [x], [-3]))
+    expected = computed(arithmetic, [x], [-3])
+    np.testing.assert_array_equal(litert(content, [x], delegated), expected)
 
 
 @pytest.mark.parametrize("source", [0.003, 0.05, 0.4])
@@ -210,16 +221,22 @@ def test_tanh_and_logistic(function, result, zero, source):
     np.testing.assert_array_equal(litert(content, [x]), computed(arithmetic, [x], [9], zero))
 
 
-@pytest.mark.parametrize("factor", [2, 3, 4])
-def test_resize_bilinear(factor):
-    x = RNG.integers(-128, 128, (1, 17, 13, 5)).astype(np.int8)
-    size = (17 * factor, 13 * factor)
-
-    def resize(x):
-        return tf.raw_ops.ResizeBilinear(images=x, size=size, half_pixel_centers=True)
-
-    content = file(resize, [0.1], 0.1, [x.shape])
-    np.testing.assert_array_equal(litert(content, [x]), computed(xnnpack.bilinear(size), [x]))
+@pytest.mark.parametrize("size", [(2, 1), (4, 16), (17, 13), (180, 320)])
+@pytest.mark.parametrize(
+    ("scales", "zeros"),
+    [((0.1, 0.1), (0, 0)), ((0.731, 0.0517), (-128, 17)), ((0.02, 0.093), (-7, -128))],
+)
+def test_mean(scales, zeros, size):
+    """Means of pictures, some of them ties between two codes, of 64 channels each."""
+    level = RNG.integers(-60, 60, 64)
+    x = np.clip(level + RNG.normal(0, 30, (1, *size, 64)), -128, 127).astype(np.int8)
+    content = file(
+        lambda x: tf.reduce_mean(x, (1, 2), keepdims=True), scales[:1], scales[1], [x.shape],
+        zeros[:1], zeros[1],
+    )  # fmt: skip
+    arithmetic = xnnpack.mean(*map(scale, scales), *map(scale, zeros))
+    expected = computed(arithmetic, [x], zeros[:1], zeros[1])
+    np.testing.assert_array_equal(litert(content, [x]), expected)
 
 
 def test_depthwise_conv_2d():

@@ -46,6 +46,7 @@ class _Emitter:
         self._raw: dict[int, str] = {}
         self._held: dict[int, str] = {}
         self._weights: Weights = {}
+        self._copies: dict[int, int] = {}
         self._end, self._gain, self._trailing = self._image_of(output)
         self._head, self._tail = self._ends()
 
@@ -92,7 +93,7 @@ class _Emitter:
         ):
             return 1.0
         factors = {
-            float(node.settings["scale"])
+            _number(node.settings["scale"])
             for node in self._nodes
             if node.op == "affine" and node.inputs[0].op == "image"
         }
@@ -138,8 +139,11 @@ class _Emitter:
         return head, tail
 
     def _passes(self, node: Node) -> Node:
-        """The operator whose values a node has, behind movements and changes of the unit."""
-        while node.op in ("move", "affine"):
+        """The operator whose values a node has, behind movements and changes of the unit.
+
+        What bilinear enlargement makes of values is as good as they are.
+        """
+        while node.op in ("move", "affine", "bilinear"):
             node = node.inputs[0]
         return node
 
@@ -155,6 +159,8 @@ class _Emitter:
         waiting = list(self._reading[id(node)])
         while waiting:
             following = waiting.pop()
+            if following.op == "bilinear":
+                return True
             if following.op == "move" and following.settings["movement"] == "depth_to_space":
                 return True
             if following.op != "convolution":
@@ -178,7 +184,7 @@ class _Emitter:
 
     def _affine(self, node: Node) -> None:
         source = self._held_of(node.inputs[0])
-        scale, offset = float(node.settings["scale"]), node.settings["offset"]
+        scale, offset = _number(node.settings["scale"]), node.settings["offset"]
         if np.any(offset):
             shift = np.broadcast_to(offset / scale, (node.channels,)).tolist()
             source = self._step("shifted_image", f"{node.name}_shifted", (source,), shift=shift)
@@ -234,20 +240,33 @@ class _Emitter:
         if id(x) in self._raw and len(self._reading[id(x)]) == 1 and not x.settings.get("ceiling"):
             return self._raw[id(x)]  # it goes right into the grid of the concatenation
         source = x.inputs[0] if x.op == "affine" else x
-        if source.op != "image":
+        moves = source.op == "move" and source.settings["movement"] != "rectify"
+        others = any(reader.op != "concatenate" for reader in self._reading[id(x)])
+        if source.op != "image" and (moves or others):
             return self._held_of(x)
-        # The converter would give the image itself the grid of the concatenation, for all readers.
+        # The converter would give the tensor itself the grid of the concatenation: the image for
+        # all its readers, and one that only concatenations read without what its own grid clips.
         copy = self._step(
             "convolution",
-            f"{node.name}_image",
+            f"{node.name}_{x.name}",
             (self._held_of(x),),
             filters=x.channels,
             kernel_size=[1, 1],
             body=False,
         )
-        kernel = np.eye(x.channels, dtype=np.float32)[None, None]
+        # Several copies are a rounding apart, or the converter would take them for one.
+        copies = self._copies[id(x)] = self._copies.get(id(x), 0) + 1
+        kernel = np.eye(x.channels, dtype=np.float32)[None, None] * np.float32(1 + copies * 2**-23)
         self._weights[copy] = {"kernel": kernel, "bias": np.zeros(x.channels, np.float32)}
         return copy
+
+    def _mean(self, node: Node) -> None:
+        self._raw[id(node)] = self._step("mean", node.name, (self._held_of(node.inputs[0]),))
+
+    def _bilinear(self, node: Node) -> None:
+        source = self._held_of(node.inputs[0])
+        scale = node.settings["scale"]
+        self._held[id(node)] = self._step("bilinear", node.name, (source,), scale=scale)
 
     def _function(self, node: Node) -> None:
         kind = node.settings["kind"]
@@ -346,3 +365,8 @@ class _Emitter:
         if node.op == "move" and node.settings["movement"] == "rectify":
             return True
         return all(self._nonnegative(x) for x in node.inputs)
+
+
+def _number(values: np.ndarray) -> float:
+    """The number that all values are."""
+    return float(np.ravel(values)[0])

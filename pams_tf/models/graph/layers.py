@@ -8,6 +8,7 @@ import numpy as np
 from keras import layers as kl
 
 from pams_tf.errors import InputError
+from pams_tf.models.enlarging import LARGEST_SCALE
 from pams_tf.models.graph.nodes import Node
 
 Handler = Callable[..., Any]
@@ -254,9 +255,15 @@ def _upsampling_layer(b: Builder, x: Node, **_: Any) -> Node:
         raise InputError(f"size={layer.size}; give the same factor on both axes")
     if layer.interpolation == "nearest":
         return nearest(b, x, layer.size[0])
+    if layer.size[0] == 1:
+        return x
+    if layer.interpolation == "bilinear" and layer.size[0] > LARGEST_SCALE:
+        raise InputError(f"size={layer.size}; bilinear factors are up to {LARGEST_SCALE} here")
+    if layer.interpolation == "bilinear":
+        return b.node("bilinear", [x], scale=layer.size[0])
     raise InputError(
-        f"interpolation={layer.interpolation!r} has no integer form here; use 'nearest', or a "
-        "Conv2DTranspose, which can hold the same weights"
+        f"interpolation={layer.interpolation!r} has no integer form here; use 'nearest', "
+        "'bilinear', or a Conv2DTranspose, which can hold the same weights"
     )
 
 
@@ -264,6 +271,18 @@ def nearest(b: Builder, x: Node, scale: int) -> Node:
     """Nearest-neighbour enlargement: s*s copies of the channels, then depth-to-space."""
     copies = _moved(b, x, "repeat", "copies", times=scale**2)
     return _moved(b, copies, "depth_to_space", scale=scale)
+
+
+def _pooling_layer(b: Builder, x: Node, **_: Any) -> Node:
+    return _mean(b, x, b.operation.keepdims)
+
+
+def _dense(b: Builder, x: Node, **_: Any) -> Node:
+    layer = b.operation
+    kernel = _array(layer.kernel)[None, None]
+    node = _convolved(b, x, kernel, _bias(layer, layer.units), {})
+    node.flat = x.flat
+    return b.behind(node, layer.activation)
 
 
 def _identity(b: Builder, x: Node, **_: Any) -> Node:
@@ -329,6 +348,19 @@ def _bounded(largest: bool) -> Handler:
         return b.node("clip", [x], low=low, high=high)
 
     return bound
+
+
+def _mean_operation(b: Builder, x: Node, *_: Any, **__: Any) -> Node:
+    axis, keepdims = b.operation.axis, b.operation.keepdims
+    if x.flat or axis is None or {value % 4 for value in np.ravel(axis)} != {1, 2}:
+        raise InputError(f"axis={axis}; a mean is over height and width, axis=(1, 2), only")
+    return _mean(b, x, keepdims)
+
+
+def _mean(b: Builder, x: Node, keepdims: bool) -> Node:
+    node = b.node("mean", [x])
+    node.flat = not keepdims
+    return node
 
 
 def _concatenate_operation(b: Builder, inputs: Any, *_: Any, **__: Any) -> Node:
@@ -406,6 +438,8 @@ _LAYERS: dict[type, Handler] = {
     kl.ZeroPadding2D: _padding_layer,
     kl.Cropping2D: _cropping_layer,
     kl.UpSampling2D: _upsampling_layer,
+    kl.GlobalAveragePooling2D: _pooling_layer,
+    kl.Dense: _dense,
     kl.Dropout: _identity,
     kl.SpatialDropout2D: _identity,
     kl.GaussianNoise: _identity,
@@ -424,6 +458,7 @@ _OPERATIONS: dict[str, Handler] = {
     "Maximum": _bounded(largest=False),
     "Minimum": _bounded(largest=True),
     "Concatenate": _concatenate_operation,
+    "Mean": _mean_operation,
     "Relu": _of_name("relu"),
     "Relu6": _of_name("relu6"),
     "LeakyRelu": _slopes_operation,

@@ -22,12 +22,15 @@ class Node:
         "clip": to [low, high];
         "function": `kind` ("tanh", "sigmoid", "leaky_relu", "prelu"), with a `slope`;
         "add" (with `relu`, `ceiling`), "multiply", "concatenate";
+        "mean": of each channel over height and width, (N, 1, 1, C);
+        "bilinear": enlargement by `scale`;
         "move": `movement` with its settings, see `movements`; values stay as they are.
       name: unique; that of the user's layer where it stands for one.
       inputs: the nodes that it reads.
       settings: as above, JSON types.
       weights: trainable arrays by name.
       shared: name of the earlier convolution whose weights it uses.
+      flat: whether the user's tensor is (N, C), a mean without its two axes of length 1.
     """
 
     op: str
@@ -36,6 +39,11 @@ class Node:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     weights: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     shared: str | None = None
+    flat: bool = False
+
+    def __post_init__(self) -> None:
+        if self.op in ("affine", "clip", "function", "add", "multiply"):
+            self.flat = all(node.flat for node in self.inputs)
 
     @functools.cached_property
     def channels(self) -> int:

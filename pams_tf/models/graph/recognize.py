@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from pams_tf.errors import InputError
+from pams_tf.models.enlarging import LARGEST_SCALE, Bilinear
 from pams_tf.models.graph.nodes import Node
 
 _HEIGHT, _WIDTH = 12, 24  # divisible by every factor that matters
@@ -29,14 +30,9 @@ _INSTEAD = {
     "UnitNormalization": "it computes statistics of each image; train without it",
     "MultiHeadAttention": "attention over pixels has no integer form here; use convolutions",
     "Attention": "attention over pixels has no integer form here; use convolutions",
-    "Dense": "use Conv2D with a 1x1 kernel, which is the same for each pixel",
     "EinsumDense": "use Conv2D with a 1x1 kernel",
     "MaxPooling2D": "use a Conv2D with stride 2",
     "AveragePooling2D": "use a Conv2D with stride 2",
-    "GlobalAveragePooling2D": "a mean over the whole image would tie all tiles together; gate each "
-    "pixel by what is around it, with a Conv2D and a sigmoid",
-    "Mean": "a mean over the whole image would tie all tiles together; gate each pixel by what is "
-    "around it, with a Conv2D and a sigmoid",
     "Resizing": "a fixed size does not fit every image; use UpSampling2D",
     "Flatten": "a network for super-resolution keeps the axes (N, H, W, C)",
     "Gelu": "use relu, or silu, which is x * sigmoid(x)",
@@ -124,9 +120,8 @@ def continued(
 
 def _results(unknown: Opaque) -> int | None:
     """How many tensors the operations give as a list; None for one that is no list."""
-    probe = np.zeros((1, _HEIGHT, _WIDTH, unknown.channels), np.float32)
     try:
-        results = unknown.function(tf.constant(probe))
+        results = unknown.function(tf.zeros(_probe_shape(unknown)))
     except Exception:  # an operation may refuse the probe in any way
         return None
     return len(results) if isinstance(results, list | tuple) else None
@@ -141,33 +136,52 @@ def _numbered(named: Callable[[str], str], index: int, suffix: str = "") -> str:
 
 
 def _recognized(unknown: Opaque, named: Callable[[str], str]) -> Node | Opaque:
-    source, channels = unknown.source, unknown.channels
-    found = _movement(unknown.function, channels) or _elementwise(unknown.function, channels)
+    source, shape = unknown.source, _probe_shape(unknown)
+    tests = (_extended,) if source.flat else (_movement, _elementwise, _averaged, _interpolated)
+    found = next((found for test in tests if (found := test(unknown.function, shape))), None)
     if found is None:
         return unknown
     for op, settings in found:
         source = Node(op, named("" if (op, settings) == found[-1] else "order"), [source], settings)
+        source.flat = bool(settings.get("flat", source.flat))
     return source
 
 
+_Shape = tuple[int, ...]
 _Found = list[tuple[str, dict[str, Any]]]
 
 
-def _run(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray | None:
+def _probe_shape(unknown: Opaque) -> _Shape:
+    """Of a tensor that shows what becomes of each value of the source."""
+    channels = unknown.channels
+    return (1, channels) if unknown.source.flat else (1, _HEIGHT, _WIDTH, channels)
+
+
+def _run(function: Callable[[Any], Any], x: np.ndarray, axes: int = 4) -> np.ndarray | None:
     try:
         y = np.asarray(function(tf.constant(x)))
     except Exception:  # an operation may refuse the probe in any way
         return None
-    return y if y.ndim == 4 and y.shape[0] == 1 else None
+    return y if y.ndim == axes and y.shape[0] == 1 else None
 
 
 def _moved(movement: str, **settings: Any) -> tuple[str, dict[str, Any]]:
     return "move", {"movement": movement, "settings": settings}
 
 
-def _movement(function: Callable[[Any], Any], channels: int) -> _Found | None:
+def _extended(function: Callable[[Any], Any], shape: _Shape) -> _Found | None:
+    """(N, C) -> (N, 1, 1, C)"""
+    x = np.arange(1, 1 + shape[-1], dtype=np.float32)
+    y = _run(function, x[None])
+    return [_UNMOVED] if y is not None and np.array_equal(y, x[None, None, None]) else None
+
+
+_UNMOVED = _moved("crop", borders=[[0, 0], [0, 0]])
+
+
+def _movement(function: Callable[[Any], Any], shape: _Shape) -> _Found | None:
     """What a function does to pixels of different values, none of which is 0."""
-    places = np.arange(_HEIGHT * _WIDTH * channels).reshape(1, _HEIGHT, _WIDTH, channels)
+    places = np.arange(np.prod(shape)).reshape(shape)
     # Both signs everywhere, or a ReLU would look like a crop and a border of zeros.
     ranks = np.random.default_rng(0).permutation(places.size)
     middle = places.size // 2
@@ -211,7 +225,7 @@ def _ordered(order: np.ndarray, channels: int, scale: int) -> _Found:
         found.append(_moved("select", channels=wanted))
     if scale > 1:
         found.append(_moved("depth_to_space", scale=scale))
-    return found or [_moved("crop", borders=[[0, 0], [0, 0]])]
+    return found or [_UNMOVED]
 
 
 def _bordered(x: np.ndarray, y: np.ndarray) -> _Found | None:
@@ -242,11 +256,35 @@ def _bordered(x: np.ndarray, y: np.ndarray) -> _Found | None:
     return found
 
 
-def _elementwise(function: Callable[[Any], Any], channels: int) -> _Found | None:
+def _averaged(function: Callable[[Any], Any], shape: _Shape) -> _Found | None:
+    """A mean over height and width, with or without these axes in its result."""
+    x = np.random.default_rng(1).normal(0, 1, shape).astype(np.float32)
+    for flat in (False, True):
+        y = _run(function, x, axes=2 if flat else 4)
+        mean = x.mean((1, 2), keepdims=not flat)
+        if y is not None and y.shape == mean.shape and np.allclose(y, mean, rtol=0, atol=1e-5):
+            return [("mean", {"flat": flat})]
+    return None
+
+
+def _interpolated(function: Callable[[Any], Any], shape: _Shape) -> _Found | None:
+    """Bilinear enlargement."""
+    x = np.random.default_rng(1).normal(0, 1, shape).astype(np.float32)
+    y = _run(function, x)
+    if y is None:
+        return None
+    scale = y.shape[1] // _HEIGHT
+    if not 2 <= scale <= LARGEST_SCALE:
+        return None
+    enlarged = np.asarray(Bilinear(scale)(x))
+    same = y.shape == enlarged.shape and np.allclose(y, enlarged, rtol=0, atol=1e-5)
+    return [("bilinear", {"scale": scale})] if same else None
+
+
+def _elementwise(function: Callable[[Any], Any], shape: _Shape) -> _Found | None:
     """A straight line, a clip, or a function that TensorFlow Lite has."""
     values = np.concatenate([np.linspace(-400, 400, 1201), np.linspace(-8, 8, 1201)])
-    values = np.resize(values, _HEIGHT * _WIDTH * channels).astype(np.float32)
-    x = values.reshape(1, _HEIGHT, _WIDTH, channels)
+    x = np.resize(values, shape).astype(np.float32)
     y = _run(function, x)
     if y is None or y.shape != x.shape or not np.isfinite(y).all():
         return None

@@ -77,6 +77,9 @@ class Recorder(Sites):
     def multiply(self, tensors: Sequence[str], name: str) -> str:
         return self._record("multiply", name, tensors)
 
+    def mean(self, x: str, name: str) -> str:
+        return self._record("mean", name, [x])
+
     def concatenate(self, tensors: Sequence[str], name: str) -> str:
         return self._record("concatenate", name, tensors)
 
@@ -85,6 +88,9 @@ class Recorder(Sites):
 
     def moved(self, x: str, name: str, *, movement: str, settings: Mapping[str, Any]) -> str:
         return self._record("moved", name, [x], movement=movement, settings=dict(settings))
+
+    def bilinear(self, x: str, name: str, *, scale: int) -> str:
+        return self._record("bilinear", name, [x], scale=scale)
 
     def rescaled(self, x: str, name: str, *, factor: float) -> str:
         return self._record("rescaled", name, [x], factor=factor)

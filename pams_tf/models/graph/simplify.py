@@ -21,7 +21,7 @@ def simplify(output: Node) -> Node:
     Raises:
       InputError: a transposed convolution whose result is not cut to s times the size.
     """
-    for rewrite in (_transposed, _behind_movements, _folded, _clipped):
+    for rewrite in (_unmoved, _transposed, _behind_movements, _folded, _evened, _clipped):
         output = _everywhere(output, rewrite)
     return _everywhere(output, _alone)
 
@@ -50,11 +50,15 @@ def _alone_read(node: Node, reading: dict[int, list[Node]]) -> bool:
     return len(reading[id(node)]) == 1
 
 
+def _unmoved(node: Node, reading: dict[int, list[Node]]) -> Node | None:
+    return node.inputs[0] if _is_crop(node) and not np.any(_borders(node)) else None
+
+
 def _transposed(node: Node, reading: dict[int, list[Node]]) -> Node | None:
     if _is_crop(node) and node.inputs[0].op == "transposed":
         convolution = node.inputs[0]
         if convolution.settings["before"] is None and _alone_read(convolution, reading):
-            return _as_subpixels(convolution, node.settings["settings"]["borders"])
+            return _as_subpixels(convolution, _borders(node))
     if node.op != "transposed":
         return None
     following = reading[id(node)]
@@ -65,6 +69,11 @@ def _transposed(node: Node, reading: dict[int, list[Node]]) -> Node | None:
 
 def _is_crop(node: Node) -> bool:
     return node.op == "move" and bool(node.settings["movement"] == "crop")
+
+
+def _borders(crop: Node) -> list[list[int]]:
+    borders: list[list[int]] = crop.settings["settings"]["borders"]
+    return borders
 
 
 def _as_subpixels(node: Node, borders: list[list[int]]) -> Node:
@@ -193,6 +202,34 @@ def _folded(node: Node, reading: dict[int, list[Node]]) -> Node | None:
     return None
 
 
+def _evened(node: Node, reading: dict[int, list[Node]]) -> Node | None:
+    """Factors of the image's channels: one above 0 for all, the rest into what reads them."""
+    if node.op != "affine" or not _is_image(node.inputs[0]):
+        return None
+    scale, following = np.broadcast_to(node.settings["scale"], (node.channels,)), reading[id(node)]
+    if np.all(scale == scale[0]) and scale[0] > 0:
+        return None
+    foldable = all(
+        x.op == "convolution"
+        and x.weights["kernel"].shape[2] in (1, node.channels)
+        and not _is_shared(x, reading)
+        for x in following
+    )
+    if not all(scale) or not foldable:
+        return _alone_convolution(node)
+    mean = np.exp(np.mean(np.log(np.abs(scale))))
+    rest = scale / mean
+    for reader in following:
+        kernel = reader.weights["kernel"]
+        if kernel.shape[2] == len(rest):
+            kernel = kernel * rest[:, None]
+        else:  # in groups of one channel
+            kernel = kernel * np.repeat(rest, kernel.shape[-1] // len(rest))
+        reader.weights = {**reader.weights, "kernel": kernel.astype(np.float32)}
+    settings = {"scale": mean, "offset": node.settings["offset"] / rest}
+    return Node("affine", node.name, node.inputs, settings)
+
+
 def _is_shared(node: Node, reading: dict[int, list[Node]]) -> bool:
     if node.shared is not None:
         return True
@@ -241,6 +278,11 @@ def _alone(node: Node, reading: dict[int, list[Node]]) -> Node | None:
     scale, offset = node.settings["scale"], node.settings["offset"]
     if np.size(scale) == 1 and scale > 0 and (_is_image(node.inputs[0]) or not np.any(offset)):
         return None
+    return _alone_convolution(node)
+
+
+def _alone_convolution(node: Node) -> Node:
+    scale, offset = node.settings["scale"], node.settings["offset"]
     channels = node.channels
     weights = {
         "kernel": np.broadcast_to(scale, (1, 1, 1, channels)).astype(np.float32),

@@ -1,20 +1,21 @@
 """A network as data: the calls to `Sites` that describe it, as JSON."""
 
 import dataclasses
-import math
+import functools
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 from pams_tf.errors import InputError
-from pams_tf.models.movements import movement
+from pams_tf.litert import reach
+from pams_tf.litert.reach import Reach, Reading
 from pams_tf.models.sites import Geometry, Sites
 
 IMAGE = "lr"
 
 _CALLS = (
-    "activation", "add", "clipped", "concatenate", "convolution", "depth_to_space", "function",
-    "image", "known_range", "moved", "multiply", "rescaled", "shifted_image",
+    "activation", "add", "bilinear", "clipped", "concatenate", "convolution", "depth_to_space",
+    "function", "image", "known_range", "mean", "moved", "multiply", "rescaled", "shifted_image",
 )  # fmt: skip
 
 
@@ -33,6 +34,28 @@ class Step:
     name: str
     inputs: tuple[str, ...]
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def span(self, axis: int) -> tuple[reach.Span | None, Fraction]:
+        """What it reads, and how many pixels it makes of one: height or width, 0 or 1."""
+        settings, one = self.settings, Fraction(1)
+        if self.call == "convolution":
+            geometry = Geometry(**settings.get("geometry", {}))
+            size, before = settings["kernel_size"][axis], 0 if geometry.padding == "valid" else None
+            span = reach.window(size, geometry.strides, geometry.dilation, before)
+            return span, one / geometry.strides
+        if self.call == "bilinear":
+            return reach.bilinear(settings["scale"]), one * settings["scale"]
+        if self.call == "mean":
+            return None, one
+        kind = settings.get("movement", self.call)
+        how = settings.get("settings", settings)
+        if kind in ("depth_to_space", "space_to_depth"):
+            factor = one * how["scale"] if kind == "depth_to_space" else one / how["scale"]
+            return reach.enlarged(factor), factor
+        if kind in ("pad", "crop"):
+            before = how["borders"][axis][0]
+            return reach.shifted(before if kind == "crop" else -before), one
+        return reach.pointwise, one
 
     def make(self, tensors: Mapping[str, Any], sites: Sites) -> Any:
         """Make the call."""
@@ -80,24 +103,25 @@ class Graph:
         Raises:
           InputError: it depends on the whole image.
         """
-        reach: dict[str, Fraction] = {IMAGE: Fraction(0)}
-        pixels: dict[str, Fraction] = {IMAGE: Fraction(1)}  # per LR pixel, on each axis
-        for step in self.steps:
-            here, per = (max(x[name] for name in step.inputs) for x in (reach, pixels))
-            settings = step.settings
-            if step.call == "convolution":
-                geometry = Geometry(**settings.get("geometry", {}))
-                span = (max(settings["kernel_size"]) - 1) * geometry.dilation
-                here += Fraction(span - span // 2) / per
-                per /= geometry.strides
-            if step.call == "depth_to_space":
-                per *= settings["scale"]
-            if step.call == "moved":
-                layer = movement(settings["movement"], settings["settings"])
-                here += Fraction(layer.reach) / per
-                per *= Fraction(*layer.magnification)
-            reach[step.name], pixels[step.name] = here, per
-        return math.ceil(reach[self.output])
+        radius = self.reach.radius
+        if radius is None:
+            means = ", ".join(step.name for step in self.steps if step.call == "mean")
+            raise InputError(
+                f"{means}: a mean over the whole image, so that tiles change the result "
+                "everywhere; give it whole images, or accept that with a halo of your own (--halo)"
+            )
+        return radius
+
+    @functools.cached_property
+    def reach(self) -> Reach:
+        """What the enlargement of an LR pixel depends on, on the wider axis."""
+        return reach.wider(*(self._reach(axis) for axis in (0, 1)))
+
+    def _reach(self, axis: int) -> Reach:
+        readings = [Reading(step.name, step.inputs, *step.span(axis)) for step in self.steps]
+        found = reach.reach(readings, IMAGE, self.output)
+        assert found is not None  # a network without its image is no graph of Keras
+        return found
 
     def with_feature(self, layer: str) -> "Graph":
         """The network with the result of another layer as the feature for SKT.

@@ -61,6 +61,30 @@ def prelu(step: Tensor, source: Tensor, result: Tensor, value: Tensor | None = N
     return compute
 
 
+def leaky_relu(slope: float, source: Tensor, result: Tensor) -> Arithmetic:
+    """LEAKY_RELU; the second rounding is half away from zero.
+
+    Args:
+      slope: below 0.
+      source, result: float32 scales.
+    """
+    above = source / result
+    below = source * abs(slope) / result
+    sign = 1.0 if slope >= 0 else -1.0
+
+    def compute(codes: Tensor) -> tuple[Steps, Backward]:
+        negative = codes < 0
+        steps = tf.where(
+            negative,
+            _half_away(sign * codes, tf.cast(below, tf.float64)),
+            _half_away(codes, tf.cast(above, tf.float64)),
+        )
+        exact = codes * above * tf.where(negative, slope, 1.0)
+        return Steps(exact, steps), lambda upstream: [tf.where(negative, slope, 1.0) * upstream]
+
+    return compute
+
+
 def _half_away(x: Tensor, multiplier: Tensor) -> Tensor:
     high, shift = _multiplied(x, multiplier)
     half = tf.bitwise.left_shift(tf.ones_like(shift), shift) // 2

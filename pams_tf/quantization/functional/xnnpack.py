@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from pams_tf.quantization.functional import builtin
 from pams_tf.quantization.functional.codes import Arithmetic, Backward, Steps, Tensor, to_each
 
 
@@ -109,21 +110,24 @@ def leaky_relu(slope: float, source: Tensor, result: Tensor) -> Arithmetic:
     """LEAKY_RELU: two multipliers with 8 fractional bits, like QUANTIZE.
 
     Below 0 the ratio source / result is multiplied by the slope, in float32, before it is rounded.
+    Where one of the two is no multiplier from 1/256 to 128, the builtin kernel takes its place.
 
     Args:
       slope: below 0.
       source, result: float32 scales.
     """
     ratio = source / result
+    factors = tf.abs(tf.stack([ratio, ratio * slope]))
+    taken = tf.reduce_all((factors >= 1 / 256) & (factors <= 128))
+    otherwise = builtin.leaky_relu(slope, source, result)
     above = tf.round(256.0 * ratio) / 256.0
     below = tf.round(256.0 * (ratio * slope)) / 256.0
 
     def compute(codes: Tensor) -> tuple[Steps, Backward]:
         exact = codes * tf.where(codes < 0, below, above)
-        return (
-            Steps(exact, tf.floor(exact + 0.5)),
-            lambda upstream: [tf.where(codes < 0, slope * upstream, upstream)],
-        )
+        other, backward = otherwise(codes)
+        whole = tf.cond(taken, lambda: tf.floor(exact + 0.5), lambda: other.whole)
+        return Steps(other.exact, whole), backward
 
     return compute
 
@@ -157,44 +161,30 @@ def table(
     return compute
 
 
-def bilinear(size: tuple[Tensor, Tensor]) -> Arithmetic:
-    """RESIZE_BILINEAR with half-pixel centres, to a size, on the grid of its image.
+def mean(source: Tensor, result: Tensor, source_zero: Tensor, result_zero: Tensor) -> Arithmetic:
+    """MEAN over height and width, N pixels: float32 after each operation.
 
-    Weights have 11 fractional bits, first along the width and then along the height; the result is
-    rounded half up.
+    With m = source / result * (1 / N), the int8 codes, whose zero points are still in them, become
+    sum(codes) * m + (result_zero - N * source_zero * m), rounded half to even.
+
+    Args:
+      source, result: float32 scales.
+      source_zero, result_zero: float32 zero points.
     """
 
-    def axis(length: Tensor, to: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        ratio = tf.cast(length, tf.float32) / tf.cast(to, tf.float32)
-        place = (tf.range(to, dtype=tf.float32) + 0.5) * ratio - 0.5
-        place = tf.clip_by_value(place, 0.0, tf.cast(length - 1, tf.float32))
-        low = tf.floor(place)
-        weight = tf.round((place - low) * 2048.0) / 2048.0
-        low = tf.cast(low, tf.int32)
-        return low, tf.minimum(low + 1, length - 1), weight
-
-    def resized(codes: Tensor) -> Tensor:
-        shape = tf.shape(codes)
-        for dimension in (2, 1):
-            low, high, weight = axis(shape[dimension], size[dimension - 1])
-            weight = tf.cast(weight, codes.dtype)
-            weight = tf.reshape(weight, [-1, 1] if dimension == 2 else [-1, 1, 1])
-            first, second = (tf.gather(codes, index, axis=dimension) for index in (low, high))
-            codes = first + (second - first) * weight
-        return codes
-
     def compute(codes: Tensor) -> tuple[Steps, Backward]:
-        # 8 bits and twice 11: more than float32 holds.
-        exact = resized(tf.cast(codes, tf.float64))
-        whole = tf.cast(tf.floor(exact + 0.5), tf.float32)
-
-        def backward(upstream: Tensor) -> Sequence[Tensor | None]:
-            with tf.GradientTape() as tape:
-                tape.watch(codes)
-                y = resized(codes)
-            return [tape.gradient(y, codes, upstream)]
-
-        return Steps(tf.cast(exact, tf.float32), whole), backward
+        shape = tf.shape(codes)
+        pixels = tf.cast(shape[1] * shape[2], tf.float32)
+        multiplier = source / result * (1.0 / pixels)
+        # Whole numbers beyond 2^24 are exact here, and rounded once like an int32.
+        sums = tf.reduce_sum(tf.cast(codes, tf.float64), (1, 2), keepdims=True)
+        zeros = pixels * source_zero
+        stored = tf.cast(sums + tf.cast(zeros, tf.float64), tf.float32)
+        exact = stored * multiplier + (result_zero - zeros * multiplier)
+        return (
+            Steps(exact - result_zero, tf.round(exact) - result_zero),
+            lambda upstream: [tf.broadcast_to(upstream / pixels, shape)],
+        )
 
     return compute
 

@@ -349,12 +349,13 @@ def hard_functions():
 def normalized():
     """Behind a convolution, with and without its options."""
     image = started()
-    x = layers.ReLU()(layers.BatchNormalization()(conv(image, use_bias=False)))
+    x = conv(layers.Rescaling(1 / 255)(image), use_bias=False)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
     x = layers.BatchNormalization(scale=False)(conv(x))
     x = layers.LeakyReLU(0.1)(layers.BatchNormalization(center=False)(conv(x)))
     x = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
     x = layers.ReLU(6)(layers.BatchNormalization()(x))
-    return finished(image, x)
+    return finished(image, x, tail_unit=255)
 
 
 @network
@@ -467,6 +468,81 @@ def anchor_nearest():
 
 
 @network
+def anchor_bilinear():
+    image = started()
+    x = ops.nn.depth_to_space(conv(conv(image, activation="relu"), 12, name="tail"), 2)
+    base = layers.UpSampling2D(2, interpolation="bilinear")(image)
+    return model(image, layers.Add()([x, base]), tail_unit=2)
+
+
+@network
+def enlarged_first():
+    """Bilinear by an odd factor, as a layer: SRCNN."""
+    image = started()
+    x = layers.UpSampling2D(3, interpolation="bilinear")(image)
+    return model(image, conv(conv(x, activation="relu"), 3, name="tail"))
+
+
+@network
+def bilinear_features():
+    """Of codes with a sign, by 4, and by TensorFlow's own function in a Lambda."""
+    image = started()
+
+    def enlarge(x):
+        return tf.image.resize(x, 2 * tf.shape(x)[1:3], "bilinear")
+
+    x = conv(image, 8, strides=4, activation="relu")
+    x = layers.UpSampling2D(4, interpolation="bilinear")(conv(x))
+    x = layers.Lambda(enlarge, output_shape=(None, None, 6))(x)
+    return finished(image, x, 1)
+
+
+@network
+def attention():
+    """A gate for each channel."""
+    image = started()
+    x = conv(image, 8, activation="relu")
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = conv(gate, 4, 1, activation="relu")
+    gate = conv(gate, 8, 1, activation="sigmoid")
+    return finished(image, layers.Multiply()([x, gate]))
+
+
+@network
+def attention_dense():
+    """Squeeze and excitation as it is mostly written, with (N, C) in between."""
+    image = started()
+    x = conv(layers.Rescaling(1 / 255)(image), 8, activation="relu")
+    gate = layers.Dense(4, activation="relu")(layers.GlobalAveragePooling2D()(x))
+    gate = layers.Reshape((1, 1, 8))(layers.Dense(8, activation="sigmoid")(gate))
+    x = layers.Multiply()([gate, x])
+    gate = layers.Lambda(lambda x: tf.reduce_mean(x, (1, 2)), output_shape=(8,))(conv(x, 8))
+    x = x * ops.sigmoid(gate)[:, None, None, :]
+    return finished(image, layers.Dense(6)(x), tail_unit=255)
+
+
+@network
+def attention_of_operators():
+    image = started()
+    x = conv(image, 8, activation="relu")
+    y = conv(x, 8)
+    mean = ops.mean(y, axis=(1, 2), keepdims=True)
+    y = y * ops.sigmoid(conv(mean, 8, 1))
+    return finished(image, x + y)
+
+
+@network
+def centred_by_the_mean():
+    """The mean of each channel of the picture taken off, and added at the end."""
+    image = started()
+    mean = layers.Lambda(
+        lambda x: tf.reduce_mean(x, [1, 2], keepdims=True), output_shape=(1, 1, 3)
+    )(image)
+    x = conv(conv(image - mean, activation="relu"), 12, name="tail")
+    return model(image, ops.nn.depth_to_space(x, 2) + mean, tail_unit=100)
+
+
+@network
 def attention_of_pixels():
     """A gate for each pixel (N, H, W, 1), and one for each value."""
     image = started()
@@ -493,6 +569,50 @@ def concatenations():
     third = conv(x, 4, activation="relu")
     x = layers.Concatenate()([first, image, third, layers.Add()([first, third])])
     return finished(image, x)
+
+
+@network
+def concatenated_branches():
+    """Branches of one shape, one of them with the weights of another."""
+    image = started()
+    x = conv(image, 4, activation="relu")
+    again = layers.Conv2D(4, 3, padding="same", activation="relu")
+    branches = [again(x), conv(x, 4, dilation_rate=2, activation="relu"), conv(x, 4), again(x + 9)]
+    return finished(image, layers.Concatenate()(branches))
+
+
+@network
+def concatenated_ceilings():
+    """Parts with ceilings that nothing but the concatenation reads."""
+    image = started()
+    x = conv(layers.Rescaling(1 / 255)(image), activation="relu")
+    parts = [layers.ReLU(0.4)(conv(x, 4)), conv(x, 4), ops.clip(conv(x, 4), -0.3, 0.3)]
+    x = conv(layers.Concatenate()(parts), activation="relu6")
+    bounded, scaled = layers.ReLU(0.2)(x + conv(x)), conv(x, 4, activation="relu") * 3.0
+    x = layers.Concatenate()([bounded, scaled, ops.relu6(conv(x)), bounded])
+    x = layers.Concatenate()([scaled, conv(x, activation="relu"), bounded, image])
+    x = layers.Concatenate()([image, conv(x, activation="relu")])
+    return finished(image, x, tail_unit=255)
+
+
+@network
+def concatenated_kinds():
+    """Parts of every kind that nothing but the concatenation reads."""
+    image = started()
+    x = conv(layers.Rescaling(1 / 255)(image), activation="relu")
+    both = conv(x)
+    parts = [
+        conv(x, 4, activation="tanh"),
+        conv(x, 4, activation="sigmoid"),
+        conv(x, 4, activation="silu"),
+        conv(x, 4, activation="relu") * 2.5,
+        layers.ReLU()(both),
+        layers.Concatenate()([conv(x, 3)] * 2),
+        layers.Cropping2D(1)(layers.ZeroPadding2D(1)(conv(x, 4))),
+        layers.UpSampling2D(2)(conv(x, 4, strides=2)),
+        layers.UpSampling2D(2, interpolation="bilinear")(conv(x, 4, strides=2)),
+    ]
+    return finished(image, layers.Concatenate()([*parts, conv(both, 4)]), tail_unit=255)
 
 
 @network
