@@ -85,7 +85,8 @@ class ImageInterpreter:
         for details in self._interpreter.get_input_details():
             shape = [int(length) for length in details["shape_signature"]]
             if min(shape, default=0) < 0:
-                shape = [_OPEN if length < 0 else length for length in shape]
+                sides = (_OPEN if length < 0 else length for length in shape[1:])
+                shape = [max(1, shape[0]), *sides]  # one image, where the number of them is open
                 self._interpreter.resize_tensor_input(details["index"], shape)
 
     @property

@@ -116,6 +116,17 @@ def test_foreign_and_missing_files_are_named(tmp_path):
         tflite_upscale(tmp_path / "gone.tflite")
 
 
+def test_a_file_that_leaves_the_number_of_images_open_takes_one(photo):
+    import tensorflow as tf
+
+    spec = tf.TensorSpec((None, None, None, 3), tf.float32)  # as Keras models are converted
+    concrete = tf.function(lambda x: x + 1.0).get_concrete_function(spec)
+    upscaler = tflite_upscale(tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert())
+    for size in ((6, 8), (5, 9)):
+        image = np.minimum(photo(*size), 254)
+        np.testing.assert_array_equal(upscaler(image), image + 1)
+
+
 def test_a_network_that_takes_no_picture_is_refused():
     import tensorflow as tf
 
