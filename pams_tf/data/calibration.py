@@ -1,5 +1,6 @@
 """LR images for calibrating activation ranges."""
 
+import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 from itertools import count
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pams_tf.data import datasets
+from pams_tf.data.graphics import Graphics
 from pams_tf.data.packed import PackedPairs, pack
 from pams_tf.data.patches import training_batch
 from pams_tf.errors import InputError
@@ -61,15 +63,21 @@ def training_batches(
         yield lr
 
 
-def packed_images(data: str | None, scale: int, patch_size: int) -> PackedPairs:
+def packed_images(
+    data: str | None, scale: int, patch_size: int, graphics: float = 0.0
+) -> PackedPairs:
     """The training images of a folder, or the built-in photographs if None, decoded once.
+
+    Args:
+      graphics: share of the crops that are of drawn pictures instead, see `data.graphics`.
 
     Raises:
       InputError: the images cannot be used, or one is smaller than a patch.
     """
+    drawn = Graphics(graphics, scale, patch_size) if graphics else None
     packed = pack(datasets.find_or_sample(data, scale, "train"))
     packed.check_patch(patch_size)
-    return packed
+    return dataclasses.replace(packed, graphics=drawn)
 
 
 def _middle(image: np.ndarray) -> np.ndarray:

@@ -19,7 +19,8 @@ def training_batch(
     """The batch of one step.
 
     Each epoch draws every image once, in a new random order. Crops are taken at random positions;
-    with `augment`, each is also flipped and rotated to one of its eight orientations.
+    with `augment`, each is also flipped and rotated to one of its eight orientations. A share of
+    the crops is of drawn pictures if `packed.graphics` says so.
 
     Args:
       seed, step: non-negative integers; the same two always give the same batch.
@@ -29,7 +30,7 @@ def training_batch(
       LR (N, p, p, 3) and HR (N, s*p, s*p, 3), float32 in [0, 255].
     """
     scale, size = packed.scale, patch_size
-    rng = _generator(seed, step)
+    rng, graphics = _generator(seed, step), packed.graphics
     lr = np.empty((batch_size, size, size, 3), np.float32)
     hr = np.empty((batch_size, size * scale, size * scale, 3), np.float32)
     for i in range(batch_size):
@@ -39,6 +40,9 @@ def training_batch(
         top = int(rng.integers(height - size + 1))
         left = int(rng.integers(width - size + 1))
         view = int(rng.integers(8)) if augment else 0
+        if graphics and rng.random() < graphics.share:
+            lr[i], hr[i] = (_turned(crop, view) for crop in graphics.crop(rng, size))
+            continue
         lr[i] = _turned(packed.lr(index)[top : top + size, left : left + size], view)
         top, left, side = top * scale, left * scale, size * scale
         hr[i] = _turned(packed.hr(index)[top : top + side, left : left + side], view)

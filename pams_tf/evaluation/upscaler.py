@@ -11,6 +11,7 @@ import numpy as np
 from pams_tf import locate
 from pams_tf.data import resize
 from pams_tf.data.pictures import Picture
+from pams_tf.data.transparency import fill_hidden
 from pams_tf.errors import InputError
 from pams_tf.litert.interpreter import to_image
 from pams_tf.litert.tiling import Progress, TiledUpscaler, Upscale, in_tiles, open_tile
@@ -133,13 +134,17 @@ def upscale_picture(
 ) -> Picture:
     """Upscale a picture: colours with `upscaler`, alpha channel with bicubic, metadata unchanged.
 
+    Pixels that are transparent altogether get the colour of visible ones first.
+
     Raises:
       InputError: see `Upscaler`.
     """
-    rgb, alpha = upscaler(picture.rgb, progress), picture.alpha
-    if alpha is not None:
-        scale = upscaler.scale
-        alpha = in_tiles(bicubic(scale), alpha, scale, open_tile(BICUBIC_HALO), BICUBIC_HALO)
+    rgb, alpha = picture.rgb, picture.alpha
+    if alpha is None:
+        return picture.with_pixels(upscaler(rgb, progress), None)
+    scale = upscaler.scale
+    rgb = upscaler(fill_hidden(rgb, alpha), progress)
+    alpha = in_tiles(bicubic(scale), alpha, scale, open_tile(BICUBIC_HALO), BICUBIC_HALO)
     return picture.with_pixels(rgb, alpha)
 
 
