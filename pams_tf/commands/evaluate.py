@@ -35,8 +35,9 @@ flags.DEFINE_multi_string(
 flags.DEFINE_string(
     "benchmark_dir",
     None,
-    "The folder with the benchmarks: DIR/Set5/HR/*.png and, optionally, "
-    "DIR/Set5/LR_bicubic/X4/*.png.",
+    "The folder with the benchmarks: DIR/Set5/HR/*.png and, optionally, LR images: "
+    "DIR/Set5/LR_bicubic/X4/babyx4.png, DIR/Set5/LR/x4/baby.png and other common namings. LR "
+    "images that are not there are made like MATLAB's bicubic imresize.",
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
@@ -84,6 +85,8 @@ def _evaluate() -> list[dict[str, Any]]:
         ("benchmark", "images", "PSNR (Y), dB", "SSIM (Y)"),
         [(r.benchmark, r.images, f"{r.psnr:.3f}", f"{r.ssim:.4f}") for r in results],
     )
+    for pairs in benchmarks:
+        print(f"{pairs.name}: {pairs.lr_summary}")
     return [result.as_json() for result in results]
 
 
