@@ -143,10 +143,11 @@ def _finetune() -> dict[str, Any]:
         FLAGS,
         "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
         "learning_rate", "halve_every", "checkpoint_every", "log_every", "seed", "teacher",
-        "alpha_learning_rate", "skt_weight", "calibration_steps",
+        "alpha_learning_rate", "skt_weight", "calibration_steps", "graphics",
         "initial_range",
     )  # fmt: skip
     settings = DistillationSettings(overrides=options.overrides(FLAGS), **fields)
+    options.say_lr(settings.data, settings.scale)
 
     cli.load_tensorflow()
     from pams_tf.runs import RunFolder

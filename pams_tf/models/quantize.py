@@ -1,6 +1,10 @@
 """Post-training quantization: from a float network to a calibrated student."""
 
+import os
+from collections.abc import Iterable
+
 from pams_tf.data.calibration import Images, lr_batches
+from pams_tf.data.graphics import colour_chart
 from pams_tf.errors import InputError
 from pams_tf.models.files import Source, load
 from pams_tf.models.network import SuperResolution
@@ -20,7 +24,7 @@ def quantize(
 
     Every image counts equally: a range in the body is the mean of the largest magnitudes of the
     images (paper, Eq. 4, with all images as one step), a range in the head or tail the largest of
-    them.
+    them. Beside photographs, the head and tail also see `data.graphics.colour_chart`.
 
     Example:
       >>> import pams_tf
@@ -57,7 +61,29 @@ def quantize(
     student = with_recipe(network, recipe)
     batches = lr_batches(images, network.scale)
     calibrate(student, network, batches, percentile=percentile, together=True)
+    if _photographs(images):
+        reach_every_colour(student, network)
     return student
+
+
+def reach_every_colour(
+    student: SuperResolution, observed: SuperResolution, only: Iterable[str] | None = None
+) -> None:
+    """Widen the ranges of head and tail to what flat, saturated colours need.
+
+    Photographs hardly have such colours, and a range that ends before them shifts them: up to 24
+    grey levels in the 8-bit files of version 0.1. The tensors that matter carry the image around
+    the body. In the body, whose ranges trim peaks on purpose, such a range costs 0.4 dB at 4 bits
+    and gains nothing (EDSR-mobile x4).
+
+    Args:
+      student: its ranges are widened in place.
+      observed: the network whose activations count, as in `calibrate`.
+      only: names of quantizers to leave the others alone.
+    """
+    names = {q.name for q in quantizers(student) if q.calibration == "maximum"}
+    names &= names if only is None else set(only)
+    calibrate(student, observed, [colour_chart()[None]], only=names)
 
 
 def fully_quantized(
@@ -96,4 +122,11 @@ def fully_quantized(
     missing = [q.name for q in quantizers(whole) if q.name not in learned]
     batches = lr_batches(images, student.scale)
     calibrate(whole, student, batches, only=missing, percentile=percentile)
+    if _photographs(images):
+        reach_every_colour(whole, student, only=missing)
     return whole
+
+
+def _photographs(images: Images) -> bool:
+    """Whether the images are photographs to be read; arrays are what their owner means."""
+    return images is None or isinstance(images, str | os.PathLike)

@@ -27,6 +27,8 @@ class RunSettings:
       checkpoint_every: steps between checkpoints; each one includes a validation.
       log_every: steps between rows of the logs.
       seed: seed of the weights and of the data order.
+      graphics: share of the crops that are of drawn pictures: flat and saturated patches,
+        gradients, text and line art; see `data.graphics`.
     """
 
     model: str = "edsr_baseline"
@@ -43,6 +45,7 @@ class RunSettings:
     checkpoint_every: int = 100
     log_every: int = 10
     seed: int = 1
+    graphics: float = 0.0
 
     def __post_init__(self) -> None:
         for name in (
@@ -56,6 +59,7 @@ class RunSettings:
             self._require(name, getattr(self, name) >= 1, "give a whole number from 1 up")
         self._require("learning_rate", self.learning_rate > 0, "give a number above 0")
         self._require("seed", self.seed >= 0, "give a whole number from 0 up")
+        self._require("graphics", 0 <= self.graphics <= 1, "give a share from 0 to 1")
         self._require("schedule", self.schedule in SCHEDULES, f"choose {' or '.join(SCHEDULES)}")
 
     def replace(self, **changes: Any) -> Self:
