@@ -47,6 +47,14 @@ flags.DEFINE_integer(
     lower_bound=2,
     flag_values=FLAGS,
 )
+flags.DEFINE_integer(
+    "halo",
+    None,
+    "LR pixels around a tile that are computed and discarded, where a file needs tiles. Default: "
+    "the network's receptive field; a file in which it cannot be told needs the flag.",
+    lower_bound=0,
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "save_images", None, "Also save each result as DIR/BENCHMARK/NAME.png.", flag_values=FLAGS
 )
@@ -65,7 +73,7 @@ def _evaluate() -> list[dict[str, Any]]:
     from pams_tf.reporting.tables import print_table
 
     # Check all the input before the first image is upscaled.
-    upscaler = Upscaler(FLAGS.model, scale=FLAGS.scale, whole=True)
+    upscaler = Upscaler(FLAGS.model, scale=FLAGS.scale, halo=FLAGS.halo, whole=True)
     benchmarks = [_pairs(name, upscaler.scale) for name in names]
     if FLAGS.save_images:
         check_writable(FLAGS.save_images)

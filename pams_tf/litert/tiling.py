@@ -29,6 +29,9 @@ class TiledUpscaler:
     it is for the whole image. With a smaller halo, pixels near the cuts are computed as if by a
     network with a smaller receptive field.
 
+    An axis on which the image is shorter than the halo is mirrored first, so far as a tile has room
+    for it: every pixel would otherwise be computed from zeros beyond the border for the most part.
+
     Tiles are computed one at a time, so only one tile and the result are in memory.
 
     Args:
@@ -75,6 +78,19 @@ class TiledUpscaler:
                 progress(1, 1)
             return result
         assert self.tile is not None
+        margins = [
+            max(0, min(2 * self.halo, side - length)) if length < self.halo else 0
+            for length, side in zip(image.shape, self.tile, strict=False)
+        ]
+        if any(margins):
+            # With the outermost pixel repeated, as bicubic interpolation has it.
+            before = [margin // 2 for margin in margins]
+            around = [(a, margin - a) for a, margin in zip(before, margins, strict=True)]
+            inner = [
+                slice(a * self.scale, (a + length) * self.scale)
+                for a, length in zip(before, image.shape, strict=False)
+            ]
+            return self(np.pad(image, (*around, (0, 0)), "symmetric"), progress)[tuple(inner)]
         least = 2 * self.halo + LEAST_INNER
         for length, side in zip(image.shape, self.tile, strict=False):
             if length > side < least:
