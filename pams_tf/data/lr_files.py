@@ -55,7 +55,7 @@ def _matched(
             raise InputError(
                 f"{path}: {' and '.join(map(str, fitting))} could both be its LR image; keep one"
             )
-        (match,) = fitting or [None]
+        match = fitting[0] if fitting else None
         if match is not None and match in owners:
             raise InputError(
                 f"{match}: could be the LR image of {owners[match]} and of {path}; rename one"
@@ -76,8 +76,10 @@ def _matched(
 def _names(stem: str, scale: int) -> list[str]:
     """The stems that the LR file of an HR file may have, casefolded, without repetition."""
     plain = re.sub(r"[_-]?HR$", "", stem, flags=re.IGNORECASE)
-    endings = ("", "x{0}", "_x{0}", "-x{0}", "_LR", "_LRx{0}", "_LR_x{0}", "_bicLRx{0}")
-    endings += ("_LRBI_x{0}", "_LRBIx{0}", "_bicubic_x{0}")
+    endings = (
+        *("", "x{0}", "_x{0}", "-x{0}", "_LR", "_LRx{0}", "_LR_x{0}", "_bicLRx{0}"),
+        *("_LRBI_x{0}", "_LRBIx{0}", "_bicubic_x{0}"),
+    )
     found = [base + ending.format(scale) for base in (stem, plain) for ending in endings]
     return list(dict.fromkeys(name.casefold() for name in found))
 

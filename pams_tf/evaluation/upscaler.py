@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from pams_tf import locate
-from pams_tf.data import resize
+from pams_tf.data import colour, resize
 from pams_tf.data.pictures import Picture
 from pams_tf.data.transparency import fill_hidden
 from pams_tf.errors import InputError
@@ -101,20 +101,41 @@ def bicubic(scale: int) -> Upscale:
     return partial(resize.upscale, scale=scale)
 
 
-def keras_upscale(model: Callable[..., Any]) -> Upscale:
-    """A Keras model as a function of one image.
+def keras_function(model: Callable[..., Any], channels: int = 3) -> Upscale:
+    """A Keras model as a function of one image, uint8 (h, w, C) -> (h*s, w*s, C).
 
     Args:
-      model: maps float32 (1, h, w, 3) in [0, 255] to (1, h*s, w*s, 3). One graph serves images of
+      model: maps float32 (1, h, w, C) in [0, 255] to (1, h*s, w*s, C). One graph serves images of
         every size; results are rounded half to even and clipped.
+      channels: C.
     """
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.float32)])
     def forward(images: Any) -> Any:
         return tf.cast(model(images, training=False), tf.float32)
 
     return lambda image: to_image(forward(image[None].astype(np.float32)).numpy()[0])
+
+
+def keras_upscale(model: Callable[..., Any]) -> Upscale:
+    """A network as a function of one RGB image; the colours of one for Y are bicubic."""
+    channels = getattr(model, "channels", 3)
+    upscale = keras_function(model, channels)
+    return upscale if channels == 3 else of_luma(upscale, model.scale)  # type: ignore[attr-defined]
+
+
+def of_luma(upscale: Upscale, scale: int) -> Upscale:
+    """An upscaler of Y, uint8 (h, w, 1), as one of RGB: Cb and Cr are enlarged by bicubic.
+
+    Y is rounded to whole numbers in front of it, because a file takes bytes.
+    """
+
+    def upscale_rgb(image: np.ndarray) -> np.ndarray:
+        y = upscale(colour.seen(image, 1).astype(np.uint8))[..., 0]
+        return colour.rgb(y, resize.resize(colour.chroma(image), *y.shape))
+
+    return upscale_rgb
 
 
 def tflite_upscale(
@@ -126,7 +147,7 @@ def tflite_upscale(
       InputError: see `LiteRTUpscaler`; the returned function raises it if the file cannot take the
         size of the image.
     """
-    return LiteRTUpscaler(model, num_threads=num_threads, whole=True)
+    return LiteRTUpscaler(model, num_threads=num_threads, whole=True, of_luma=of_luma)
 
 
 def upscale_picture(
@@ -152,7 +173,7 @@ def _upscaler(
     model: Model, scale: int | None, halo: int | None, num_threads: int | None, whole: bool
 ) -> TiledUpscaler:
     if isinstance(model, bytes):
-        return LiteRTUpscaler(model, halo=halo, num_threads=num_threads, whole=whole)
+        return _of_file(model, halo, num_threads, whole)
     if not isinstance(model, str | os.PathLike):
         return _of_keras(model, model.name, halo, whole)
     if str(model) == locate.BICUBIC:
@@ -165,18 +186,22 @@ def _upscaler(
         )
     path = locate.model_file(model)
     if path.suffix == ".tflite":
-        return LiteRTUpscaler(path, halo=halo, num_threads=num_threads, whole=whole)
+        return _of_file(path, halo, num_threads, whole)
     from pams_tf import models
 
     name = Path(model).resolve().name if Path(model).is_dir() else str(path)
     return _of_keras(models.load(path), name, halo, whole)
 
 
-def _of_keras(model: Any, name: str, halo: int | None, whole: bool) -> TiledUpscaler:
-    from pams_tf import models
+def _of_file(
+    model: bytes | Path, halo: int | None, num_threads: int | None, whole: bool
+) -> TiledUpscaler:
+    return LiteRTUpscaler(model, halo=halo, num_threads=num_threads, whole=whole, of_luma=of_luma)
 
+
+def _of_keras(model: Any, name: str, halo: int | None, whole: bool) -> TiledUpscaler:
     if halo is None:
-        halo = models.receptive_field_radius(model.preset, model.scale, **model.overrides)
+        halo = model.radius
     return TiledUpscaler(
         keras_upscale(model),
         name=name,

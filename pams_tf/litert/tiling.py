@@ -64,13 +64,14 @@ class TiledUpscaler:
         self._upscale = upscale
 
     def __call__(self, image: np.ndarray, progress: Progress | None = None) -> np.ndarray:
-        """uint8 RGB (h, w, 3) -> uint8 RGB (h * scale, w * scale, 3).
+        """uint8 (h, w, C) -> uint8 (h * scale, w * scale, C), with C 3 for RGB or 1 for Y.
 
         Raises:
           InputError: the image has another type or shape, or it needs tiles and too little of a
             tile is left within the halo.
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        shaped = image.ndim == 3 and image.shape[2] in (1, 3)
+        if image.dtype != np.uint8 or not shaped or not image.size:
             raise InputError(f"cannot enlarge {image.dtype} {image.shape}; give uint8 (h, w, 3)")
         if self._fits(*image.shape[:2]):
             result = self._upscale(image)

@@ -1,11 +1,13 @@
 """Post-training quantization: from a float network to a calibrated student."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pams_tf.data.calibration import Images, lr_batches
+from pams_tf.data.colour import seen
 from pams_tf.data.graphics import colour_chart
 from pams_tf.errors import InputError
+from pams_tf.models.equalization import equalized
 from pams_tf.models.files import Source, load
 from pams_tf.models.network import SuperResolution
 from pams_tf.models.transfer import with_recipe
@@ -34,8 +36,8 @@ def quantize(
       (8, True)
 
     Args:
-      model: a float network: a Keras model of `pams_tf`, a `.keras` file, a run folder, or a name
-        in the zoo. It is not changed.
+      model: a float network: any functional Keras model (see `from_keras`), a `.keras` file, a run
+        folder, or a name in the zoo. It is not changed.
       recipe: how to quantize it.
       images: LR images in [0, 255]: one array (N, H, W, 3) or (H, W, 3), or an iterable of such
         arrays; or a folder of HR photographs, which are downscaled; None for the built-in ones.
@@ -58,8 +60,11 @@ def quantize(
             f"{network.described} is already quantized, with {network.recipe.bits} bits; give the "
             "float network"
         )
+    if recipe.equalize:
+        images = _twice(images)
+        network = equalized(network, images)
     student = with_recipe(network, recipe)
-    batches = lr_batches(images, network.scale)
+    batches = lr_batches(images, network.scale, network.channels)
     calibrate(student, network, batches, percentile=percentile, together=True)
     if _photographs(images):
         reach_every_colour(student, network)
@@ -83,7 +88,7 @@ def reach_every_colour(
     """
     names = {q.name for q in quantizers(student) if q.calibration == "maximum"}
     names &= names if only is None else set(only)
-    calibrate(student, observed, [colour_chart()[None]], only=names)
+    calibrate(student, observed, [seen(colour_chart()[None], student.channels)], only=names)
 
 
 def fully_quantized(
@@ -120,7 +125,7 @@ def fully_quantized(
     whole = with_recipe(student, student.recipe.replace(scope="all"))
     learned = {q.name for q in quantizers(student)}
     missing = [q.name for q in quantizers(whole) if q.name not in learned]
-    batches = lr_batches(images, student.scale)
+    batches = lr_batches(images, student.scale, student.channels)
     calibrate(whole, student, batches, only=missing, percentile=percentile)
     if _photographs(images):
         reach_every_colour(whole, student, only=missing)
@@ -130,3 +135,8 @@ def fully_quantized(
 def _photographs(images: Images) -> bool:
     """Whether the images are photographs to be read; arrays are what their owner means."""
     return images is None or isinstance(images, str | os.PathLike)
+
+
+def _twice(images: Images) -> Images:
+    """Images that can be read twice."""
+    return list(images) if isinstance(images, Iterator) else images

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from pams_tf.files import remove_leftovers
-from pams_tf.models import SuperResolution, save
+from pams_tf.models import SuperResolution, merged, save
 from pams_tf.quantization import ActivationQuantizer
 from pams_tf.reporting.progress import StepProgress
 from pams_tf.runs import RunFolder
@@ -93,7 +93,7 @@ def fit(
                 checkpoints.save(run.best, state)
             checkpoints.save(run.newest, state)
     state = checkpoints.restore(run.best) | {"step": step}
-    save(network, run.student if network.recipe else run.model)
+    save(merged(network), run.student if network.recipe else run.model)
     return TrainingResult(step, state["best_step"], state["best_psnr"])
 
 

@@ -274,6 +274,9 @@ def test_radii_of_the_presets():
         "edsr_mobile": 14,
         "edsr_small": 13,
         "edsr_nano": 9,
+        "plain_small": 7,
+        "plain_medium": 8,
+        "plain_large": 9,
         "rdn": 133,
         "rdn_a": 125,
     }
