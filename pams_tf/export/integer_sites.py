@@ -16,6 +16,7 @@ from pams_tf.export.values import Held, Result, Value, on_grid
 from pams_tf.models import SuperResolution
 from pams_tf.models.functions import TABLES
 from pams_tf.models.movements import movement as movement_layer
+from pams_tf.models.results import SHIFT_STEPS
 from pams_tf.models.sites import PLAIN, Geometry, Sites
 from pams_tf.quantization.int8 import INT8_MIN
 
@@ -199,6 +200,8 @@ class IntegerSites(Sites):
 
     def shifted_image(self, x: Value, shift: Sequence[float], name: str) -> Held:
         scale, zero = self.sites[name].grid.scale, self.sites[name].zero_point
+        # As the student rounds it: half a step could go either way in the converter.
+        shift = [round(value * SHIFT_STEPS) / SHIFT_STEPS for value in shift]
 
         def compute() -> Any:
             # An identity convolution: its int32 bias stores the mean to 1/127 of a grey level,
