@@ -16,7 +16,7 @@ from pams_tf.export.values import Held, Result, Value, on_grid
 from pams_tf.models import SuperResolution
 from pams_tf.models.functions import TABLES
 from pams_tf.models.movements import movement as movement_layer
-from pams_tf.models.results import SHIFT_STEPS
+from pams_tf.models.results import in_steps
 from pams_tf.models.sites import PLAIN, Geometry, Sites
 from pams_tf.quantization.int8 import INT8_MIN
 
@@ -200,8 +200,7 @@ class IntegerSites(Sites):
 
     def shifted_image(self, x: Value, shift: Sequence[float], name: str) -> Held:
         scale, zero = self.sites[name].grid.scale, self.sites[name].zero_point
-        # As the student rounds it: half a step could go either way in the converter.
-        shift = [round(value * SHIFT_STEPS) / SHIFT_STEPS for value in shift]
+        shift = in_steps(shift)
 
         def compute() -> Any:
             # An identity convolution: its int32 bias stores the mean to 1/127 of a grey level,
@@ -241,17 +240,13 @@ class IntegerSites(Sites):
 
 
 def _convolution(x: Any, kernel: Any, geometry: Geometry) -> Any:
-    settings: dict[str, Any] = {
-        "padding": geometry.padding.upper(),
-        "dilations": geometry.dilation,
-    }
+    stride, padding = geometry.strides, geometry.padding.upper()
+    dilations = [geometry.dilation] * 2
     if 1 < geometry.groups == kernel.shape[-1]:
         kernel = tf.transpose(kernel, (0, 1, 3, 2))
-        strides = (1, geometry.strides, geometry.strides, 1)
-        return tf.nn.depthwise_conv2d(
-            x, kernel, strides, geometry.padding.upper(), dilations=[geometry.dilation] * 2
-        )
-    return tf.nn.conv2d(x, kernel, geometry.strides, **settings)
+        strides = (1, stride, stride, 1)
+        return tf.nn.depthwise_conv2d(x, kernel, strides, padding, dilations=dilations)
+    return tf.nn.conv2d(x, kernel, stride, padding, dilations=dilations)
 
 
 def _clipped(y: Any, relu: bool, clipped: bool) -> Any:

@@ -9,7 +9,6 @@ from pams_tf.models.blocks import ChannelShift, Clip, DepthToSpace
 from pams_tf.models.functions import Applied, Multiplied
 from pams_tf.models.movements import movement as movement_layer
 from pams_tf.models.results import (
-    SHIFT_STEPS,
     Added,
     Coded,
     Concatenated,
@@ -20,6 +19,7 @@ from pams_tf.models.results import (
     Result,
     ShiftedImage,
     Tensor,
+    in_steps,
 )
 from pams_tf.models.sites import PLAIN, Geometry, Sites
 from pams_tf.quantization import (
@@ -230,7 +230,7 @@ class KerasSites(Sites):
     def shifted_image(self, x: Any, shift: Sequence[float], name: str) -> Any:
         if not self._recipe_at(body=False):
             return ChannelShift(shift, name=f"{name}_shift")(x)
-        shift = [round(value * SHIFT_STEPS) / SHIFT_STEPS for value in shift]
+        shift = in_steps(shift)
         quantizer = RangeQuantizer(min(0.0, *shift), 255 + max(shift), name=name)
         if not self._integer:
             return quantizer(ChannelShift(shift, name=f"{name}_shift")(x))

@@ -33,6 +33,11 @@ SHIFT_STEPS = 127
 """A file holds the shift of an image in steps of 1/127: weight code 127, image scale 1."""
 
 
+def in_steps(shift: Sequence[float]) -> list[float]:
+    """A shift in whole steps: half a step could go either way in the converter."""
+    return [round(value * SHIFT_STEPS) / SHIFT_STEPS for value in shift]
+
+
 class Values(keras.layers.Layer):
     """The float values of codes or of an operator's result, with the gradient of values."""
 

@@ -8,6 +8,7 @@ import numpy as np
 from pams_tf.errors import InputError
 from pams_tf.models.graph.nodes import Node, in_order, readers
 from pams_tf.models.graph.steps import IMAGE, Graph, Step
+from pams_tf.models.sites import PLAIN
 
 Weights = dict[str, dict[str, np.ndarray]]
 """Name of a layer -> its trainable arrays by name."""
@@ -195,7 +196,7 @@ class _Emitter:
         geometry = {
             key: value
             for key, value in node.settings["geometry"].items()
-            if value != {"strides": 1, "padding": "same", "dilation": 1, "groups": 1}[key]
+            if value != getattr(PLAIN, key)
         }
         settings: dict[str, Any] = {
             "filters": node.channels,

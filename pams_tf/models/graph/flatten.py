@@ -106,9 +106,6 @@ class _Reader:
 class _Unknown:
     """The result of a layer that could not be read."""
 
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(name)
-
 
 def _is_functional(operation: Any) -> bool:
     return isinstance(operation, keras.Model) and hasattr(operation, "_run_through_graph")

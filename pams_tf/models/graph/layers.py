@@ -87,17 +87,23 @@ def _geometry(layer: Any, **more: Any) -> dict[str, Any]:
     }
 
 
+def _bias(layer: Any, count: int) -> np.ndarray:
+    return _array(layer.bias) if layer.use_bias else np.zeros(count, np.float32)
+
+
+def _convolved(
+    b: Builder, x: Node, kernel: np.ndarray, bias: np.ndarray, geometry: Any, suffix: str = ""
+) -> Node:
+    """A convolution with a kernel (h, w, channels / groups, filters)."""
+    weights = {"kernel": kernel, "bias": bias}
+    size = list(kernel.shape[:2])
+    return b.weighted("convolution", x, weights, suffix, kernel_size=size, geometry=geometry)
+
+
 def _convolution(b: Builder, x: Node, **_: Any) -> Node:
     layer = b.operation
-    kernel = _array(layer.kernel)
-    bias = _array(layer.bias) if layer.use_bias else np.zeros(layer.filters, np.float32)
-    node = b.weighted(
-        "convolution",
-        x,
-        {"kernel": kernel, "bias": bias},
-        kernel_size=list(layer.kernel_size),
-        geometry=_geometry(layer, groups=layer.groups),
-    )
+    geometry = _geometry(layer, groups=layer.groups)
+    node = _convolved(b, x, _array(layer.kernel), _bias(layer, layer.filters), geometry)
     return b.behind(node, layer.activation)
 
 
@@ -110,34 +116,20 @@ def _depthwise_kernel(kernel: np.ndarray) -> np.ndarray:
 def _depthwise(b: Builder, x: Node, **_: Any) -> Node:
     layer = b.operation
     kernel = _depthwise_kernel(_array(layer.kernel))
-    bias = _array(layer.bias) if layer.use_bias else np.zeros(kernel.shape[-1], np.float32)
-    groups = kernel.shape[-1] // layer.depth_multiplier
-    node = b.weighted(
-        "convolution",
-        x,
-        {"kernel": kernel, "bias": bias},
-        kernel_size=list(layer.kernel_size),
-        geometry=_geometry(layer, groups=groups),
-    )
+    filters = kernel.shape[-1]
+    geometry = _geometry(layer, groups=filters // layer.depth_multiplier)
+    node = _convolved(b, x, kernel, _bias(layer, filters), geometry)
     return b.behind(node, layer.activation)
 
 
 def _separable(b: Builder, x: Node, **_: Any) -> Node:
     layer = b.operation
     kernel = _depthwise_kernel(_array(layer.depthwise_kernel))
-    node = b.weighted(
-        "convolution",
-        x,
-        {"kernel": kernel, "bias": np.zeros(kernel.shape[-1], np.float32)},
-        suffix="depthwise",
-        kernel_size=list(layer.kernel_size),
-        geometry=_geometry(layer, groups=kernel.shape[-1] // layer.depth_multiplier),
-    )
+    filters = kernel.shape[-1]
+    geometry = _geometry(layer, groups=filters // layer.depth_multiplier)
+    node = _convolved(b, x, kernel, np.zeros(filters, np.float32), geometry, "depthwise")
     kernel = _array(layer.pointwise_kernel)
-    bias = _array(layer.bias) if layer.use_bias else np.zeros(kernel.shape[-1], np.float32)
-    node = b.weighted(
-        "convolution", node, {"kernel": kernel, "bias": bias}, kernel_size=[1, 1], geometry={}
-    )
+    node = _convolved(b, node, kernel, _bias(layer, layer.filters), {})
     return b.behind(node, layer.activation)
 
 
@@ -152,7 +144,7 @@ def _transposed(b: Builder, x: Node, **_: Any) -> Node:
         raise InputError(
             f"its kernel {kernel.shape[0]}x{kernel.shape[1]} is smaller than its stride {stride}"
         )
-    bias = _array(layer.bias) if layer.use_bias else np.zeros(layer.filters, np.float32)
+    bias = _bias(layer, layer.filters)
     same = layer.padding == "same"
     before = [(size - stride) // 2 for size in kernel.shape[:2]] if same else None
     node = b.weighted(
@@ -212,28 +204,21 @@ def _normalization(b: Builder, x: Node, **_: Any) -> Node:
     return b.node("affine", [x], scale=1 / deviation, offset=-mean / deviation)
 
 
-def _add_layer(b: Builder, inputs: Any, **_: Any) -> Node:
-    return _sum(b, list(inputs))
+def _of_all(op: str) -> Handler:
+    """A layer that takes any number of tensors, as operators that take two."""
 
+    def read(b: Builder, inputs: Any, **_: Any) -> Node:
+        result, *others = inputs
+        for index, other in enumerate(others, 1):
+            suffix = "" if index == len(others) else f"part_{index - 1}"
+            result = b.node(op, [result, other], suffix)
+        return result
 
-def _sum(b: Builder, terms: list[Node]) -> Node:
-    result = terms[0]
-    for index, term in enumerate(terms[1:]):
-        suffix = "" if index == len(terms) - 2 else f"part_{index}"
-        result = b.node("add", [result, term], suffix)
-    return result
+    return read
 
 
 def _subtract_layer(b: Builder, inputs: Any, **_: Any) -> Node:
     return _difference(b, *inputs)
-
-
-def _multiply_layer(b: Builder, inputs: Any, **_: Any) -> Node:
-    result = inputs[0]
-    for index, term in enumerate(inputs[1:]):
-        suffix = "" if index == len(inputs) - 2 else f"part_{index}"
-        result = b.node("multiply", [result, term], suffix)
-    return result
 
 
 def _concatenate_layer(b: Builder, inputs: Any, **_: Any) -> Node:
@@ -414,9 +399,9 @@ _LAYERS: dict[type, Handler] = {
     kl.BatchNormalization: _batch_normalization,
     kl.Rescaling: _rescaling,
     kl.Normalization: _normalization,
-    kl.Add: _add_layer,
+    kl.Add: _of_all("add"),
     kl.Subtract: _subtract_layer,
-    kl.Multiply: _multiply_layer,
+    kl.Multiply: _of_all("multiply"),
     kl.Concatenate: _concatenate_layer,
     kl.ZeroPadding2D: _padding_layer,
     kl.Cropping2D: _cropping_layer,
