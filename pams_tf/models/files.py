@@ -11,6 +11,7 @@ import numpy as np
 
 from pams_tf import locate
 from pams_tf.errors import InputError
+from pams_tf.files import unwritable
 from pams_tf.models.archive import check_archive
 from pams_tf.models.foreign import from_keras
 from pams_tf.models.network import SuperResolution
@@ -76,11 +77,8 @@ def save(model: keras.Model, path: str | os.PathLike[str]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Keras saves to a path, not to a file object, and the path must end in .keras.
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:32]}.") as folder:
             model.save(Path(folder) / path.name)
             os.replace(Path(folder) / path.name, path)
     except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "free some space or choose a folder you may write to"
-        ) from error
+        raise unwritable(path, error) from error

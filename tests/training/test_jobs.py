@@ -1,6 +1,7 @@
 """Whole runs: killed anywhere and continued to the same weights, logs, NaN, bad input."""
 
 import csv
+import dataclasses
 import functools
 import io
 import json
@@ -84,6 +85,20 @@ def test_a_finished_run_has_everything(settings, tmp_path):
     assert any(run.tensorboard.iterdir())
     best = max(float(row["valid_psnr"]) for row in log if row["valid_psnr"])
     assert result.best_psnr >= best - 1e-3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
+def test_a_name_may_be_any_bytes(settings, tmp_path, photos):
+    """As a folder of another machine has them, or every name beyond ASCII in the locale C."""
+    folder = tmp_path / os.fsdecode(b"gr\xfcn")
+    shutil.copytree(photos, folder / "photos")
+    data = str(folder / "photos")
+    brief = dataclasses.replace(settings, data=data, valid_data=data, steps=1)
+    run = RunFolder(folder / "run")
+    result = distil(brief, QuantizationRecipe(), run)
+    assert [row["step"] for row in rows(run.log)] == ["1", "1"]
+    assert list(run.tensorboard.iterdir())
+    assert distil(brief, QuantizationRecipe(), run) == result  # it is the same run again
 
 
 def test_resuming_is_not_starting_again(settings, tmp_path, full_disk):

@@ -62,6 +62,15 @@ def set_log_scale(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
+def plain(text: str) -> str:
+    """A text from outside as Matplotlib draws it literally: no formulas, no halves of characters.
+
+    The name of a file can hold two dollar signs, between which Matplotlib reads a formula, and
+    bytes that are no characters, which it cannot draw.
+    """
+    return text.encode(errors="backslashreplace").decode().replace("$", r"\$")
+
+
 def spreads(values: np.ndarray) -> bool:
     """Whether positive values spread more than tenfold, so that a logarithmic axis is useful."""
     positive = values[np.isfinite(values) & (values > 0)]
