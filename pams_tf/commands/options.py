@@ -5,6 +5,7 @@ from typing import Any
 from absl import flags
 
 from pams_tf.errors import InputError
+from pams_tf.streams import printable
 
 OVERRIDES = (
     "blocks", "features", "layers", "growth", "res_scale", "batch_norm", "direct", "convolutions",
@@ -125,7 +126,7 @@ def say_lr(data: str | None, scale: int) -> None:
 
         pairs = datasets.find(data, scale)
         if pairs.lr_found:
-            print(f"{pairs.name}: {pairs.lr_summary}")
+            print(printable(f"{pairs.name}: {pairs.lr_summary}"))
 
 
 def size(text: str) -> tuple[int, int]:

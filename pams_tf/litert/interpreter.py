@@ -200,7 +200,16 @@ def available_cores() -> int:
 
 
 def to_image(values: np.ndarray) -> np.ndarray:
-    """Real values, nominally in [0, 255], as uint8: rounded half to even, clipped; any shape."""
+    """Real values, nominally in [0, 255], as uint8: rounded half to even, clipped; any shape.
+
+    Raises:
+      InputError: one of them is NaN.
+    """
+    if np.isnan(values).any():
+        raise InputError(
+            "the model gives values that are no numbers (NaN): its weights are damaged, or too "
+            "large; train, export or copy it again"
+        )
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 

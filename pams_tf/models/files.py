@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TypeAlias
 
@@ -43,7 +44,9 @@ def load(model: Source, image_range: float = 255.0) -> SuperResolution:
         raise InputError(f"{path}: is a TensorFlow Lite file; give a Keras network here")
     try:
         check_archive(path)
-        network = keras.saving.load_model(path, compile=False)
+        with warnings.catch_warnings():  # what does not fit is an error below
+            warnings.filterwarnings("ignore", module="keras|zipfile")
+            network = keras.saving.load_model(path, compile=False)
     except InputError:
         raise
     except Exception as error:  # loading may raise anything

@@ -5,7 +5,7 @@ import pytest
 from affine import GAIN, OFFSET, affine_x2
 
 from pams_tf.errors import InputError
-from pams_tf.evaluation.upscaler import keras_upscale, tflite_upscale
+from pams_tf.evaluation.upscaler import keras_function, keras_upscale, tflite_upscale
 from pams_tf.litert.interpreter import ImageInterpreter, to_image
 
 
@@ -19,6 +19,21 @@ def test_to_image_rounds_half_to_even_and_clips():
     values = np.array([-0.6, 0.5, 1.5, 2.5, 254.5, 255.4, 300.0])
     assert to_image(values).tolist() == [0, 0, 2, 2, 254, 255, 255]
     assert to_image(values).dtype == np.uint8
+
+
+def test_what_is_no_number_is_no_pixel(tflite, repacked):
+    broken = keras_function(lambda images, training: images / 0)
+    with pytest.raises(InputError, match="no numbers"):
+        broken(np.zeros((3, 4, 3), np.uint8))
+
+    def break_bias(model):
+        graph = model.subgraphs[0]
+        bias = next(t for t in graph.tensors if list(t.shape) == [12])
+        model.buffers[bias.buffer].data = np.full(12, np.nan, np.float32).view(np.uint8)
+
+    upscale = tflite_upscale(repacked(tflite["float32"], break_bias))
+    with pytest.raises(InputError, match="no numbers"):
+        upscale(np.zeros((6, 8, 3), np.uint8))
 
 
 @pytest.mark.parametrize("size", [(6, 8), (5, 9), (1, 1)])
