@@ -11,7 +11,7 @@ from typing import Any
 
 from pams_tf import models
 from pams_tf.data.calibration import packed_images, training_batches
-from pams_tf.data.graphics import colour_chart
+from pams_tf.data.graphics import flat_colours
 from pams_tf.errors import InputError
 from pams_tf.export.converter import convert
 from pams_tf.export.variants import convert_float, convert_ptq
@@ -74,7 +74,7 @@ def export_run(
     images = None
     if student.recipe.scope == "body":
         photographs = islice(_calibration(run, calibration), CALIBRATION_STEPS)
-        images = chain([colour_chart()[None]], photographs)
+        images = chain([flat_colours()], photographs)
     # Only the run's name: a file that is passed on should not reveal the path of the folder.
     content = convert(student, input_size, images, run=run.path.name, **options)
     card = path.with_suffix(".json")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from pams_tf.data.calibration import Images, lr_batches
 from pams_tf.data.colour import seen
-from pams_tf.data.graphics import colour_chart
+from pams_tf.data.graphics import flat_colours
 from pams_tf.errors import InputError
 from pams_tf.models.equalization import equalized
 from pams_tf.models.files import Source, load
@@ -26,7 +26,7 @@ def quantize(
 
     Every image counts equally: a range in the body is the mean of the largest magnitudes of the
     images (paper, Eq. 4, with all images as one step), a range in the head or tail the largest of
-    them. Beside photographs, the head and tail also see `data.graphics.colour_chart`.
+    them. Beside photographs, the head and tail also see `data.graphics.flat_colours`.
 
     Example:
       >>> import pams_tf
@@ -88,7 +88,7 @@ def reach_every_colour(
     """
     names = {q.name for q in quantizers(student) if q.calibration == "maximum"}
     names &= names if only is None else set(only)
-    calibrate(student, observed, [seen(colour_chart()[None], student.channels)], only=names)
+    calibrate(student, observed, [seen(flat_colours(), student.channels)], only=names)
 
 
 def fully_quantized(

@@ -150,7 +150,7 @@ def calibrate_on_first_batches(
     """Set the student's ranges from the first batches that training will draw (Eq. 4).
 
     Drawn pictures are left out: text has sharper edges than any photograph, and ranges that held
-    them all cost 0.04 dB (EDSR-small x3 on Set5). The chart of flat colours widens head and tail.
+    them all cost 0.04 dB (EDSR-small x3 on Set5). Flat colours widen head and tail.
     """
     calibrate(student, teacher, _first_batches(packed, settings, student.channels))
     reach_every_colour(student, teacher)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,11 +107,18 @@ def try_all(
     with ThreadPoolExecutor(children) as pool:
         for _ in range(children):
             pool.submit(serve)
-        for _ in tasks:
-            outcome = done.get()
-            if isinstance(outcome, BaseException):
-                raise outcome
-            yield outcome
+        try:
+            for _ in tasks:
+                outcome = done.get()
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                yield outcome
+        finally:  # nobody waits for the others
+            with contextlib.suppress(Empty):
+                while True:
+                    waiting.get_nowait()
+            for _ in range(children):
+                waiting.put(None)
 
 
 class _Child:

@@ -13,7 +13,7 @@ from pams_tf import (
     models,
     quantize,
 )
-from pams_tf.data.graphics import colour_chart
+from pams_tf.data.graphics import flat_colours
 from pams_tf.data.images import write_image
 from pams_tf.quantization import quantizers
 
@@ -67,9 +67,9 @@ def test_head_and_tail_reach_every_colour(network, tmp_path):
     write_image(tmp_path / "grey.png", grey)
     recipe = QuantizationRecipe(scope="all")
     found, alone = (ranges(quantize(network, recipe, form)) for form in (tmp_path, grey))
-    chart = colour_chart()[None].astype(np.float32)
+    flat = flat_colours().astype(np.float32)
     for quantizer in quantizers(models.with_recipe(network, recipe)):
-        x = keras.Model(network.inputs[0], network.arriving[quantizer.name])(chart)
+        x = keras.Model(network.inputs[0], network.arriving[quantizer.name])(flat)
         needed = float(np.abs(np.asarray(x)).max())
         if quantizer.calibration == "maximum":
             assert found[quantizer.name] >= needed * (1 - 1e-6) > alone[quantizer.name]
