@@ -18,7 +18,8 @@ PIP := -m pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 WORKERS ?= 2
 
 .PHONY: demo test test-slow test-minimum fuzz arm-test published-test lint constraints bench \
-  tfmot-check tfmot-test docs docs-serve docs-test notebooks notebooks-test web web-serve web-test dist clean help
+  tfmot-check tfmot-test docs docs-serve docs-test notebooks notebooks-test web web-serve web-test \
+  dist clean help
 
 help:
 	@echo "make demo            fine-tune, export, run and compare, in 5 minutes"

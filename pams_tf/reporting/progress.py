@@ -40,7 +40,7 @@ def progress_bar(*columns: ProgressColumn, visible: bool = True) -> Progress:
 
 
 class _Progress(Progress):
-    """Prints nothing where it is disabled; `rich` before 14.3 printed an empty line at the end."""
+    """Prints nothing where it is disabled; older `rich` prints an empty line at the end."""
 
     def stop(self) -> None:
         if not self.disable:

@@ -131,7 +131,7 @@ def test_an_orientation_that_cannot_be_read_is_upright_with_a_note(tmp_path, rgb
 
 
 def test_ycbcr_and_a_bmp_of_32_bits(tmp_path, rgb):
-    # Compressed: Pillow before 13 cannot read one that is not.
+    # Compressed: Pillow 11 and 12 cannot read one that is not.
     Image.fromarray(rgb).convert("YCbCr").save(tmp_path / "a.tif", compression="tiff_lzw")
     for read in (read_image, lambda path: read_picture(path).rgb):
         assert np.abs(read(tmp_path / "a.tif").astype(int) - rgb).max() <= 3

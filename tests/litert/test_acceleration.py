@@ -7,7 +7,7 @@ from pams_tf import inspect
 from pams_tf.export.converter import convert
 
 pytestmark = pytest.mark.skipif(
-    not hasattr(CompiledModel, "is_fully_accelerated"), reason="LiteRT before 2.2 does not say it"
+    not hasattr(CompiledModel, "is_fully_accelerated"), reason="this LiteRT does not say it"
 )
 
 
