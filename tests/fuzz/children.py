@@ -34,7 +34,7 @@ OUTCOMES = (
 """What may become of an input; only the first two should."""
 MOST_MEMORY = 2 << 30
 """Bytes that a child may take, with TensorFlow in it."""
-MOST_SECONDS = 120.0
+MOST_SECONDS = 600.0
 """A child that does not answer for so long hangs: many times what the slowest input takes."""
 INPUTS_A_CHILD = 250
 """A child is replaced after so many, since TensorFlow keeps every graph."""
