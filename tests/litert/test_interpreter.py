@@ -1,5 +1,9 @@
 """Upscalers against NumPy on networks that do a known thing, and what they refuse."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from affine import GAIN, OFFSET, affine_x2
@@ -129,6 +133,31 @@ def test_foreign_and_missing_files_are_named(tmp_path):
         tflite_upscale(picture)
     with pytest.raises(InputError, match=r"gone\.tflite: cannot be read"):
         tflite_upscale(tmp_path / "gone.tflite")
+
+
+def test_litert_says_nothing_after_a_file_that_it_refuses(tflite, repacked, tmp_path):
+    """It announces its delegate with the first file for which it makes one."""
+
+    def of_the_future(model):
+        model.operatorCodes[0].version = 99
+
+    (tmp_path / "new.tflite").write_bytes(repacked(tflite["uint8"], of_the_future))
+    (tmp_path / "good.tflite").write_bytes(tflite["uint8"])
+    script = (
+        "from pams_tf.litert.interpreter import ImageInterpreter\n"
+        "for name in ('new', 'good'):\n"
+        "    try:\n"
+        "        print(ImageInterpreter(f'{name}.tflite').scale)\n"
+        "    except ValueError as error:\n"
+        "        print(error)\n"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )  # fmt: skip
+    refused, scale = child.stdout.splitlines()
+    assert refused.startswith("new.tflite cannot be run")
+    assert (scale, child.stderr) == ("2", "")
 
 
 def test_a_network_that_takes_no_picture_is_refused():
