@@ -17,14 +17,17 @@ PIP := -m pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 # Each worker wants a core and 3 GB.
 WORKERS ?= 2
 
-.PHONY: demo test test-slow arm-test published-test lint constraints bench tfmot-check tfmot-test \
-  docs docs-serve docs-test notebooks notebooks-test web web-serve web-test dist clean help
+.PHONY: demo test test-slow test-minimum fuzz arm-test published-test lint constraints bench \
+  tfmot-check tfmot-test docs docs-serve docs-test notebooks notebooks-test web web-serve web-test \
+  dist clean help
 
 help:
 	@echo "make demo            fine-tune, export, run and compare, in 5 minutes"
 	@echo "make test            the tests (under 10 minutes on 2 cores)"
 	@echo "make lint            ruff and mypy"
 	@echo "make test-slow       the tests that take minutes each"
+	@echo "make test-minimum    the tests at the least and at the newest versions of what it needs"
+	@echo "make fuzz            3,000 odd and damaged inputs, 10 minutes; FUZZ_FLAGS=..."
 	@echo "make arm-test        the files under XNNPACK's Arm kernels, emulated (root on Debian)"
 	@echo "make published-test  published figures on Set5 and B100; BENCHMARKS=DIR holds them"
 	@echo "make bench           training step and inference: quantized against float"
@@ -62,6 +65,27 @@ test-slow: $(INSTALLED)
 published-test: $(INSTALLED)
 	@test -n "$(BENCHMARKS)" || { echo "BENCHMARKS=DIR is missing: DIR/Set5/HR, DIR/B100/HR"; exit 1; }
 	PAMS_TF_BENCHMARKS="$(abspath $(BENCHMARKS))" $(BIN)/python -m pytest -m published
+
+# In environments of their own: the least version of every dependency, and the newest of all.
+build/minimum/.installed: setup.cfg tests/minimum.py
+	$(PYTHON) -m venv build/minimum
+	build/minimum/bin/python tests/minimum.py dev > build/minimum/constraints.txt
+	build/minimum/bin/python -m pip install --quiet --constraint build/minimum/constraints.txt \
+	  --editable ".[dev]"
+	@touch $@
+
+build/maximum/.installed: setup.cfg
+	$(PYTHON) -m venv build/maximum
+	build/maximum/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager \
+	  --editable ".[dev]"
+	@touch $@
+
+test-minimum: build/minimum/.installed build/maximum/.installed
+	build/minimum/bin/python -m pytest -n $(WORKERS)
+	build/maximum/bin/python -m pytest -n $(WORKERS)
+
+fuzz: $(INSTALLED)
+	$(BIN)/python tests/fuzz/fuzz.py $(FUZZ_FLAGS)
 
 constraints:
 	$(PYTHON) -m venv build/newest

@@ -121,6 +121,8 @@ def _deflate(path: Path) -> None:
 def _integer_card(
     name: str, bits: int, run: RunFolder, scale: int, common: dict[str, Any]
 ) -> dict[str, Any]:
+    from pams_tf.evaluation import colours
+    from pams_tf.evaluation.upscaler import Upscaler
     from pams_tf.export.run import export_run
     from pams_tf.litert.card import model_card
     from pams_tf.litert.latency import tflite_latency
@@ -147,6 +149,7 @@ def _integer_card(
         steps=settings["steps"],
         commands=[_finetune_command(settings, run.path.name), export],
         benchmarks=_benchmarks(path),
+        colours=colours.summary(Upscaler(path), allowed=3 if bits == 8 else 4),
         machine=f"{about['cpu']}, {about['cores']} cores",
         latency={"median_ms": latency.median_ms, "input_size": size, "threads": 2},
         **common,

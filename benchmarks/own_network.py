@@ -1,5 +1,6 @@
 """What a Keras network of one's own loses in integers, way by way; see --help."""
 
+import itertools
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ def _measure() -> dict[str, Any]:
     teacher = models.load(FLAGS.teacher)
     network: dict[str, Any] = {
         "float": teacher,
-        "TensorFlow Lite PTQ, 8 bits": _post_training(teacher),
+        "TensorFlow Lite PTQ, 8 bits": _post_training(teacher.scale, teacher.channels),
     }
     students = {bits: _student(teacher, bits) for bits in (8, 4)}
     for bits, student in students.items():
@@ -91,17 +92,19 @@ def _student(teacher: Any, bits: int) -> Any:
         )
 
 
-def _post_training(teacher: Any) -> bytes:
+def _post_training(scale: int, channels: int) -> bytes:
     """Full-integer post-training quantization, as TensorFlow's guide does it."""
+    import keras
     import tensorflow as tf
 
     from pams_tf.data.calibration import lr_batches
 
     def images() -> Any:
-        for lr in lr_batches(FLAGS.data, teacher.scale, teacher.channels):
+        for lr in itertools.islice(lr_batches(FLAGS.data, scale, channels), 64):
             yield [lr]
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(teacher)
+    model = keras.saving.load_model(FLAGS.teacher, compile=False)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = images
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]

@@ -39,7 +39,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -78,7 +78,7 @@ def check_writable(folder: str | os.PathLike[str]) -> Path:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"\0")
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     return folder
 
 
@@ -88,12 +88,15 @@ def remove_leftovers(folder: str | os.PathLike[str]) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def _unwritable(path: Path, error: OSError) -> InputError:
+def unwritable(path: Path, error: OSError) -> InputError:
+    """The error to raise for a file or folder that cannot be written, with advice that fits."""
     advice = "free some space or choose a folder you may write to"
     if error.errno == errno.ENAMETOOLONG:
         advice = "give it a shorter name"
     elif error.errno in (errno.ENOTDIR, errno.EEXIST):
         advice = "a part of it is a file; choose another folder"
+    elif error.errno == errno.EISDIR:
+        advice = "it is a folder; give the name of a file"
     return InputError(f"cannot write {path}: {error.strerror or error}; {advice}")
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pams_tf.errors import BusyError, InputError
-from pams_tf.files import write_text
+from pams_tf.files import unwritable, write_text
 from pams_tf.reading import excerpt, read_json
 from pams_tf.recipe import QuantizationRecipe
 
@@ -132,9 +132,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             file = open(self.path / ".lock", "w")  # noqa: SIM115 - kept open for the whole block
         except OSError as error:
-            raise InputError(
-                f"cannot write {self.path}: {error.strerror}; choose a folder you may write to"
-            ) from error
+            raise unwritable(self.path, error) from error
         with file:
             try:
                 import fcntl

@@ -1,10 +1,22 @@
-"""Standard error while C and C++ code runs, which writes to it whatever Python has set."""
+"""What is safe to print; standard error while C and C++ code writes to it."""
 
 import contextlib
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from unicodedata import category
+
+
+def printable(text: str) -> str:
+    """A text with escapes, such as \\x1b, in the place of what a terminal would obey.
+
+    The name of a file or a tensor may hold control characters, and halves of characters.
+    """
+    return "".join(
+        char.encode("unicode_escape").decode() if category(char) in ("Cc", "Cs") else char
+        for char in text
+    )
 
 
 @contextlib.contextmanager

@@ -67,8 +67,8 @@ def card(name: str) -> dict[str, Any]:
 
     The zoo's cards have besides: "label" ("float", "8 bits", ...), "shipped" (whether the package
     holds the file, or it was only measured), "parameters", "data", "steps", "commands",
-    "benchmarks" (set -> "psnr" in dB and "ssim", on Y), and of integer files "machine" and
-    "latency".
+    "benchmarks" (set -> "psnr" in dB and "ssim", on Y), and of integer files "machine",
+    "latency" and, where the file ships, "colours" (see `evaluation.colours.summary`).
 
     Args:
       name: of a network's float weights, "edsr_mobile_x2", or of an integer file,

@@ -56,6 +56,22 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, monkeypatch):
     assert names(tmp_path) == ["file"]
 
 
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("file/x.json", "a part of it is a file; choose another folder"),
+        ("folder", "it is a folder; give the name of a file"),
+        ("n" * 300, "give it a shorter name"),
+    ],
+)
+def test_the_advice_fits_the_reason(tmp_path, path, advice):
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=f"cannot write .*; {advice}"):
+        write_text(tmp_path / path, "new")
+    assert names(tmp_path) == ["file", "folder"]
+
+
 @pytest.mark.parametrize("fails_at", [1, 2])
 def test_files_that_belong_together_appear_together(tmp_path, monkeypatch, fails_at):
     (tmp_path / "a.tflite").write_bytes(b"old")

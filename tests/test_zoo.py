@@ -7,7 +7,8 @@ from PIL import Image
 from pams_tf import InputError, models, zoo
 from pams_tf.commands import zoo as command
 from pams_tf.data import datasets
-from pams_tf.evaluation.upscaler import keras_upscale, tflite_upscale
+from pams_tf.evaluation import colours
+from pams_tf.evaluation.upscaler import Upscaler, keras_upscale, tflite_upscale
 from pams_tf.litert import metadata
 from pams_tf.litert.card import model_card
 from pams_tf.litert.flatbuffer import read_file
@@ -45,6 +46,20 @@ def test_a_card_tells_of_the_file_beside_it(card):
     content = (zoo.FOLDER / card["file"]).read_bytes()
     again = model_card(content, card["file"])
     assert again.items() <= card.items()
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        # The largest network takes a minute for its many pixels.
+        pytest.param(card, marks=[pytest.mark.slow] * (card["network"] == "edsr_baseline"))
+        for card in FILES
+    ],
+    ids=named,
+)
+def test_a_card_says_how_many_flat_colours_shift(card):
+    allowed = {8: 3, 4: 4}[card["recipe"]["bits"]]
+    assert colours.summary(Upscaler(card["name"]), allowed) == card["colours"]
 
 
 def test_the_zoo_stays_small():
@@ -92,6 +107,7 @@ def test_one_network_comes_with_its_commands_and_nobody_elses_curve(tmp_path, ca
     assert command.main(["zoo", "--name=edsr_mobile_x2", f"--curve={where}"]) == 0
     shown = capsys.readouterr().out
     assert "python tools/finetune.py --bits 4 --scope all --model edsr_mobile" in shown
+    assert "6 of 125 shift by more than 3 grey levels, the worst by 17" in shown
     assert [path.name for path in tmp_path.iterdir()] == ["one.x2.png"]
 
 

@@ -14,6 +14,7 @@ from pams_tf import backend, locate
 from pams_tf.commands.manual import manual
 from pams_tf.errors import InputError
 from pams_tf.files import check_writable, write_text
+from pams_tf.streams import printable
 
 
 class Incomplete(Exception):  # noqa: N818 - not an error of the program
@@ -193,4 +194,4 @@ def _at_home(word: str) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return printable(" ".join(str(error).split()))

@@ -97,7 +97,7 @@ def _download() -> list[dict[str, Any]]:
 
 def _made(marker: Path) -> list[Path]:
     """The files that the archive of this marker was unpacked to; empty if any was removed."""
-    names = marker.read_text().splitlines() if marker.is_file() else []
+    names = marker.read_text(encoding="utf-8").splitlines() if marker.is_file() else []
     made = [marker.parent / name for name in names]
     return made if all(path.exists() for path in made) else []
 

@@ -15,6 +15,7 @@ from absl import flags
 from pams_tf.commands import cli
 from pams_tf.errors import InputError
 from pams_tf.files import check_writable
+from pams_tf.streams import printable
 
 FLAGS = cli.command_flags()
 flags.DEFINE_string(
@@ -94,7 +95,7 @@ def _evaluate() -> list[dict[str, Any]]:
         [(r.benchmark, r.images, f"{r.psnr:.3f}", f"{r.ssim:.4f}") for r in results],
     )
     for pairs in benchmarks:
-        print(f"{pairs.name}: {pairs.lr_summary}")
+        print(printable(f"{pairs.name}: {pairs.lr_summary}"))
     return [result.as_json() for result in results]
 
 

@@ -185,7 +185,7 @@ def _finetune() -> dict[str, Any]:
         FLAGS,
         "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
         "learning_rate", "halve_every", "checkpoint_every", "log_every", "seed", "teacher",
-        "alpha_learning_rate", "skt_weight", "calibration_steps",
+        "alpha_learning_rate", "skt_weight", "calibration_steps", "graphics",
         "initial_range", "initial_weights", "image_range", "skt_layer", "target",
     )  # fmt: skip
     given["overrides"] = options.overrides(FLAGS)
@@ -210,6 +210,7 @@ def _finetune() -> dict[str, Any]:
     fields: dict[str, Any] = {"patch_size": paper_patch_size(given["model"], given["scale"])}
     fields |= finetune_budget(budget, recipe.bits)
     settings = DistillationSettings(**(fields | given))
+    options.say_lr(settings.data, settings.scale)
     name = FLAGS.name or run_name(settings, recipe, own=own_network)
     run = RunFolder(f"{FLAGS.runs}/{name}")
     if budget == "demo" and not FLAGS.data:

@@ -14,6 +14,7 @@ from typing import Any
 from absl import flags
 
 from pams_tf.commands import cli
+from pams_tf.streams import printable
 
 FLAGS = cli.command_flags()
 flags.DEFINE_string("tflite", None, "The .tflite file.", required=True, flag_values=FLAGS)
@@ -45,7 +46,7 @@ def _inspect() -> dict[str, Any]:
             ],
         )  # fmt: skip
     for line in _about(summary.about):
-        print(line)
+        print(printable(line))
     parts = ", ".join(f"{name} {size:,}" for name, size in summary.parts.items() if size)
     print(f"{summary.bytes:,} bytes: {parts}")
     costs = "the input size is open"
@@ -57,9 +58,9 @@ def _inspect() -> dict[str, Any]:
     print(f"{len(summary.operators)} operators, {costs}")
     for check in summary.checks:
         state = {True: "kept", False: "BROKEN", None: "unknown"}[check.kept]
-        print(f"{state}: {check.promise}{': ' if check.detail else ''}{check.detail}")
+        print(printable(f"{state}: {check.promise}{': ' if check.detail else ''}{check.detail}"))
     for remark in summary.remarks:
-        print(f"note: {remark}")
+        print(printable(f"note: {remark}"))
     result = {"file": Path(FLAGS.tflite).name, **summary.as_json()}
     broken = [check for check in summary.checks if check.kept is False]
     if broken and FLAGS.checks:

@@ -16,6 +16,7 @@ from absl import flags
 from pams_tf.commands import cli
 from pams_tf.errors import InputError
 from pams_tf.files import check_writable, write_text
+from pams_tf.streams import printable
 
 FLAGS = cli.command_flags()
 flags.DEFINE_multi_string(
@@ -47,7 +48,7 @@ def _report() -> dict[str, Any]:
         try:
             found += device_results.read_results(file)
         except InputError as error:
-            print(f"skipped: {error}", file=sys.stderr)
+            print(printable(f"skipped: {error}"), file=sys.stderr)
             skipped.append(str(file))
     if not found:
         raise InputError(f"none of {', '.join(sources)} is a result of the benchmark app")

@@ -5,6 +5,7 @@ from typing import Any
 from absl import flags
 
 from pams_tf.errors import InputError
+from pams_tf.streams import printable
 
 OVERRIDES = (
     "blocks", "features", "layers", "growth", "res_scale", "batch_norm", "direct", "convolutions",
@@ -87,6 +88,13 @@ def define_training(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer("batch_size", None, "Patches per step. Default: 16.", flag_values=values)
     flags.DEFINE_integer("patch_size", None, "Side of a patch, in LR pixels.", flag_values=values)
+    flags.DEFINE_float(
+        "graphics",
+        None,
+        "Share of the patches, from 0 to 1, that are of drawn pictures: flat and saturated "
+        "patches, gradients, text, line art. With them a network keeps such colours.",
+        flag_values=values,
+    )
     flags.DEFINE_float("learning_rate", None, "Initial learning rate of Adam.", flag_values=values)
     flags.DEFINE_integer("steps", None, "Number of training steps.", flag_values=values)
     flags.DEFINE_integer(
@@ -105,6 +113,20 @@ def define_training(values: flags.FlagValues) -> None:
 def given(values: flags.FlagValues, *names: str) -> dict[str, Any]:
     """The values of those flags in `names` that are not None."""
     return {name: values[name].value for name in names if values[name].value is not None}
+
+
+def say_lr(data: str | None, scale: int) -> None:
+    """Print how many LR images of the training data are files, where any is.
+
+    Raises:
+      InputError: the folder holds no images, or LR images that do not fit.
+    """
+    if data:
+        from pams_tf.data import datasets
+
+        pairs = datasets.find(data, scale)
+        if pairs.lr_found:
+            print(printable(f"{pairs.name}: {pairs.lr_summary}"))
 
 
 def size(text: str) -> tuple[int, int]:

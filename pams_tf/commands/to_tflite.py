@@ -17,6 +17,7 @@ from absl import flags
 
 from pams_tf.commands import cli, options
 from pams_tf.errors import InputError
+from pams_tf.streams import printable
 
 FLAGS = cli.command_flags()
 flags.DEFINE_string("run", None, "The run folder.", required=True, flag_values=FLAGS)
@@ -131,7 +132,7 @@ def _to_tflite() -> list[dict[str, Any]]:
             f"{len(exported.alphas)} ranges, {exported.io_dtype} images; card in {exported.card}"
         )
         for remark in remarks(read_file(exported.file)):
-            print(f"{exported.file}: {remark}")
+            print(printable(f"{exported.file}: {remark}"))
         radius, step = receptive_field(exported.file)
         least = -(-(2 * (radius or 0) + LEAST_INNER) // step) * step
         if radius is None:

@@ -48,12 +48,13 @@ def _train() -> dict[str, Any]:
         FLAGS,
         "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
         "learning_rate", "schedule", "checkpoint_every", "log_every", "precision", "start",
-        "seed",
+        "seed", "graphics",
     )  # fmt: skip
     # EDSR's own training halves the rate after 200 of 300 epochs; here it is halved after every
     # fifth of the run.
     fields["halve_every"] = FLAGS.halve_every or max(1, fields["steps"] // 5)
     settings = TrainingSettings(overrides=options.overrides(FLAGS), **fields)
+    options.say_lr(settings.data, settings.scale)
 
     cli.load_tensorflow()
     from pams_tf.runs import RunFolder

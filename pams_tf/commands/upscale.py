@@ -31,6 +31,7 @@ from absl import flags
 from pams_tf.commands import cli
 from pams_tf.errors import InputError
 from pams_tf.files import check_writable
+from pams_tf.streams import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -124,20 +125,20 @@ def _upscale() -> dict[str, Any]:
         ("results in --out", found.results),
     ):
         if files_left:
-            print(f"left out, {what}: {_listed(files_left)}", file=sys.stderr)
+            print(printable(f"left out, {what}: {_listed(files_left)}"), file=sys.stderr)
     originals = {_identity(source) for source, _ in pictures if source.exists()}
     files: list[dict[str, Any]] = []
     with progress_bar() as bar:
         bar.add_task("", total=len(pictures))
         for (source, _), target in zip(pictures, targets, strict=True):
-            progress = partial(_show, bar, source.name, len(files))
+            progress = partial(_show, bar, printable(source.name), len(files))
             progress(0, 1)
             try:
                 entry = _enlarge(source, target, upscaler, originals, progress)
-                print(_line(entry), flush=True)
+                print(printable(_line(entry)), flush=True)
             except (InputError, MemoryError) as error:
                 entry = {"input": str(source), "error": _reason(error, source)}
-                print(entry["error"], file=sys.stderr, flush=True)
+                print(printable(entry["error"]), file=sys.stderr, flush=True)
             files.append(entry)
     failed = sum("error" in entry for entry in files)
     report = {

@@ -70,6 +70,11 @@ def _print_card(card: dict[str, Any]) -> None:
     print(f"  {card['parameters']:,} parameters; trained on {card['data']}")
     for name, result in card["benchmarks"].items():
         print(f"  {name}: {result['psnr']:.3f} dB, SSIM {result['ssim']:.4f}")
+    if colours := card.get("colours"):
+        print(
+            "  flat colours: {shifted} of {of} shift by more than {allowed} grey levels, the worst "
+            "by {most}".format(**colours)
+        )
     for command in card["commands"]:
         print(f"  {command}")
 

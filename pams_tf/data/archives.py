@@ -76,9 +76,10 @@ def extract(archive: str | os.PathLike[str], directory: str | os.PathLike[str]) 
             made.append(directory / path.name)
         return made
     except _BAD as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
         raise InputError(
-            f"{archive}: corrupt or unsafe archive ({error}); delete it and {archive.name}.sha256, "
-            "then download it again"
+            f"{archive}: corrupt or unsafe archive ({reason}); delete it and "
+            f"{archive.name}.sha256, then download it again"
         ) from error
     except OSError as error:
         raise InputError(

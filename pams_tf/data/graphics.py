@@ -18,26 +18,26 @@ from pams_tf.data.resize import downscale
 from pams_tf.errors import InputError
 
 Colour = tuple[int, ...]
-CHART_LEVELS = (0, 128, 255)
-"""Of each channel in the chart: the corners of the cube of colours, and the colours half way."""
-CHART_SIDE = 32
-"""Side of a patch of the chart in LR pixels: most of it is out of its neighbours' reach."""
+FLAT_LEVELS = (0, 128, 255)
+"""Of each channel: the corners of the cube of colours, and the colours half way."""
+FLAT_SIDE = 40
+"""In LR pixels: the middle is far from the border."""
 POOL = 60
 _OVERSAMPLING = 2  # what is drawn is averaged over 2x2 pixels, which smooths its edges
 _MARGIN = 16  # LR pixels by which a drawn picture is larger than the crops taken from it
 
 
-def colour_chart() -> np.ndarray:
-    """Flat patches of every colour whose channels are in `CHART_LEVELS`.
+def flat_colours() -> np.ndarray:
+    """A flat picture of every colour whose channels are in `FLAT_LEVELS`.
+
+    One colour a picture: where two saturated colours meet, a network overshoots further than any
+    photograph makes it, and ranges that hold this are too wide for photographs.
 
     Returns:
-      uint8 RGB (n, n, 3): an LR image; enlarged without error it has the same patches.
+      uint8 RGB (N, n, n, 3): LR images.
     """
-    colours = list(itertools.product(CHART_LEVELS, repeat=3))
-    across = math.ceil(math.sqrt(len(colours)))
-    colours += colours[: across * math.ceil(len(colours) / across) - len(colours)]
-    cells = np.array(colours, np.uint8).reshape(-1, across, 3)
-    return cells.repeat(CHART_SIDE, axis=0).repeat(CHART_SIDE, axis=1)
+    colours = np.array(list(itertools.product(FLAT_LEVELS, repeat=3)), np.uint8)
+    return colours[:, None, None].repeat(FLAT_SIDE, axis=1).repeat(FLAT_SIDE, axis=2)
 
 
 def draw(rng: np.random.Generator, side: int, kind: str) -> np.ndarray:

@@ -132,7 +132,8 @@ def _key(pairs: ImagePairs) -> str:
                 stat = path.stat()
             except OSError as error:
                 raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-            digest.update(f"\n{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode())
+            line = f"\n{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+            digest.update(line.encode(errors="surrogateescape"))  # a name may be any bytes
         else:
             digest.update(b"\n-")
     return digest.hexdigest()[:16]

@@ -5,12 +5,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from pams_tf import models
 from pams_tf.data.calibration import packed_images, training_batches
+from pams_tf.data.graphics import flat_colours
 from pams_tf.errors import InputError
 from pams_tf.export.converter import convert
 from pams_tf.export.variants import convert_float, convert_ptq
@@ -72,7 +73,8 @@ def export_run(
     assert student.recipe is not None
     images = None
     if student.recipe.scope == "body":
-        images = islice(_calibration(run, calibration), CALIBRATION_STEPS)
+        photographs = islice(_calibration(run, calibration), CALIBRATION_STEPS)
+        images = chain([flat_colours()], photographs)
     # Only the run's name: a file that is passed on should not reveal the path of the folder.
     content = convert(student, input_size, images, run=run.path.name, **options)
     card = path.with_suffix(".json")

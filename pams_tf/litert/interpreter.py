@@ -3,6 +3,7 @@
 import contextlib
 import os
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -196,13 +197,16 @@ class ImageInterpreter:
 _announced = False
 
 
-def _announcement(kernels: str) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def _announcement(kernels: str) -> Iterator[None]:
     """LiteRT says once in a process that it made its delegate: this holds that line back."""
     global _announced
-    first, _announced = not _announced, _announced or kernels == "xnnpack"
-    return (
-        stderr_held(released=False) if first and kernels == "xnnpack" else contextlib.nullcontext()
-    )
+    if _announced or kernels != "xnnpack":
+        yield
+        return
+    with stderr_held(released=False):
+        yield
+    _announced = True  # not with a file that has failed before there was a delegate
 
 
 def available_cores() -> int:
@@ -213,7 +217,16 @@ def available_cores() -> int:
 
 
 def to_image(values: np.ndarray) -> np.ndarray:
-    """Real values, nominally in [0, 255], as uint8: rounded half to even, clipped; any shape."""
+    """Real values, nominally in [0, 255], as uint8: rounded half to even, clipped; any shape.
+
+    Raises:
+      InputError: one of them is NaN.
+    """
+    if np.isnan(values).any():
+        raise InputError(
+            "the model gives values that are no numbers (NaN): its weights are damaged, or too "
+            "large; train, export or copy it again"
+        )
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from pams_tf import locate
 from pams_tf.errors import InputError
+from pams_tf.files import unwritable
 from pams_tf.models.archive import check_archive
 from pams_tf.models.foreign import from_keras
 from pams_tf.models.network import SuperResolution
@@ -42,7 +44,9 @@ def load(model: Source, image_range: float = 255.0) -> SuperResolution:
         raise InputError(f"{path}: is a TensorFlow Lite file; give a Keras network here")
     try:
         check_archive(path)
-        network = keras.saving.load_model(path, compile=False)
+        with warnings.catch_warnings():  # what does not fit is an error below
+            warnings.filterwarnings("ignore", module="keras|zipfile")
+            network = keras.saving.load_model(path, compile=False)
     except InputError:
         raise
     except Exception as error:  # loading may raise anything
@@ -79,11 +83,8 @@ def save(model: keras.Model, path: str | os.PathLike[str]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Keras saves to a path, not to a file object, and the path must end in .keras.
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:32]}.") as folder:
             model.save(Path(folder) / path.name)
             os.replace(Path(folder) / path.name, path)
     except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "free some space or choose a folder you may write to"
-        ) from error
+        raise unwritable(path, error) from error

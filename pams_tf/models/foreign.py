@@ -53,8 +53,10 @@ def from_keras(
     graph, weights = read(model, image_range)
     if skt_layer is not None:
         graph = graph.with_feature(skt_layer)
-    preset = re.sub(r"[^\w.-]", "_", name or model.name).removesuffix(f"_x{graph.scale}")
-    network = SuperResolution(preset or "network", graph.scale, graph=graph)
+    # TensorFlow allows these characters, and not all of them in the first place.
+    preset = re.sub("[^A-Za-z0-9_.-]", "_", name or model.name).removesuffix(f"_x{graph.scale}")
+    preset = preset if re.match("[A-Za-z0-9]", preset) else f"network{preset}"
+    network = SuperResolution(preset, graph.scale, graph=graph)
     for layer in network.layers:
         if layer.name in weights and layer.weights:
             for variable in layer.weights:

@@ -1,5 +1,6 @@
 """The network as a Keras model that knows what it was built from."""
 
+import re
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from pams_tf.models.graph.steps import Graph
 from pams_tf.models.keras_sites import KerasSites, values
 from pams_tf.models.registry import Architecture, architecture
 from pams_tf.quantization import quantizers
+from pams_tf.reading import excerpt
 from pams_tf.recipe import QuantizationRecipe
 
 
@@ -46,7 +48,12 @@ class SuperResolution(keras.Model):
         image = keras.Input((None, None, network.channels), name="lr")
         sites = KerasSites(recipe, network.unit)
         output, feature = network.connect(sites.input(image), scale, sites)
-        kwargs.setdefault("name", f"{preset}_x{scale}")
+        name = kwargs.setdefault("name", f"{preset}_x{scale}")
+        if not re.fullmatch("[A-Za-z0-9.][A-Za-z0-9_.>/-]*", str(name)):
+            raise InputError(
+                f"the name {excerpt(name)} of a network is not possible; TensorFlow takes letters "
+                "and digits of ASCII, and _ . - inside"
+            )
         super().__init__(inputs=image, outputs=sites.output(output), **kwargs)
         self.preset = preset
         self.scale = scale

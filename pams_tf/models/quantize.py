@@ -1,8 +1,11 @@
 """Post-training quantization: from a float network to a calibrated student."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 
 from pams_tf.data.calibration import Images, lr_batches
+from pams_tf.data.colour import seen
+from pams_tf.data.graphics import flat_colours
 from pams_tf.errors import InputError
 from pams_tf.models.equalization import equalized
 from pams_tf.models.files import Source, load
@@ -29,7 +32,8 @@ def quantize(
 
     Every image counts equally: a range in the body is the mean of the largest magnitudes of the
     images (paper, Eq. 4, with all images as one step), a range in the head or tail the largest of
-    them. Or a range is searched for the smallest error of the enlarged images.
+    them. Beside photographs, the head and tail also see `data.graphics.flat_colours`. With
+    `initial_range="error"` each range is searched for the smallest error of the enlarged images.
 
     Example:
       >>> import pams_tf
@@ -85,9 +89,31 @@ def quantize(
         search_ranges(student, network, batches)
     else:
         calibrate(student, network, batches, percentile=percentile, together=True)
+        if _photographs(images):
+            reach_every_colour(student, network)
     if initial_weights == "fitted":
         fit_kernels(student, network, lr_batches(images, network.scale, network.channels))
     return student
+
+
+def reach_every_colour(
+    student: SuperResolution, observed: SuperResolution, only: Iterable[str] | None = None
+) -> None:
+    """Widen the ranges of head and tail to what flat, saturated colours need.
+
+    Photographs hardly have such colours, and a range that ends before them shifts them: up to 24
+    grey levels in the 8-bit files of version 0.1. The tensors that matter carry the image around
+    the body. In the body, whose ranges trim peaks on purpose, such a range costs 0.4 dB at 4 bits
+    and gains nothing (EDSR-mobile x4).
+
+    Args:
+      student: its ranges are widened in place.
+      observed: the network whose activations count, as in `calibrate`.
+      only: names of quantizers to leave the others alone.
+    """
+    names = {q.name for q in quantizers(student) if q.calibration == "maximum"}
+    names &= names if only is None else set(only)
+    calibrate(student, observed, [seen(flat_colours(), student.channels)], only=names)
 
 
 def fully_quantized(
@@ -126,7 +152,14 @@ def fully_quantized(
     missing = [q.name for q in quantizers(whole) if q.name not in learned]
     batches = lr_batches(images, student.scale, student.channels)
     calibrate(whole, student, batches, only=missing, percentile=percentile)
+    if _photographs(images):
+        reach_every_colour(whole, student, only=missing)
     return whole
+
+
+def _photographs(images: Images) -> bool:
+    """Whether the images are photographs to be read; arrays are what their owner means."""
+    return images is None or isinstance(images, str | os.PathLike)
 
 
 def _again(images: Images) -> Images:

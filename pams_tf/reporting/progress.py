@@ -28,7 +28,7 @@ def progress_bar(*columns: ProgressColumn, visible: bool = True) -> Progress:
     """
     # Not what FORCE_COLOR claims: Jupyter sets it, and a notebook would store every state of a bar.
     console = Console(stderr=True, force_terminal=sys.stderr.isatty())
-    return Progress(
+    return _Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         *(columns or (MofNCompleteColumn(), TimeRemainingColumn(compact=True))),
@@ -37,6 +37,14 @@ def progress_bar(*columns: ProgressColumn, visible: bool = True) -> Progress:
         disable=not (visible and console.is_terminal),
         redirect_stdout=sys.stdout.isatty(),
     )
+
+
+class _Progress(Progress):
+    """Prints nothing where it is disabled; older `rich` prints an empty line at the end."""
+
+    def stop(self) -> None:
+        if not self.disable:
+            super().stop()
 
 
 def tracked(items: Sequence[Item], description: str, *, visible: bool = True) -> Iterator[Item]:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pams_tf.errors import InputError
+from pams_tf.streams import printable
 
 # Wider than any table: without a terminal, nothing is truncated or wrapped.
 _UNLIMITED = 10_000
@@ -22,11 +23,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     Raises:
       InputError: a row does not have one cell per column.
     """
-    table = Table(title=title, title_justify="left")
+    table = Table(title=printable(title), title_justify="left")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*_checked(row, columns))
+        table.add_row(*map(_displayed, _checked(row, columns)))
     terminal = sys.stdout.isatty()
     # Cells may be file names, in which brackets are not markup.
     Console(
@@ -47,6 +48,11 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> 
     lines = [[cell.replace("|", "\\|") for cell in row] for row in cells]
     lines.insert(1, ["---"] * len(columns))
     return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _displayed(cell: str) -> str:
+    """A cell may have several lines."""
+    return "\n".join(map(printable, cell.split("\n")))
 
 
 def _checked(row: Sequence[object], columns: Sequence[str]) -> list[str]:

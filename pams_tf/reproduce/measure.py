@@ -138,7 +138,8 @@ class Measurements:
         pairs = self.benchmarks.pairs(name, network.scale)
         digest = hashlib.sha256(f"{network.scale}".encode())
         for path in (*pairs.hr, *pairs.lr):
-            digest.update(f"\n{path.name} {path.stat().st_size}".encode() if path else b"\n-")
+            line = f"\n{path.name} {path.stat().st_size}" if path else "\n-"
+            digest.update(line.encode(errors="surrogateescape"))
         if not isinstance(network, Bicubic):
             digest.update(file_digest(network_file(network)).encode())
         return self.folder / f"{network.name}_{name}_{digest.hexdigest()[:12]}.json"

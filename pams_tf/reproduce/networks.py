@@ -278,7 +278,7 @@ def _fingerprint(data: str | None, scale: int) -> str | None:
     try:
         for hr, lr in zip(pairs.hr, pairs.lr, strict=True):
             sizes = [path.stat().st_size if path else None for path in (hr, lr)]
-            digest.update(f"{hr.name} {sizes}\n".encode())
+            digest.update(f"{hr.name} {sizes}\n".encode(errors="surrogateescape"))
     except OSError as error:
         raise InputError(f"{data}: cannot be read ({error.strerror})") from error
     return digest.hexdigest()

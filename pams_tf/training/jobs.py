@@ -1,6 +1,7 @@
 """The two kinds of run, from settings to a finished run folder: `train` and `distil`."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -19,6 +20,7 @@ from pams_tf.evaluation.metrics import psnr_y
 from pams_tf.evaluation.upscaler import keras_upscale
 from pams_tf.files import check_writable
 from pams_tf.models import SuperResolution
+from pams_tf.models.quantize import reach_every_colour
 from pams_tf.quantization import calibrate, quantizers, random_ranges, search_ranges
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.reporting.plots.ranges import alpha_curves
@@ -43,7 +45,7 @@ def train(settings: TrainingSettings, run: RunFolder, *, progress: bool = False)
         network = models.build(settings.model, settings.scale, **settings.overrides)
     if settings.start == "interpolation":
         models.start_as_interpolation(network)
-    packed = packed_images(settings.data, settings.scale, settings.patch_size)
+    packed = packed_images(settings.data, settings.scale, settings.patch_size, settings.graphics)
     with run.lock():
         run.claim(settings.to_dict(), None, TrainingSettings().to_dict())
         network.compile(
@@ -150,15 +152,20 @@ def calibrate_on_first_batches(
     packed: PackedPairs,
     settings: DistillationSettings,
 ) -> None:
-    """Set the student's ranges from the first batches that training will draw (Eq. 4)."""
+    """Set the student's ranges from the first batches that training will draw (Eq. 4).
+
+    Drawn pictures are left out: text has sharper edges than any photograph, and ranges that held
+    them all cost 0.04 dB (EDSR-small x3 on Set5). Flat colours widen head and tail.
+    """
     calibrate(student, teacher, _first_batches(packed, settings, student.channels))
+    reach_every_colour(student, teacher)
 
 
 def _first_batches(
     packed: PackedPairs, settings: DistillationSettings, channels: int
 ) -> Iterator[Any]:
     first = training_batches(
-        packed,
+        dataclasses.replace(packed, graphics=None),
         seed=settings.seed,
         batch_size=settings.batch_size,
         patch_size=settings.patch_size,
@@ -199,7 +206,7 @@ def fidelity(
 def _packed(settings: DistillationSettings) -> PackedPairs:
     """The training images; a folder of any pictures holds LR images if no HR image is needed."""
     if settings.target == "hr" or settings.data is None:
-        return packed_images(settings.data, settings.scale, settings.patch_size)
+        return packed_images(settings.data, settings.scale, settings.patch_size, settings.graphics)
     return packed_lr_images(settings.data, settings.scale, settings.patch_size)
 
 

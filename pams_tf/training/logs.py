@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,13 +26,13 @@ class CsvLog:
         rows = [row for row in _rows(path) if int(row["step"]) <= start_step]
         self.empty = not rows
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="") as file:
+        with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, self._columns, restval="", extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        with self._path.open("a", newline="") as file:
+        with self._path.open("a", encoding="utf-8", newline="") as file:
             csv.DictWriter(file, self._columns, restval="").writerow(
                 {"step": step, **{key: f"{value:.6g}" for key, value in values.items()}}
             )
@@ -57,7 +58,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """The rows of a log; none if there is no such file. An incomplete last line is skipped."""
     if not path.is_file():
         return []
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         return [row for row in csv.DictReader(file) if None not in row.values() and row["step"]]
 
 
@@ -90,7 +91,7 @@ class TrainingLog(keras.callbacks.Callback):
         self._alphas = (
             CsvLog(run.alphas, [q.name for q in quantizers], start_step) if quantizers else None
         )
-        self._summary = tf.summary.create_file_writer(str(run.tensorboard))
+        self._summary = tf.summary.create_file_writer(os.fsencode(run.tensorboard))
         # A run that was killed before its second checkpoint has the row of step 0 already.
         if self._alphas is not None and self._alphas.empty:
             self._write_alphas()

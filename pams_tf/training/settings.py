@@ -29,6 +29,8 @@ class RunSettings:
       checkpoint_every: steps between checkpoints; each one includes a validation.
       log_every: steps between rows of the logs.
       seed: seed of the weights and of the data order.
+      graphics: share of the crops that are of drawn pictures: flat and saturated patches,
+        gradients, text and line art; see `data.graphics`.
     """
 
     LEAST_STEPS: ClassVar[int] = 1
@@ -47,6 +49,7 @@ class RunSettings:
     checkpoint_every: int = 100
     log_every: int = 10
     seed: int = 1
+    graphics: float = 0.0
 
     def __post_init__(self) -> None:
         least = self.LEAST_STEPS
@@ -61,6 +64,7 @@ class RunSettings:
             self._require(name, getattr(self, name) >= 1, "give a whole number from 1 up")
         self._require("learning_rate", self.learning_rate > 0, "give a number above 0")
         self._require("seed", self.seed >= 0, "give a whole number from 0 up")
+        self._require("graphics", 0 <= self.graphics <= 1, "give a share from 0 to 1")
         self._require("schedule", self.schedule in SCHEDULES, f"choose {' or '.join(SCHEDULES)}")
 
     def replace(self, **changes: Any) -> Self:
@@ -134,6 +138,9 @@ class DistillationSettings(RunSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require("target", self.target in TARGETS, f"choose {' or '.join(TARGETS)}")
+        self._require(
+            "graphics", not self.graphics or self.target == "hr", "give it with --target hr"
+        )
         self._require("image_range", self.image_range > 0, "give 255 or 1")
         self._require("alpha_learning_rate", self.alpha_learning_rate > 0, "give a number above 0")
         self._require("skt_weight", self.skt_weight >= 0, "give 0 or more")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import pams_tf
 from pams_tf.commands.evaluate import main
 
 
@@ -88,6 +89,19 @@ def test_a_tflite_file_is_measured(tflite, benchmarks, tmp_path, capsys):
     assert "net.tflite, x2" in capsys.readouterr().out
     assert main([*arguments, f"--benchmark_dir={benchmarks}", "--scale=3"]) == 1
     assert "upscales x2, not x3" in capsys.readouterr().err
+
+
+def test_a_file_of_one_size_is_cut_into_tiles(student, benchmarks, tmp_path):
+    """As Vela wants it; its codes are those of the file that takes every size."""
+    network = student("edsr_mobile", scale=2, scope="all")
+    figures = []
+    for target in ("cpu", "npu"):
+        path = tmp_path / f"{target}.tflite"
+        path.write_bytes(pams_tf.convert(network, input_size=(24, 24), target=target))
+        arguments = ["evaluate", f"--model={path}", "--benchmark=SetA", f"--json={path}.json"]
+        assert main([*arguments, f"--benchmark_dir={benchmarks}"]) == 0
+        figures.append(json.loads(path.with_suffix(".tflite.json").read_text())[0]["per_image"])
+    assert figures[0] == figures[1]
 
 
 def test_lr_files_are_used_and_counted(benchmarks, tmp_path, capsys):

@@ -523,6 +523,18 @@ def test_a_name_beyond_the_terminals_encoding(rgb):
     assert Path("out/gr\u00fcn\u6f22.png").exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="such names do not exist there")
+def test_a_name_that_a_terminal_would_obey(rgb, capsys):
+    Image.fromarray(rgb).save("in/\x1b[31ma.png")
+    Path("in/\x1b[31mb.png").write_bytes(b"")
+    Path("in/\x1b[31mc.txt").write_bytes(b"")
+    assert command("--model=bicubic", "--input=in", "--out=out") == 1
+    shown = capsys.readouterr()
+    assert shown.out.startswith(r"out/\x1b[31ma.png: 20x28 -> 80x112")
+    assert r"in/\x1b[31mb.png: the file is empty" in shown.err
+    assert "\x1b" not in shown.out + shown.err
+
+
 def test_a_long_name(rgb):
     name = "n" * 251 + ".png"  # 255 bytes, the most that common file systems take
     Image.fromarray(rgb).save(f"in/{name}")

@@ -6,6 +6,10 @@ from ai_edge_litert.compiled_model import CompiledModel
 from pams_tf import inspect
 from pams_tf.export.converter import convert
 
+pytestmark = pytest.mark.skipif(
+    not hasattr(CompiledModel, "is_fully_accelerated"), reason="this LiteRT does not say it"
+)
+
 
 @pytest.mark.parametrize(
     ("options", "whole"),

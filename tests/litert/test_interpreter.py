@@ -1,11 +1,15 @@
 """Upscalers against NumPy on networks that do a known thing, and what they refuse."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from affine import GAIN, OFFSET, affine_x2
 
 from pams_tf.errors import InputError
-from pams_tf.evaluation.upscaler import keras_upscale, tflite_upscale
+from pams_tf.evaluation.upscaler import keras_function, keras_upscale, tflite_upscale
 from pams_tf.litert.interpreter import ImageInterpreter, to_image
 
 
@@ -19,6 +23,21 @@ def test_to_image_rounds_half_to_even_and_clips():
     values = np.array([-0.6, 0.5, 1.5, 2.5, 254.5, 255.4, 300.0])
     assert to_image(values).tolist() == [0, 0, 2, 2, 254, 255, 255]
     assert to_image(values).dtype == np.uint8
+
+
+def test_what_is_no_number_is_no_pixel(tflite, repacked):
+    broken = keras_function(lambda images, training: images / 0)
+    with pytest.raises(InputError, match="no numbers"):
+        broken(np.zeros((3, 4, 3), np.uint8))
+
+    def break_bias(model):
+        graph = model.subgraphs[0]
+        bias = next(t for t in graph.tensors if list(t.shape) == [12])
+        model.buffers[bias.buffer].data = np.full(12, np.nan, np.float32).view(np.uint8)
+
+    upscale = tflite_upscale(repacked(tflite["float32"], break_bias))
+    with pytest.raises(InputError, match="no numbers"):
+        upscale(np.zeros((6, 8, 3), np.uint8))
 
 
 @pytest.mark.parametrize("size", [(6, 8), (5, 9), (1, 1)])
@@ -125,6 +144,31 @@ def test_a_file_that_leaves_the_number_of_images_open_takes_one(photo):
     for size in ((6, 8), (5, 9)):
         image = np.minimum(photo(*size), 254)
         np.testing.assert_array_equal(upscaler(image), image + 1)
+
+
+def test_litert_says_nothing_after_a_file_that_it_refuses(tflite, repacked, tmp_path):
+    """It announces its delegate with the first file for which it makes one."""
+
+    def of_the_future(model):
+        model.operatorCodes[0].version = 99
+
+    (tmp_path / "new.tflite").write_bytes(repacked(tflite["uint8"], of_the_future))
+    (tmp_path / "good.tflite").write_bytes(tflite["uint8"])
+    script = (
+        "from pams_tf.litert.interpreter import ImageInterpreter\n"
+        "for name in ('new', 'good'):\n"
+        "    try:\n"
+        "        print(ImageInterpreter(f'{name}.tflite').scale)\n"
+        "    except ValueError as error:\n"
+        "        print(error)\n"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )  # fmt: skip
+    refused, scale = child.stdout.splitlines()
+    assert refused.startswith("new.tflite cannot be run")
+    assert (scale, child.stderr) == ("2", "")
 
 
 def test_a_network_that_takes_no_picture_is_refused():

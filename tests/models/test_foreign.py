@@ -11,6 +11,7 @@ from keras import layers, ops
 
 import pams_tf
 from pams_tf import InputError, models
+from pams_tf.evaluation.upscaler import keras_function
 from pams_tf.models import from_keras
 from pams_tf.models.equalization import channel_ranges, factors
 from tests.models.graph import networks
@@ -129,6 +130,19 @@ def test_a_fixed_input_size_and_a_dead_channel_do_no_harm():
     np.testing.assert_array_equal(
         found, np.clip(np.rint(student(IMAGES[:1])), 0, 255)[0].astype(np.uint8)
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "name"), [("grün", "gr_n"), ("é漢", "network__"), ("_a b", "network_a_b")]
+)
+def test_a_name_that_tensorflow_does_not_take(given, name):
+    """Files of networks have any names, and Keras gives the file's to those that have none."""
+    start = keras.Input((None, None, 3))
+    network = from_keras(keras.Model(start, enlarged(start)), name=given)
+    assert network.preset == name
+    assert keras_function(network)(np.zeros((3, 4, 3), np.uint8)).shape == (6, 8, 3)
+    with pytest.raises(InputError, match=f"the name '{given}' of a network is not possible"):
+        network.from_config({**network.get_config(), "name": given})
 
 
 def test_a_saved_student_carries_its_graph(tmp_path):

@@ -13,6 +13,7 @@ from pams_tf import (
     models,
     quantize,
 )
+from pams_tf.data.graphics import flat_colours
 from pams_tf.data.images import write_image
 from pams_tf.quantization import quantizers
 
@@ -58,6 +59,22 @@ def test_a_folder_of_photographs_or_none(network, tmp_path):
     built_in = ranges(quantize(network, QuantizationRecipe()))
     assert of_folder.keys() == built_in.keys()
     assert of_folder != built_in
+
+
+def test_head_and_tail_reach_every_colour(network, tmp_path):
+    """Beside photographs, which are grey here; images of the caller's are all that count."""
+    grey = np.full((40, 40, 3), 120, np.uint8)
+    write_image(tmp_path / "grey.png", grey)
+    recipe = QuantizationRecipe(scope="all")
+    found, alone = (ranges(quantize(network, recipe, form)) for form in (tmp_path, grey))
+    flat = flat_colours().astype(np.float32)
+    for quantizer in quantizers(models.with_recipe(network, recipe)):
+        x = keras.Model(network.inputs[0], network.arriving[quantizer.name])(flat)
+        needed = float(np.abs(np.asarray(x)).max())
+        if quantizer.calibration == "maximum":
+            assert found[quantizer.name] >= needed * (1 - 1e-6) > alone[quantizer.name]
+        else:
+            assert found[quantizer.name] < needed  # peaks in the body are trimmed on purpose
 
 
 def test_the_float_network_stays_as_it_is(network, images):

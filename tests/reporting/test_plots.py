@@ -6,8 +6,10 @@ from PIL import Image
 
 from pams_tf.errors import InputError
 from pams_tf.evaluation.crops import busiest_crops
+from pams_tf.reporting.plots.codes import CodesPanel, differing_codes
 from pams_tf.reporting.plots.comparison import Crop, comparison
 from pams_tf.reporting.plots.ranges import alpha_curves
+from pams_tf.reporting.plots.style import plain
 from pams_tf.reporting.plots.tradeoffs import Tradeoff, tradeoffs
 
 
@@ -193,3 +195,17 @@ def test_figures_leave_pyplot_alone(tmp_path):
         "assert 'matplotlib.pyplot' not in sys.modules and 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_names_are_drawn_as_they_are(tmp_path, recwarn):
+    """Not as a formula, which Matplotlib would refuse here, nor as bytes that it cannot draw."""
+    image = np.zeros((40, 60, 3), np.uint8)
+    panels = [(r"$\a", image, "\udcfc$\x1b漢")]
+    comparison(tmp_path / "c.png", panels, [], title=r"photo $\b$ \udcfc")
+    points = [Tradeoff(r"$\a$", "$8$", 10.0 + i, {"\udcfc": 30.0}) for i in range(2)]
+    tradeoffs(tmp_path / "t.png", points, title=r"$\c$")
+    panel = CodesPanel(r"$\d$", [r"$\e$"], {"differ": [0.5]})
+    differing_codes(tmp_path / "d.png", "a\udcfc.tflite $\\f$", [panel], allowed=0.1)
+    assert all((tmp_path / f"{name}.png").stat().st_size > 5000 for name in "ctd")
+    assert plain("$5") == r"\$5"
+    assert not recwarn.list

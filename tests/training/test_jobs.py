@@ -1,6 +1,7 @@
 """Whole runs: killed anywhere and continued to the same weights, logs, NaN, bad input."""
 
 import csv
+import dataclasses
 import functools
 import io
 import json
@@ -84,6 +85,32 @@ def test_a_finished_run_has_everything(settings, tmp_path):
     assert any(run.tensorboard.iterdir())
     best = max(float(row["valid_psnr"]) for row in log if row["valid_psnr"])
     assert result.best_psnr >= best - 1e-3
+
+
+def test_drawn_pictures_are_trained_on_and_do_not_calibrate(settings, tmp_path):
+    """Text has sharper edges than photographs have, which would widen every range."""
+    first, second = RunFolder(tmp_path / "photos_only"), RunFolder(tmp_path / "drawn")
+    recipe = QuantizationRecipe(scope="all")
+    for run, share in ((first, 0.0), (second, 0.5)):
+        distil(settings.replace(graphics=share, steps=1), recipe, run)
+    starts = [rows(run.alphas)[0]["block_0_relu"] for run in (first, second)]
+    assert starts[0] == starts[1]
+    losses = [float(rows(run.log)[0]["l1"]) for run in (first, second)]
+    assert losses[0] != losses[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
+def test_a_name_may_be_any_bytes(settings, tmp_path, photos):
+    """As a folder of another machine has them, or every name beyond ASCII in the locale C."""
+    folder = tmp_path / os.fsdecode(b"gr\xfcn")
+    shutil.copytree(photos, folder / "photos")
+    data = str(folder / "photos")
+    brief = dataclasses.replace(settings, data=data, valid_data=data, steps=1)
+    run = RunFolder(folder / "run")
+    result = distil(brief, QuantizationRecipe(), run)
+    assert [row["step"] for row in rows(run.log)] == ["1", "1"]
+    assert list(run.tensorboard.iterdir())
+    assert distil(brief, QuantizationRecipe(), run) == result  # it is the same run again
 
 
 def test_resuming_is_not_starting_again(settings, tmp_path, full_disk):
@@ -438,6 +465,11 @@ def test_a_quantized_teacher_is_refused(settings, tmp_path):
         ({"steps": -1}, "steps=-1"),
         ({"batch_size": -1}, "batch_size=-1"),
         ({"learning_rate": 0}, "learning_rate=0"),
+        ({"graphics": 1.5}, r"graphics=1\.5 is not possible; give a share from 0 to 1"),
+        (
+            {"graphics": 0.5, "target": "teacher"},
+            r"graphics=0\.5 is not possible; give it with --target hr",
+        ),
         ({"schedule": "step"}, "schedule='step' .*halving or cosine"),
         ({"skt_weight": -1.0}, r"skt_weight=-1\.0"),
         ({"alpha_learning_rate": 0.0}, r"alpha_learning_rate=0\.0"),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from matplotlib.ticker import FuncFormatter
 
-from pams_tf.reporting.plots.style import GREEN, ORANGE, RED, SKY, new_figure, save
+from pams_tf.reporting.plots.style import GREEN, ORANGE, RED, SKY, new_figure, plain, save
 
 _LEAST = 1e-7  # the position of 0 on the logarithmic axis
 _COLORS = (SKY, ORANGE, GREEN)
@@ -35,7 +35,7 @@ def differing_codes(
       InputError: the path cannot be written.
     """
     figure = new_figure(1.6 + 4.4 * len(panels))
-    figure.suptitle(title)
+    figure.suptitle(plain(title))
     grid = figure.subplots(len(panels), 1, squeeze=False)
     for axes, panel in zip(grid[:, 0], panels, strict=True):
         positions = range(len(panel.layers))
@@ -46,9 +46,9 @@ def differing_codes(
         axes.set_yscale("log")
         axes.set_ylim(_LEAST / 2, 2)
         axes.yaxis.set_major_formatter(FuncFormatter(_percent))
-        axes.set_xticks(list(positions), list(panel.layers), rotation=90)
+        axes.set_xticks(list(positions), list(map(plain, panel.layers)), rotation=90)
         axes.tick_params(axis="x", labelsize=8 if len(panel.layers) < 80 else 5)
-        axes.set_title(panel.title, loc="left")
+        axes.set_title(plain(panel.title), loc="left")
         axes.set_ylabel("share of codes")
         axes.grid(True, axis="y", color="#e6e6e6", linewidth=0.8)
         axes.set_xlim(-0.6, len(panel.layers) - 0.4)

@@ -22,6 +22,7 @@ from pams_tf.reporting.plots.style import (
     WIDTH,
     YELLOW,
     new_figure,
+    plain,
     save,
 )
 
@@ -76,7 +77,8 @@ def comparison(
     figure = new_figure(total / DPI, layout=None)
 
     def write(text: str, x: float, y: float, **style: object) -> None:
-        figure.text(x / WIDTH, 1 - y / total, text, va="top", **style)  # type: ignore[arg-type]
+        where = (x / WIDTH, 1 - y / total)
+        figure.text(*where, plain(text), va="top", **style)  # type: ignore[arg-type]
 
     if title:
         write(title, side, 16, size=17, weight="bold")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pams_tf.errors import InputError
 from pams_tf.reporting.device_results import DeviceResult, shortened, three_digits
-from pams_tf.reporting.plots.style import GREEN, RED, new_figure, save
+from pams_tf.reporting.plots.style import GREEN, RED, new_figure, plain, save
 
 
 def device_bars(path: str | os.PathLike[str], results: Sequence[DeviceResult]) -> None:
@@ -23,7 +23,7 @@ def device_bars(path: str | os.PathLike[str], results: Sequence[DeviceResult]) -
         len(groups), 1, squeeze=False, height_ratios=[len(group) + 1 for group in groups]
     )[:, 0]
     for axes, model, group in zip(panels, models, groups, strict=True):
-        names = [f"{shortened(result.device)} ({result.engine})" for result in group]
+        names = [plain(f"{shortened(result.device)} ({result.engine})") for result in group]
         medians = [result.p50 for result in group]
         axes.barh(
             range(len(group)),
@@ -49,7 +49,7 @@ def device_bars(path: str | os.PathLike[str], results: Sequence[DeviceResult]) -
         axes.set_yticks(range(len(group)), names, size=9)
         axes.set_ylim(len(group) - 0.4, -0.6)  # reversed: the first result is at the top
         axes.set_xlim(0, 1.4 * max(max(result.p90, result.p50) for result in group))
-        axes.set_title(model, loc="left", size=11, weight="bold")
+        axes.set_title(plain(model), loc="left", size=11, weight="bold")
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
     panels[-1].set_xlabel("milliseconds per run: bar to the median, whisker to p90")

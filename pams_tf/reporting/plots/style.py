@@ -5,6 +5,7 @@ do not change a caller's settings.
 """
 
 import os
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from pams_tf.files import atomic_write
+from pams_tf.streams import printable
 
 DPI = 100
 WIDTH = 1600
@@ -40,7 +42,9 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     Raises:
       InputError: the path cannot be written.
     """
-    with atomic_write(path) as file:
+    with atomic_write(path) as file, warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes; the tables have it.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(file, format="png", dpi=DPI)
 
 
@@ -60,6 +64,15 @@ def set_log_scale(axes: Axes) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def plain(text: str) -> str:
+    """A text from outside as Matplotlib draws it literally.
+
+    The name of a file can hold two dollar signs, between which Matplotlib reads a formula, and
+    what is no character, which it cannot draw.
+    """
+    return printable(text).replace("$", r"\$")
 
 
 def spreads(values: np.ndarray) -> bool:

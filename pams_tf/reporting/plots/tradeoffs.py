@@ -6,7 +6,7 @@ from itertools import cycle
 from typing import NamedTuple
 
 from pams_tf.errors import InputError
-from pams_tf.reporting.plots.style import BLACK, BLUE, RED, new_figure, save, style
+from pams_tf.reporting.plots.style import BLACK, BLUE, RED, new_figure, plain, save, style
 
 # The colour and marker of each series, and where a point's label is placed.
 _SERIES = (
@@ -46,20 +46,21 @@ def tradeoffs(
         raise InputError("no trade-off to draw; give networks that were measured on the same sets")
     figure = new_figure(6.0)
     if title:
-        figure.suptitle(title, size=15, x=0.01, ha="left")
+        figure.suptitle(plain(title), size=15, x=0.01, ha="left")
     series = list(dict.fromkeys(network.series for network in networks))
     for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
         for (color, marker, beside), one in zip(cycle(_SERIES), series, strict=False):
             points = sorted((n.ms, n.psnr[name], n.label) for n in networks if n.series == one)
             x, y, _ = zip(*points, strict=True)
-            axes.plot(x, y, marker=marker, color=color, markersize=9, linewidth=1.4, label=one)
+            axes.plot(
+                x, y, marker=marker, color=color, markersize=9, linewidth=1.4, label=plain(one)
+            )
             for ms, psnr, label in points:
-                axes.annotate(
-                    label, (ms, psnr), textcoords="offset points", size=11, color=color, **beside
-                )
+                place = {"textcoords": "offset points", **beside}
+                axes.annotate(plain(label), (ms, psnr), size=11, color=color, **place)
         style(axes)
         axes.margins(x=0.25, y=0.12)
-        axes.set_title(name, size=14, loc="left")
+        axes.set_title(plain(name), size=14, loc="left")
         axes.set_xlabel("latency, ms", size=13)
         axes.set_ylabel("PSNR (Y), dB", size=13)
         axes.legend(fontsize=12, frameon=False, loc="lower right")
