@@ -134,10 +134,12 @@ def _load() -> None:
 def _tfmot(teacher: Any, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
     import tfmot_twin
 
+    import tensorflow as tf
+
     from pams_tf.data.calibration import packed_images
     from pams_tf.data.pipeline import training_dataset
     from pams_tf.litert.checks import check_integer
-    from pams_tf.training.jobs import validation
+    from pams_tf.training.validation import validation
 
     student = tfmot_twin.quantized(tfmot_twin.float_twin(teacher))
     packed = packed_images(settings.data, settings.scale, settings.patch_size)
@@ -149,7 +151,7 @@ def _tfmot(teacher: Any, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
         start_step=0,
         batch_size=settings.batch_size,
         patch_size=settings.patch_size,
-    )
+    ).map(lambda lr, hr: (tf.cast(lr, tf.float32), tf.cast(hr, tf.float32)))
     step, psnr = tfmot_twin.train(
         student,
         settings,

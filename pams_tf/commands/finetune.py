@@ -142,9 +142,8 @@ def _finetune() -> dict[str, Any]:
     fields |= options.given(
         FLAGS,
         "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
-        "learning_rate", "halve_every", "checkpoint_every", "log_every", "seed", "teacher",
-        "alpha_learning_rate", "skt_weight", "calibration_steps",
-        "initial_range",
+        "learning_rate", "halve_every", "checkpoint_every", "log_every", "seed", "precision",
+        "teacher", "alpha_learning_rate", "skt_weight", "calibration_steps", "initial_range",
     )  # fmt: skip
     settings = DistillationSettings(overrides=options.overrides(FLAGS), **fields)
 
@@ -158,7 +157,7 @@ def _finetune() -> dict[str, Any]:
             f"Short demo settings: {settings.steps} steps on the built-in photographs. For real "
             "results give --data, and --budget paper on a GPU."
         )
-    result = distil(settings, recipe, run, progress=True)
+    result = distil(settings, recipe, run, strategy=FLAGS.strategy, progress=True)
     print(
         f"{run.student}: validation {result.best_psnr:.3f} dB, from step {result.best_step} "
         f"of {result.steps}"

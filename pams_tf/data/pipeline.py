@@ -1,12 +1,13 @@
 """Training batches as a `tf.data.Dataset`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from pams_tf.data.packed import PackedPairs
-from pams_tf.data.patches import training_batch
+from pams_tf.data.patches import training_crops
 
 
 def training_dataset(
@@ -17,30 +18,42 @@ def training_dataset(
     batch_size: int,
     patch_size: int,
     augment: bool = True,
+    parts: Sequence[range] | None = None,
 ) -> tf.data.Dataset:
-    """An endless dataset whose batch k is `training_batch(step=start_step + k)`.
+    """An endless dataset whose batch k is `training_crops(step=start_step + k)`.
+
+    Args:
+      parts: the parts of each batch that are wanted, all of one length; each is an element of its
+        own, in this order. By default an element is a whole batch.
+
+    Returns:
+      Pairs of LR (N, p, p, 3) and HR (N, s*p, s*p, 3), uint8, which is a quarter of float32 to
+      copy to a GPU.
 
     Raises:
       InputError: an image is smaller than the patch.
     """
     packed.check_patch(patch_size)
+    wanted = [range(batch_size)] if parts is None else list(parts)
 
-    def make(step: Any) -> tuple[np.ndarray, np.ndarray]:
-        return training_batch(
+    def make(element: Any) -> tuple[np.ndarray, np.ndarray]:
+        step, part = divmod(int(element), len(wanted))
+        return training_crops(
             packed,
             seed=seed,
-            step=int(step),
+            step=step,
             batch_size=batch_size,
             patch_size=patch_size,
             augment=augment,
+            part=wanted[part],
         )
 
-    def load(step: Any) -> tuple[Any, Any]:
-        lr, hr = tf.numpy_function(make, [step], (tf.float32, tf.float32), stateful=False)
-        lr.set_shape((batch_size, patch_size, patch_size, 3))
+    def load(element: Any) -> tuple[Any, Any]:
+        lr, hr = tf.numpy_function(make, [element], (tf.uint8, tf.uint8), stateful=False)
+        lr.set_shape((len(wanted[0]), patch_size, patch_size, 3))
         side = patch_size * packed.scale
-        hr.set_shape((batch_size, side, side, 3))
+        hr.set_shape((len(wanted[0]), side, side, 3))
         return lr, hr
 
-    steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
-    return steps.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+    elements = tf.data.Dataset.range(start_step * len(wanted), np.iinfo(np.int64).max)
+    return elements.map(load, num_parallel_calls=2, deterministic=True).prefetch(2 * len(wanted))

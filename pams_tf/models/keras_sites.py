@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from pams_tf.models.blocks import ChannelShift, DepthToSpace
 from pams_tf.models.results import (
@@ -91,7 +92,13 @@ class KerasSites(Sites):
         norm = None
         behind: list[keras.layers.Layer] = []
         if batch_norm:
-            norm = keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn")
+            norm = keras.layers.BatchNormalization(
+                epsilon=1e-5,
+                momentum=0.9,
+                # The statistics of the whole batch, of which each replica has a part.
+                synchronized=tf.distribute.get_strategy().num_replicas_in_sync > 1,
+                name=f"{name}_bn",
+            )
             behind.append(norm)
         if gain != 1.0:
             behind.append(keras.layers.Rescaling(gain, name=f"{name}_gain"))

@@ -8,6 +8,7 @@ import tensorflow as tf
 from pams_tf.errors import InputError
 from pams_tf.models import SuperResolution
 from pams_tf.quantization import quantizers
+from pams_tf.training.descent import descend
 from pams_tf.training.skt import skt_loss
 
 
@@ -60,7 +61,8 @@ class Distiller(keras.Model):
         teacher.trainable = False
         self.skt_weight = skt_weight
         self._student_with_feature = student.with_feature
-        self._teacher_with_feature = teacher.with_feature
+        # Without SKT the teacher is not asked at all.
+        self._feature = keras.Model(teacher.inputs[0], teacher.feature) if skt_weight else None
         alphas = {id(q.alpha) for q in quantizers(student)}
         trainable = student.trainable_variables
         self.alpha_variables = [v for v in trainable if id(v) in alphas]
@@ -103,23 +105,29 @@ class Distiller(keras.Model):
     def call(self, lr: Any, training: bool = False) -> Any:
         return self.student(lr, training=training)
 
+    @property
+    def updates(self) -> list[tuple[Any, list[keras.Variable]]]:
+        """The optimizers, each with the variables that it updates."""
+        return [
+            (self.optimizer, self.weight_variables),
+            (self.alpha_optimizer, self.alpha_variables),
+        ]
+
+    def losses(self, lr: Any, hr: Any) -> dict[str, Any]:
+        """The means over (lr, hr), both (N, H, W, 3) in [0, 255]: "loss" and its parts."""
+        lr, hr = (tf.cast(image, tf.float32) for image in (lr, hr))
+        sr, feature = self._student_with_feature(lr, training=True)
+        l1 = tf.reduce_mean(tf.abs(tf.cast(sr, tf.float32) - hr))
+        skt = tf.constant(0.0)
+        if self._feature is not None:
+            target = self._feature(lr, training=False)
+            skt = skt_loss(feature, tf.stop_gradient(target))
+        loss = tf.add_n([l1 + self.skt_weight * skt, *self.student.losses])
+        return {"loss": loss, "l1": l1, "skt": skt}
+
     def train_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
-        """One step on (lr, hr), both (N, H, W, 3) float32 in [0, 255]."""
+        """One step on (lr, hr), both (N, H, W, 3) in [0, 255]."""
         lr, hr, _ = keras.utils.unpack_x_y_sample_weight(data)  # `train_on_batch` adds a None
-        with tf.GradientTape() as tape:
-            sr, feature = self._student_with_feature(lr, training=True)
-            l1 = tf.reduce_mean(tf.abs(tf.cast(sr, tf.float32) - hr))
-            skt = tf.constant(0.0)
-            if self.skt_weight:
-                _, target = self._teacher_with_feature(lr, training=False)
-                skt = skt_loss(feature, tf.stop_gradient(target))
-            loss = tf.add_n([l1 + self.skt_weight * skt, *self.student.losses])
-        variables = self.weight_variables + self.alpha_variables
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        split = len(self.weight_variables)
-        self.optimizer.apply(gradients[:split], self.weight_variables)
-        if self.alpha_variables:
-            self.alpha_optimizer.apply(gradients[split:], self.alpha_variables)
-        for name, value in (("loss", loss), ("l1", l1), ("skt", skt)):
+        for name, value in descend(self, lr, hr).items():
             self.loss_means[name].update_state(value)
         return {name: metric.result() for name, metric in self.loss_means.items()}

@@ -7,7 +7,7 @@ from pams_tf.errors import InputError
 from pams_tf.recipe import QuantizationRecipe
 
 SCHEDULES = ("halving", "cosine")
-PRECISIONS = ("float32", "mixed_bfloat16")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STARTS = ("random", "interpolation")
 INITIAL_RANGES = ("ema", "random")
 
@@ -27,6 +27,9 @@ class RunSettings:
       checkpoint_every: steps between checkpoints; each one includes a validation.
       log_every: steps between rows of the logs.
       seed: seed of the weights and of the data order.
+      precision: "float32", or "mixed_bfloat16" or "mixed_float16": convolutions in that type, and
+        variables, quantizers and losses in float32. In a student, the sums of integer codes, which
+        are exact, stay float32.
     """
 
     model: str = "edsr_baseline"
@@ -43,6 +46,7 @@ class RunSettings:
     checkpoint_every: int = 100
     log_every: int = 10
     seed: int = 1
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         for name in (
@@ -57,6 +61,9 @@ class RunSettings:
         self._require("learning_rate", self.learning_rate > 0, "give a number above 0")
         self._require("seed", self.seed >= 0, "give a whole number from 0 up")
         self._require("schedule", self.schedule in SCHEDULES, f"choose {' or '.join(SCHEDULES)}")
+        self._require(
+            "precision", self.precision in PRECISIONS, f"choose {' or '.join(PRECISIONS)}"
+        )
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, validated again."""
@@ -76,25 +83,20 @@ class TrainingSettings(RunSettings):
     """Settings of a run of a float network.
 
     Attributes:
-      precision: "float32" or "mixed_bfloat16" (convolutions in bfloat16, variables in float32).
       start: initial weights: "random", or "interpolation", which are random except for a path that
         interpolates the image.
     """
 
-    precision: str = "float32"
     start: str = "random"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require("start", self.start in STARTS, f"choose {' or '.join(STARTS)}")
-        self._require(
-            "precision", self.precision in PRECISIONS, f"choose {' or '.join(PRECISIONS)}"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
 class DistillationSettings(RunSettings):
-    """Settings of a run of a quantized student, which starts from its teacher, in float32.
+    """Settings of a run of a quantized student, which starts from its teacher.
 
     Attributes:
       teacher: a `.keras` file, a float run, or None for the float weights in the package.
