@@ -132,9 +132,8 @@ def _load() -> None:
 
 
 def _tfmot(teacher: Any, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
-    import tfmot_twin
-
     import tensorflow as tf
+    import tfmot_twin
 
     from pams_tf.data.calibration import packed_images
     from pams_tf.data.pipeline import training_dataset

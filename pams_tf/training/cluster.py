@@ -16,7 +16,10 @@ from pams_tf.reading import excerpt, parse_json
 PATIENCE = 600.0
 """Seconds for which a worker waits for the others, which a scheduler may start minutes apart."""
 
-_FORM = '{"cluster": {"worker": ["host-a:2222", "host-b:2222"]}, "task": {"type": "worker", "index": 0}}'
+_FORM = (
+    '{"cluster": {"worker": ["host-a:2222", "host-b:2222"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
 _UNLIKE = (
     "the chief's TF_CONFIG has other workers, or has this one already; give all the same cluster "
     "and each an index of its own"

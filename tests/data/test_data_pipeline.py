@@ -6,7 +6,8 @@ import pytest
 from pams_tf.data.datasets import folder, sample
 from pams_tf.data.images import write_image
 from pams_tf.data.packed import pack
-from pams_tf.data.pipeline import training_batch, training_dataset
+from pams_tf.data.patches import training_batch, training_crops
+from pams_tf.data.pipeline import training_dataset
 from pams_tf.data.resize import downscale
 from pams_tf.errors import InputError
 
@@ -132,6 +133,18 @@ def test_the_dataset_is_the_function(numbered):
         np.testing.assert_array_equal(lr, expected[0])
         np.testing.assert_array_equal(hr, expected[1])
     assert step == 11
+
+
+def test_parts_are_those_of_the_whole_batch(photographs):
+    options = {"seed": 2, "batch_size": 6, "patch_size": 12}
+    parts = [range(2, 4), range(4, 6)]
+    dataset = training_dataset(photographs, start_step=3, parts=parts, **options)
+    for place, (lr, hr) in enumerate(dataset.take(6).as_numpy_iterator()):
+        step, part = 3 + place // 2, parts[place % 2]
+        whole = training_crops(photographs, step=step, **options)
+        np.testing.assert_array_equal(lr, whole[0][part.start : part.stop])
+        np.testing.assert_array_equal(hr, whole[1][part.start : part.stop])
+    assert place == 5
 
 
 def test_starting_late_is_going_on(photographs):
