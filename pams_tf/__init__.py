@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pams_tf.evaluation.upscaler import Upscaler
     from pams_tf.export.converter import convert
     from pams_tf.litert.summary import inspect
+    from pams_tf.models.foreign import from_keras
     from pams_tf.models.quantize import quantize
     from pams_tf.presets import from_preset, list_presets
     from pams_tf.training.distillation import Distiller
@@ -35,6 +36,7 @@ __all__ = [
     "energy_map",
     "evaluate",
     "finetune",
+    "from_keras",
     "from_preset",
     "inspect",
     "list_presets",
@@ -52,6 +54,7 @@ _HOME = {
     "energy_map": "training.skt",
     "evaluate": "evaluation.benchmark",
     "finetune": "training.finetune",
+    "from_keras": "models.foreign",
     "from_preset": "presets",
     "inspect": "litert.summary",
     "list_presets": "presets",

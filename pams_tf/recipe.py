@@ -38,6 +38,8 @@ class QuantizationRecipe:
         image itself has 8 bits, and two thin layers offer little to save.
       unsigned: with "pams", quantize tensors after a ReLU to [0, alpha] with all 2**bits - 1 steps.
         Not in the paper; the other methods always do so.
+      equalize: give every channel between two convolutions the range of the widest before anything
+        is calibrated; see `models.equalization`. Not in the paper.
 
     Example:
       >>> import pams_tf
@@ -58,6 +60,7 @@ class QuantizationRecipe:
     alpha_gradient: str = "eq3"
     head_tail_bits: int = 8
     unsigned: bool = False
+    equalize: bool = False
 
     def __post_init__(self) -> None:
         _check_choice("method", self.method, METHODS)
@@ -67,6 +70,7 @@ class QuantizationRecipe:
         _check_choice("alpha_gradient", self.alpha_gradient, ALPHA_GRADIENTS)
         _check_choice("head_tail_bits", self.head_tail_bits, BITS)
         _check_choice("unsigned", self.unsigned, (False, True))
+        _check_choice("equalize", self.equalize, (False, True))
         if self.unsigned and self.method != "pams":
             raise InputError(
                 f"unsigned=True is for method='pams'; {self.method!r} has its own rule for tensors "

@@ -1,4 +1,4 @@
-"""Standard error while C++ code starts, which writes to it whatever Python has set."""
+"""Standard error while C and C++ code runs, which writes to it whatever Python has set."""
 
 import contextlib
 import os
@@ -10,6 +10,19 @@ from collections.abc import Iterator
 @contextlib.contextmanager
 def stderr_held(*, released: bool = True) -> Iterator[None]:
     """Hold back what is written to standard error; if `released`, until the block raises."""
+    held: list[str] = []
+    try:
+        with stderr_caught(held):
+            yield
+    except BaseException:
+        if released and held:
+            os.write(2, "".join(f"{line}\n" for line in held).encode(errors="backslashreplace"))
+        raise
+
+
+@contextlib.contextmanager
+def stderr_caught(lines: list[str]) -> Iterator[None]:
+    """Append to `lines` what is written to standard error until the block ends, however it ends."""
     try:
         if sys.stderr is not None:
             sys.stderr.flush()
@@ -21,12 +34,8 @@ def stderr_held(*, released: bool = True) -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
-            os.dup2(saved, 2)
-            held.seek(0)
-            if released:
-                os.write(2, held.read())
-            raise
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+            held.seek(0)
+            lines += held.read().decode(errors="replace").splitlines()

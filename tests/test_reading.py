@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pams_tf import InputError, QuantizationRecipe
-from pams_tf.data.images import picture_size, read_image
+from pams_tf.data.images import read_image
+from pams_tf.data.opening import picture_size
 from pams_tf.litert import metadata
 from pams_tf.litert.file_info import FileInfo
 from pams_tf.litert.flatbuffer import read_file

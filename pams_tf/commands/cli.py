@@ -44,12 +44,15 @@ def run(
     description: str | None,
     argv: Sequence[str] | None = None,
     renamed: Mapping[str, str] | None = None,
+    more: str | None = None,
 ) -> int:
     """Parse `argv` into `values`, run `body`, and write its result to `--json`.
 
     `body` imports heavy modules itself, TensorFlow with `load_tensorflow`, so that `--help` and
     wrong flags are answered at once. `renamed` maps old names of flags to new ones; the old ones
-    still work, with a line that gives the new name.
+    still work, with a line that gives the new name. Words without a flag are further values of the
+    flag `more`, so that a pattern may be expanded by the shell; without `more` they are refused.
+    A ~ at the start of a value is the home directory, which shells leave alone behind --name=.
 
     Returns:
       The exit status: 0 on success, 2 for flags that cannot be parsed, 1 for input that cannot be
@@ -59,14 +62,19 @@ def run(
     _prepare_streams()
     arguments = list(sys.argv if argv is None else argv)
     program = os.path.basename(arguments[0])
-    arguments[1:] = [_renamed(word, renamed or {}, program) for word in arguments[1:]]
+    arguments[1:] = [_at_home(_renamed(word, renamed or {}, program)) for word in arguments[1:]]
     values.unparse_flags()
     for name in values:
         values[name].unparse()
     try:
         rest = values(arguments)[1:]
-        if rest:
-            raise flags.Error(f"unexpected argument {rest[0]!r}; every option has the form --name")
+        if rest and more is None:
+            raise flags.Error(
+                f"unexpected argument {rest[0]!r}; every option has the form --name, and a pattern "
+                "wants quotes"
+            )
+        if more is not None:
+            values[more].value = [*values[more].value, *rest]
     except flags.Error as error:
         # --help takes precedence over a missing or wrong flag.
         if "--help" in arguments or "-h" in arguments:
@@ -176,6 +184,12 @@ def _renamed(word: str, renamed: Mapping[str, str], program: str) -> str:
             print(f"{program}: --{old} is now --{new}", file=sys.stderr)
             return f"{prefix}{new}{equals}{value}"
     return word
+
+
+def _at_home(word: str) -> str:
+    """The argument with a ~ at the start of its value replaced by the home directory."""
+    flag, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    return f"{flag}{equals}{os.path.expanduser(value)}"
 
 
 def _one_line(error: Exception) -> str:

@@ -35,8 +35,9 @@ flags.DEFINE_multi_string(
 flags.DEFINE_string(
     "benchmark_dir",
     None,
-    "The folder with the benchmarks: DIR/Set5/HR/*.png and, optionally, "
-    "DIR/Set5/LR_bicubic/X4/*.png.",
+    "The folder with the benchmarks: DIR/Set5/HR/*.png and, optionally, LR images: "
+    "DIR/Set5/LR_bicubic/X4/babyx4.png, DIR/Set5/LR/x4/baby.png and other common namings. LR "
+    "images that are not there are made like MATLAB's bicubic imresize.",
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
@@ -44,6 +45,14 @@ flags.DEFINE_integer(
     None,
     "Upscaling factor. Default: the model's own; 4 for bicubic.",
     lower_bound=2,
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "halo",
+    None,
+    "LR pixels around a tile that are computed and discarded, where a file needs tiles. Default: "
+    "the network's receptive field; a file in which it cannot be told needs the flag.",
+    lower_bound=0,
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -64,7 +73,7 @@ def _evaluate() -> list[dict[str, Any]]:
     from pams_tf.reporting.tables import print_table
 
     # Check all the input before the first image is upscaled.
-    upscaler = Upscaler(FLAGS.model, scale=FLAGS.scale, whole=True)
+    upscaler = Upscaler(FLAGS.model, scale=FLAGS.scale, halo=FLAGS.halo, whole=True)
     benchmarks = [_pairs(name, upscaler.scale) for name in names]
     if FLAGS.save_images:
         check_writable(FLAGS.save_images)
@@ -84,6 +93,8 @@ def _evaluate() -> list[dict[str, Any]]:
         ("benchmark", "images", "PSNR (Y), dB", "SSIM (Y)"),
         [(r.benchmark, r.images, f"{r.psnr:.3f}", f"{r.ssim:.4f}") for r in results],
     )
+    for pairs in benchmarks:
+        print(f"{pairs.name}: {pairs.lr_summary}")
     return [result.as_json() for result in results]
 
 

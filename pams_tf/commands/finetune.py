@@ -8,6 +8,8 @@ Examples:
   pams-finetune --bits 8 --scope all --model edsr_mobile --scale 2 --teacher runs/edsr_mobile_x2
   pams-finetune --bits 4 --method pact --data DIV2K       a baseline (Table 2)
   pams-finetune --bits 4 --skt_weight 0 --data DIV2K      without knowledge transfer (Table 6)
+  pams-finetune --bits 8 --scope all --teacher mine.keras --data photos
+                                                          a Keras network of your own
 
 The student starts with the weights of the float teacher and with ranges from Eq. 4 of the paper.
 The run folder holds checkpoints, logs, curves and, at the end, student.keras: the checkpoint with
@@ -64,6 +66,13 @@ flags.DEFINE_boolean(
     "With pams: tensors behind a ReLU use all codes for [0, alpha]. Not in the paper.",
     flag_values=FLAGS,
 )
+flags.DEFINE_boolean(
+    "equalize",
+    None,
+    "Give every channel between two convolutions the range of the widest before calibration. Not "
+    "in the paper.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "recipe",
     None,
@@ -73,8 +82,9 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "teacher",
     None,
-    "The float network: a .keras file, a float run, or the name of a network in the zoo (see "
-    "pams-zoo). Default: the zoo's network of the same model and scale.",
+    "The float network: a .keras file, which may hold any Keras network of your own, a float run, "
+    "or the name of a network in the zoo (see pams-zoo); it says what --model and --scale are. "
+    "Default: the zoo's network of --model and --scale.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -97,6 +107,27 @@ flags.DEFINE_float(
     "Weight of the SKT loss, relative to L1; 0 for L1 alone.",
     flag_values=FLAGS,
 )
+flags.DEFINE_string(
+    "target",
+    "hr",
+    "What L1 compares with: hr, the HR images; teacher, the images that the teacher makes, so that "
+    "a network keeps its look, and --data may be any folder of LR images.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "skt_layer",
+    None,
+    "The layer of your own network whose result SKT compares. Default: the input of the last "
+    "convolution before the enlargement.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    "image_range",
+    255.0,
+    "The value of white in the input and output of your own network, 255 or 1. A Rescaling layer "
+    "at either end belongs to the network.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_integer(
     "calibration_steps",
     None,
@@ -114,6 +145,7 @@ flags.DEFINE_string(
 
 RECIPE_FLAGS = (
     "bits", "method", "scope", "per_channel", "alpha_gradient", "head_tail_bits", "unsigned",
+    "equalize",
 )  # fmt: skip
 
 
@@ -137,20 +169,29 @@ def _finetune() -> dict[str, Any]:
         run_name,
     )
 
-    fields: dict[str, Any] = {"patch_size": paper_patch_size(FLAGS.model, FLAGS.scale)}
-    fields |= finetune_budget(budget, recipe.bits)
-    fields |= options.given(
+    given = options.given(
         FLAGS,
         "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
         "learning_rate", "halve_every", "checkpoint_every", "log_every", "seed", "precision",
-        "teacher", "alpha_learning_rate", "skt_weight", "calibration_steps", "initial_range",
+        "teacher", "alpha_learning_rate", "skt_weight", "calibration_steps",
+        "initial_range", "image_range", "skt_layer", "target",
     )  # fmt: skip
-    settings = DistillationSettings(overrides=options.overrides(FLAGS), **fields)
+    given["overrides"] = options.overrides(FLAGS)
+    DistillationSettings(**given)
 
     cli.load_tensorflow()
+    from pams_tf import models
     from pams_tf.runs import RunFolder
     from pams_tf.training.jobs import distil
 
+    if FLAGS.teacher:
+        teacher = models.load(FLAGS.teacher, FLAGS.image_range)
+        given |= _of_teacher(teacher)
+        if teacher.graph is not None:
+            recipe = recipe.replace(**_own_defaults(recipe))
+    fields: dict[str, Any] = {"patch_size": paper_patch_size(given["model"], given["scale"])}
+    fields |= finetune_budget(budget, recipe.bits)
+    settings = DistillationSettings(**(fields | given))
     run = RunFolder(f"{FLAGS.runs}/{FLAGS.name or run_name(settings, recipe)}")
     if budget == "demo" and not FLAGS.data:
         print(
@@ -170,6 +211,24 @@ def _finetune() -> dict[str, Any]:
         "best_step": result.best_step,
         "valid_psnr": result.best_psnr,
     }
+
+
+def _of_teacher(teacher: Any) -> dict[str, Any]:
+    """The network that the teacher's file says it is, where no flag says which it should be."""
+    own = {"model": teacher.preset, "scale": teacher.scale, "overrides": teacher.overrides}
+    if options.overrides(FLAGS):
+        del own["overrides"]
+    return {
+        name: value for name, value in own.items() if name == "overrides" or not FLAGS[name].present
+    }
+
+
+def _own_defaults(recipe: QuantizationRecipe) -> dict[str, Any]:
+    """What suits a network of the user's own, where no flag says otherwise; not in the paper."""
+    if FLAGS.recipe is not None:
+        return {}
+    wanted = {"per_channel": True, "unsigned": recipe.method == "pams"}
+    return {name: value for name, value in wanted.items() if FLAGS[name].value is None}
 
 
 def _recipe() -> QuantizationRecipe:

@@ -6,7 +6,10 @@ from absl import flags
 
 from pams_tf.errors import InputError
 
-OVERRIDES = ("blocks", "features", "layers", "growth", "res_scale", "batch_norm", "direct")
+OVERRIDES = (
+    "blocks", "features", "layers", "growth", "res_scale", "batch_norm", "direct", "convolutions",
+    "expansion",
+)  # fmt: skip
 
 
 def define_network(values: flags.FlagValues) -> None:
@@ -16,6 +19,7 @@ def define_network(values: flags.FlagValues) -> None:
         "edsr_baseline",
         "The network: edsr_baseline (16 blocks, 64 features), edsr (32, 256), "
         "edsr_mobile (5, 32), edsr_small (5, 48, direct), edsr_nano (3, 32, direct), "
+        "plain_small (5 convolutions, 28 features), plain_medium (6, 32), plain_large (7, 48), "
         "rdn (D16 C8 G64) or rdn_a (D20 C6 G32).",
         flag_values=values,
     )
@@ -28,6 +32,19 @@ def define_network(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer("layers", None, "Number of layers in an RDN block.", flag_values=values)
     flags.DEFINE_integer("growth", None, "Growth rate of an RDN block.", flag_values=values)
+    flags.DEFINE_integer(
+        "convolutions",
+        None,
+        "Number of convolutions of a plain network between its first and its last.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "expansion",
+        None,
+        "Hidden channels of a second branch beside each convolution of a plain network while it is "
+        "trained; the branches are merged at the end.",
+        flag_values=values,
+    )
     flags.DEFINE_float("res_scale", None, "Factor of EDSR's residuals.", flag_values=values)
     flags.DEFINE_boolean(
         "batch_norm", None, "Use batch normalization in EDSR's blocks.", flag_values=values

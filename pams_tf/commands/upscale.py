@@ -4,14 +4,19 @@ Examples:
   pams-upscale --model edsr_x4.tflite --input photo.jpg --out enlarged
   pams-upscale --model runs/edsr_baseline_x4_pams8 --input photos --out enlarged --format png
   pams-upscale --model edsr_x4.tflite --input 'photos/**/*.png' --out enlarged --json report.json
+  pams-upscale --model edsr_x4.tflite --out enlarged --existing skip --input photos/*.png
 
-Each image is written to --out under its own name and in its own format. A large image is upscaled
-in overlapping tiles without visible seams: by default they overlap by the network's receptive
-field. A broken image is reported and the others are still upscaled; the exit status is then 1.
+Each image is written to --out under its own name and in its own format; GIF, PNM, TGA and QOI
+become PNG. A large image is upscaled in overlapping tiles without visible seams: by default they
+overlap by the network's receptive field. A broken image is reported and the others are still
+upscaled; the exit status is then 1. Files of a folder that are no pictures by name, and results in
+an --out below it, are left out and counted.
 
-The result is upright (EXIF orientation is applied), keeps the ICC profile and the EXIF data of the
-photograph, and stays greyscale if the input was. Alpha channels are upscaled by bicubic. Palettes
-become RGB; 16 bits per channel become 8, with a note. CMYK images and animations are rejected.
+The result is upright (EXIF orientation is applied), keeps ICC profile, EXIF data of the photograph,
+XMP, resolution, and the text and gamma of a PNG where its format holds them, and stays greyscale if
+the input was. Alpha channels are upscaled by bicubic, and pixels that are transparent altogether
+take the colour of visible neighbours. Palettes become RGB; 16 bits per channel become 8, with a
+note. CMYK images and animations are rejected.
 """
 
 import sys
@@ -45,8 +50,8 @@ flags.DEFINE_string(
 flags.DEFINE_multi_string(
     "input",
     None,
-    "An image, a folder of images, or a quoted pattern such as 'photos/**/*.jpg'; repeat the flag "
-    "for several.",
+    "An image, a folder of images, or a pattern such as 'photos/**/*.jpg'; repeat the flag for "
+    "several. Words without a flag are further inputs, so a pattern needs no quotes.",
     required=True,
     flag_values=FLAGS,
 )
@@ -81,27 +86,45 @@ flags.DEFINE_integer(
     lower_bound=1,
     flag_values=FLAGS,
 )
-flags.DEFINE_boolean("overwrite", False, "Replace existing results.", flag_values=FLAGS)
+flags.DEFINE_enum(
+    "existing",
+    "error",
+    ["error", "skip", "overwrite"],
+    "What to do where a result exists: report an error, leave it and go on (to continue a batch "
+    "that was stopped), or replace it.",
+    flag_values=FLAGS,
+)
+
+RENAMED = {"overwrite": "existing=overwrite"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; `argv` includes the program's name. Returns its exit status."""
-    return cli.run(_upscale, FLAGS, __doc__, argv)
+    return cli.run(_upscale, FLAGS, __doc__, argv, renamed=RENAMED, more="input")
 
 
 def _upscale() -> dict[str, Any]:
-    from pams_tf.data.pictures import find_pictures
+    from pams_tf.data.finding import find_pictures
+    from pams_tf.data.formats import written_suffix
 
-    pictures = find_pictures(FLAGS.input)
+    found = find_pictures(FLAGS.input, Path(FLAGS.out))
+    pictures = found.pictures
     out = check_writable(FLAGS.out)
-    suffix = ".png" if FLAGS.format == "png" else None
-    targets = _targets([below for _, below in pictures], out, suffix)
+    names = [below for _, below in pictures]
+    suffixes = [".png" if FLAGS.format == "png" else written_suffix(name.suffix) for name in names]
+    targets = _targets(names, out, suffixes)
 
     cli.load_tensorflow_for(FLAGS.model)
     from pams_tf.evaluation.upscaler import Upscaler
     from pams_tf.reporting.progress import progress_bar
 
     upscaler = Upscaler(FLAGS.model, scale=FLAGS.scale, halo=FLAGS.halo, num_threads=FLAGS.threads)
+    for what, files_left in (
+        ("not pictures by name", found.left_out),
+        ("results in --out", found.results),
+    ):
+        if files_left:
+            print(f"left out, {what}: {_listed(files_left)}", file=sys.stderr)
     originals = {_identity(source) for source, _ in pictures if source.exists()}
     files: list[dict[str, Any]] = []
     with progress_bar() as bar:
@@ -122,7 +145,10 @@ def _upscale() -> dict[str, Any]:
         "scale": upscaler.scale,
         "halo": upscaler.halo,
         "failed": failed,
+        "skipped": sum("skipped" in entry for entry in files),
         "files": files,
+        "left_out": [str(path) for path in found.left_out],
+        "results_left_out": [str(path) for path in found.results],
     }
     if failed:
         raise cli.Incomplete(f"{failed} of {len(files)} images could not be upscaled", report)
@@ -142,30 +168,34 @@ def _enlarge(
     if target.exists():
         if _identity(target) in originals:
             raise InputError(f"{target} is itself one of the inputs; choose another --out")
-        if not FLAGS.overwrite:
-            raise InputError(f"{target} exists; give --overwrite or another --out")
+        if FLAGS.existing == "skip":
+            return {"input": str(source), "output": str(target), "skipped": True}
+        if FLAGS.existing == "error":
+            raise InputError(
+                f"{target} exists; give --existing skip, --existing overwrite or another --out"
+            )
     begun = time.perf_counter()
     picture = read_picture(source)
     height, width = picture.rgb.shape[:2]
     sides = (height * upscaler.scale, width * upscaler.scale)
-    check_format(target, *sides, alpha=picture.alpha is not None)
-    write_picture(target, upscale_picture(picture, upscaler, progress))
+    check_format(target, *sides, alpha=picture.transparent)
+    lost = write_picture(target, upscale_picture(picture, upscaler, progress))
     return {
         "input": str(source),
         "output": str(target),
         "input_size": [height, width],
         "output_size": list(sides),
         "seconds": round(time.perf_counter() - begun, 3),
-        "notes": list(picture.notes),
+        "notes": [*picture.notes, *lost],
     }
 
 
-def _targets(names: Sequence[Path], out: Path, suffix: str | None) -> list[Path]:
+def _targets(names: Sequence[Path], out: Path, suffixes: Sequence[str]) -> list[Path]:
     """A file below `out` for each name, all distinct even on case-insensitive file systems."""
     targets: list[Path] = []
     taken: set[str] = set()
-    for name in names:
-        plain = name.with_suffix(suffix) if suffix else name
+    for name, suffix in zip(names, suffixes, strict=True):
+        plain = name.with_suffix(suffix)
         kind = name.suffix.lower().lstrip(".") or "2"
         target, number = plain, 1
         while str(target).casefold() in taken:
@@ -177,7 +207,14 @@ def _targets(names: Sequence[Path], out: Path, suffix: str | None) -> list[Path]
     return targets
 
 
+def _listed(paths: Sequence[Path], most: int = 5) -> str:
+    more = f" and {len(paths) - most} more" if len(paths) > most else ""
+    return ", ".join(map(str, paths[:most])) + more
+
+
 def _line(entry: dict[str, Any]) -> str:
+    if "skipped" in entry:
+        return f"{entry['output']}: exists, skipped"
     (height, width), (out_height, out_width) = entry["input_size"], entry["output_size"]
     notes = "".join(f"; {note}" for note in entry["notes"])
     return (

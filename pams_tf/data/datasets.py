@@ -2,12 +2,14 @@
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pams_tf.data.images import list_images, read_image
+from pams_tf.data.lr_files import find_lr, lr_folders
 from pams_tf.data.resize import crop_to_multiple, downscale
 from pams_tf.errors import InputError
 
@@ -27,7 +29,7 @@ class ImagePairs:
     Attributes:
       name: name of the set.
       scale: HR size divided by LR size.
-      names: file stems, in order.
+      names: file stems, in order; where two files share a stem, with their suffix: "a_jpg".
       hr: HR files; images are cropped to a multiple of the scale, keeping the top left.
       lr: LR files; None where the LR image is made from the HR image by `downscale`.
     """
@@ -40,6 +42,16 @@ class ImagePairs:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def lr_found(self) -> int:
+        """The number of LR images that are files."""
+        return sum(path is not None for path in self.lr)
+
+    @property
+    def lr_summary(self) -> str:
+        """Where the LR images come from: "LR: 5 found, 0 made by bicubic"."""
+        return f"LR: {self.lr_found} found, {len(self) - self.lr_found} made by bicubic"
 
     def load(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Load one pair, uint8 RGB: LR (H, W, 3) and HR (H*scale, W*scale, 3).
@@ -70,33 +82,36 @@ class ImagePairs:
 def benchmark(directory: str | os.PathLike[str], name: str, scale: int) -> ImagePairs:
     """A benchmark set, with LR images where they exist.
 
-    HR images are DIR/NAME/HR/*, LR images DIR/NAME/LR_bicubic/X4/STEMx4.png.
+    HR images are DIR/NAME/HR/*, LR images DIR/NAME/LR_bicubic/X4/STEMx4.png or another of the
+    common namings, see `lr_files`.
 
     Raises:
-      InputError: no such set (the message lists those that exist), or an unsupported scale.
+      InputError: no such set (the message lists those that exist), an unsupported scale, or LR
+        images that do not fit.
     """
     root = Path(directory)
     if not (root / name / "HR").is_dir():
         sets = _benchmarks(root)
         there = f"there are {', '.join(sets)}" if sets else "it holds no NAME/HR folder"
         raise InputError(f"{root}: no benchmark {name!r} (no {name}/HR folder); {there}")
-    lr = root / name / "LR_bicubic" / f"X{scale}"
-    return _pairs(name, scale, list_images(root / name / "HR"), lr)
+    return _pairs(name, scale, list_images(root / name / "HR"), lr_folders(root / name, scale))
 
 
 def div2k(directory: str | os.PathLike[str], scale: int, split: str = "train") -> ImagePairs:
     """A split of DIV2K, with LR images where they exist.
 
     HR images are DIR/DIV2K_train_HR/0001.png, LR images
-    DIR/DIV2K_train_LR_bicubic/X4/0001x4.png.
+    DIR/DIV2K_train_LR_bicubic/X4/0001x4.png or another of the common namings, see `lr_files`.
 
     Raises:
-      InputError: no such folder, an unknown split, or an unsupported scale.
+      InputError: no such folder, an unknown split, an unsupported scale, or LR images that do not
+        fit.
     """
     _check_split(split)
     root = Path(directory)
-    lr = root / f"DIV2K_{split}_LR_bicubic" / f"X{scale}"
-    return _pairs(f"DIV2K_{split}", scale, list_images(root / f"DIV2K_{split}_HR"), lr)
+    name = f"DIV2K_{split}"
+    lr = lr_folders(root, scale, [f"{name}_LR_bicubic", f"{name}_LR_bicubic_X{{scale}}"])
+    return _pairs(name, scale, list_images(root / f"{name}_HR"), lr)
 
 
 def folder(directory: str | os.PathLike[str], scale: int) -> ImagePairs:
@@ -105,7 +120,7 @@ def folder(directory: str | os.PathLike[str], scale: int) -> ImagePairs:
     Raises:
       InputError: no such folder, no images in it, or an unsupported scale.
     """
-    return _pairs(Path(directory).resolve().name, scale, list_images(directory), None)
+    return _pairs(Path(directory).resolve().name, scale, list_images(directory), [])
 
 
 def sample(scale: int, split: str = "train") -> ImagePairs:
@@ -118,7 +133,7 @@ def sample(scale: int, split: str = "train") -> ImagePairs:
     files = [
         path for path in list_images(SAMPLE) if (path.stem in SAMPLE_VALID) == (split == "valid")
     ]
-    return _pairs(SAMPLE_NAME, scale, files, None)
+    return _pairs(SAMPLE_NAME, scale, files, [])
 
 
 def find(directory: str | os.PathLike[str], scale: int) -> ImagePairs:
@@ -158,13 +173,25 @@ def _check_split(split: str) -> None:
         raise InputError(f"split={split!r} is not possible; choose {' or '.join(SPLITS)}")
 
 
-def _pairs(name: str, scale: int, hr: Sequence[Path], lr_folder: Path | None) -> ImagePairs:
+def _pairs(name: str, scale: int, hr: Sequence[Path], folders: Sequence[Path]) -> ImagePairs:
     if scale not in SCALES:
         raise InputError(
             f"scale={scale!r} is not possible; choose one of {', '.join(map(str, SCALES))}"
         )
-    lr: list[Path | None] = []
-    for path in hr:
-        candidate = lr_folder / f"{path.stem}x{scale}.png" if lr_folder else None
-        lr.append(candidate if candidate and candidate.is_file() else None)
-    return ImagePairs(name, scale, tuple(path.stem for path in hr), tuple(hr), tuple(lr))
+    return ImagePairs(name, scale, _names(hr), tuple(hr), tuple(find_lr(hr, folders, scale)))
+
+
+def _names(files: Sequence[Path]) -> tuple[str, ...]:
+    """A name of each file, all distinct even as names of files on any system."""
+    counts = Counter(path.stem.casefold() for path in files)
+    names: list[str] = []
+    taken: set[str] = set()
+    for path in files:
+        shared = counts[path.stem.casefold()] > 1
+        plain = f"{path.stem}_{path.suffix.lstrip('.')}" if shared else path.stem
+        name, number = plain, 2
+        while name.casefold() in taken:
+            name, number = f"{plain}_{number}", number + 1
+        taken.add(name.casefold())
+        names.append(name)
+    return tuple(names)

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from pams_tf.data.datasets import ImagePairs
-from pams_tf.data.images import picture_size
+from pams_tf.data.graphics import Graphics
+from pams_tf.data.opening import picture_size
 from pams_tf.errors import InputError
 from pams_tf.reading import read_json
 from pams_tf.reporting.progress import tracked
@@ -33,6 +34,7 @@ class PackedPairs:
       scale: HR size divided by LR size.
       sources: the HR files, for error messages.
       shapes: LR (height, width) of each pair.
+      graphics: drawn pictures that take the place of some crops; None for photographs alone.
     """
 
     scale: int
@@ -40,6 +42,7 @@ class PackedPairs:
     shapes: tuple[tuple[int, int], ...]
     _lr: tuple[np.ndarray, ...]
     _hr: tuple[np.ndarray, ...]
+    graphics: Graphics | None = None
 
     def __len__(self) -> int:
         return len(self.shapes)

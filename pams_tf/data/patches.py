@@ -45,7 +45,8 @@ def training_crops(
     """Consecutive samples of the batch of one step.
 
     Each epoch draws every image once, in a new random order. Crops are taken at random positions;
-    with `augment`, each is also flipped and rotated to one of its eight orientations.
+    with `augment`, each is also flipped and rotated to one of its eight orientations. A share of
+    the crops is of drawn pictures if `packed.graphics` says so.
 
     Args:
       seed, step: non-negative integers; the same two always give the same batch.
@@ -57,7 +58,7 @@ def training_crops(
     """
     scale, size = packed.scale, patch_size
     part = range(batch_size) if part is None else part
-    rng = _generator(seed, step)
+    rng, graphics = _generator(seed, step), packed.graphics
     lr = np.empty((len(part), size, size, 3), np.uint8)
     hr = np.empty((len(part), size * scale, size * scale, 3), np.uint8)
     for i in range(part.stop):  # earlier ones too, whose random numbers come first
@@ -67,9 +68,15 @@ def training_crops(
         top = int(rng.integers(height - size + 1))
         left = int(rng.integers(width - size + 1))
         view = int(rng.integers(8)) if augment else 0
+        drawn = None
+        if graphics and rng.random() < graphics.share:
+            drawn = graphics.crop(rng, size)
         if i not in part:
             continue
         place = i - part.start
+        if drawn is not None:
+            lr[place], hr[place] = (_turned(crop, view) for crop in drawn)
+            continue
         lr[place] = _turned(packed.lr(index)[top : top + size, left : left + size], view)
         top, left, side = top * scale, left * scale, size * scale
         hr[place] = _turned(packed.hr(index)[top : top + side, left : left + side], view)

@@ -1,31 +1,21 @@
-"""Users' image files: greyscale, transparent, rotated by EXIF, with an ICC profile."""
+"""Users' image files: greyscale, transparent, rotated by EXIF, with a profile and so on."""
 
 import dataclasses
-import glob
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
 
-from pams_tf.data.images import SUFFIXES, list_images, open_picture, save_picture, sixteen_bits
+from pams_tf.data.formats import file_format, misfit
+from pams_tf.data.images import save_picture
+from pams_tf.data.metadata import Metadata, read_metadata, save_options
+from pams_tf.data.opening import open_picture, sixteen_bits, upright
 from pams_tf.errors import InputError
 
-_GREY = ("1", "L", "LA", "I;16", "I;16B", "I;16L", "I;16N")
-_COLOUR = ("P", "PA", "RGB", "RGBA")
-_OPAQUE = (".jpg", ".jpeg", ".bmp")
-_LONGEST = {".jpg": 65535, ".jpeg": 65535, ".webp": 16383}
-_TELLING = (
-    ExifTags.Base.ImageDescription,
-    ExifTags.Base.Make,
-    ExifTags.Base.Model,
-    ExifTags.Base.Software,
-    ExifTags.Base.DateTime,
-    ExifTags.Base.Artist,
-    ExifTags.Base.Copyright,
-)  # these describe the photograph; the other tags describe the file it was in
+_GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N")
+_COLOUR = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr")
+_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,18 +26,20 @@ class Picture:
       rgb: uint8 (H, W, 3); the three channels are equal if `grey` is set.
       alpha: uint8 (H, W), or None.
       grey: whether the image was greyscale and will be written as greyscale.
-      icc: the ICC profile, or None.
-      exif: EXIF tags that describe the photograph, by directory; without orientation, preview image
-        and maker note.
-      notes: what was lost when reading, one sentence each.
+      metadata: what the file says beside its pixels.
+      notes: what was lost or noticed when reading, one sentence each.
     """
 
     rgb: np.ndarray
     alpha: np.ndarray | None = None
     grey: bool = False
-    icc: bytes | None = None
-    exif: dict[int, dict[int, Any]] = dataclasses.field(default_factory=dict)
+    metadata: Metadata = dataclasses.field(default_factory=Metadata)
     notes: tuple[str, ...] = ()
+
+    @property
+    def transparent(self) -> bool:
+        """Whether any pixel lets something through."""
+        return self.alpha is not None and bool((self.alpha < 255).any())
 
     def with_pixels(self, rgb: np.ndarray, alpha: np.ndarray | None) -> "Picture":
         """The same picture with other pixels."""
@@ -57,64 +49,51 @@ class Picture:
 def read_picture(path: str | os.PathLike[str]) -> Picture:
     """Read an image file of any common kind, and turn it upright as its EXIF orientation says.
 
-    Channels of 16 bits are reduced to their upper 8, with a note. Palette images become RGB, and
-    bilevel images greyscale.
+    Channels of 16 bits are reduced to their upper 8, with a note. Palette images and YCbCr become
+    RGB, and bilevel images greyscale.
 
     Raises:
       InputError: the file is missing, empty, not an image, truncated, too large, animated, for
         print (CMYK), or of another pixel mode (Lab, float, 32 bits). The message names the file and
         the fix.
     """
-    path = Path(path)
-    with open_picture(path) as file:
-        deep = sixteen_bits(file)
+    path, notes = Path(path), list[str]()
+    with open_picture(path, notes) as file:
+        if sixteen_bits(file):
+            notes.append("16 bits per channel became 8")
         file.load()
         if file.mode not in (*_GREY, *_COLOUR):
             raise InputError(
                 f"{path}: unsupported pixel mode {file.mode!r}; convert it to RGB or greyscale"
             )
-        picture = ImageOps.exif_transpose(file)
-        notes = ("16 bits per channel became 8",) if deep else ()
-        exif, unreadable = _exif(file)
-        alpha = None
-        if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
-            alpha = np.asarray(picture.convert("RGBA"))[..., 3]
-        if picture.mode.startswith("I;16"):
-            values = (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)
-            rgb = values[..., None].repeat(3, axis=2)
-        else:
-            rgb = np.asarray(picture.convert("RGBA" if alpha is not None else "RGB"))[..., :3]
-        return Picture(
-            rgb=rgb,
-            alpha=alpha,
-            grey=picture.mode in _GREY,
-            icc=file.info.get("icc_profile") or None,
-            exif=exif,
-            notes=(*notes, *unreadable),
-        )
+        picture = upright(file, notes)
+        metadata = read_metadata(file, notes)
+        rgb, alpha = _pixels(picture, file.info.get("transparency"))
+    return Picture(rgb, alpha, file.mode in _GREY, metadata, tuple(notes))
 
 
-def write_picture(path: str | os.PathLike[str], picture: Picture) -> None:
+def write_picture(path: str | os.PathLike[str], picture: Picture) -> list[str]:
     """Write a picture with its metadata atomically, in the format that the suffix names.
 
-    A greyscale picture is written as the luma of its channels. BMP holds neither EXIF nor an ICC
-    profile.
+    A greyscale picture is written as the luma of its channels. An alpha channel that is opaque
+    everywhere is dropped where the format has none.
+
+    Returns:
+      What of the metadata this format cannot hold, one sentence each.
 
     Raises:
       InputError: an unknown suffix, an alpha channel or sides that the format cannot hold, an
         unwritable folder, or a full disk.
     """
     path = Path(path)
-    check_format(path, *picture.rgb.shape[:2], alpha=picture.alpha is not None)
+    check_format(path, *picture.rgb.shape[:2], alpha=picture.transparent)
     image = Image.fromarray(picture.rgb).convert("L" if picture.grey else "RGB")
-    if picture.alpha is not None:
+    whole = not misfit(path, *picture.rgb.shape[:2], alpha=picture.alpha is not None)
+    if picture.alpha is not None and whole:
         image.putalpha(Image.fromarray(picture.alpha))
-    extra: dict[str, Any] = {}
-    if picture.icc:
-        extra["icc_profile"] = picture.icc
-    if picture.exif:
-        extra["exif"] = _exif_of(picture)
-    save_picture(path, image, **extra)
+    options, notes = save_options(picture.metadata, file_format(path), image)
+    save_picture(path, image, **options)
+    return notes
 
 
 def check_format(path: str | os.PathLike[str], height: int, width: int, *, alpha: bool) -> None:
@@ -123,99 +102,26 @@ def check_format(path: str | os.PathLike[str], height: int, width: int, *, alpha
     Raises:
       InputError: an unknown suffix, or an alpha channel or sides that the format cannot hold.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(f"{path}: not an image file name; end it in {', '.join(SUFFIXES)}")
-    if alpha and suffix in _OPAQUE:
-        raise InputError(f"{path}: {suffix} cannot hold an alpha channel; write it as PNG")
-    if max(height, width) > _LONGEST.get(suffix, np.inf):
-        raise InputError(
-            f"{path}: {suffix} is limited to {_LONGEST[suffix]} pixels per side, but the picture "
-            f"is {height}x{width}; write it as PNG"
-        )
+    if reason := misfit(Path(path), height, width, alpha=alpha):
+        raise InputError(f"{path}: {reason}")
 
 
-def find_pictures(specs: Sequence[str]) -> list[tuple[Path, Path]]:
-    """Find the image files named by files, folders and glob patterns.
+def _pixels(picture: Image.Image, key: object) -> tuple[np.ndarray, np.ndarray | None]:
+    """RGB (H, W, 3) and alpha (H, W) of an image, whose transparent colour is `key` if it has one.
 
-    Args:
-      specs: each one a file; a folder, for the images directly in it; or a pattern such as
-        "photos/**/*.jpg", for the images among its matches.
-
-    Returns:
-      Each file once, with its path relative to the folder, or to the part of the pattern before
-      the first wildcard.
-
-    Raises:
-      InputError: one of them names no image.
+    Pillow applies the key itself, except to 16 bits per channel.
     """
-    found: dict[Path, Path] = {}
-    for spec in specs:
-        path = Path(spec)
-        if path.is_dir():
-            matches = [(file, Path(file.name)) for file in list_images(path)]
-        elif path.exists() or not glob.has_magic(spec):
-            if not path.exists():
-                raise InputError(f"{spec}: no such file or folder")
-            matches = [(path, Path(path.name))]
-        else:
-            root = _root(path)
-            files = sorted(Path(name) for name in glob.glob(spec, recursive=True))
-            matches = [
-                (file, file.relative_to(root))
-                for file in files
-                if file.suffix.lower() in SUFFIXES and file.is_file()
-            ]
-            if not matches:
-                raise InputError(f"{spec}: matches no picture ({', '.join(SUFFIXES)})")
-        for file, below in matches:
-            found.setdefault(file, below)
-    return list(found.items())
-
-
-def _root(pattern: Path) -> Path:
-    """The leading folders of a pattern, up to the first part with a wildcard."""
-    parts = list(pattern.parts[:-1])
-    fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    return Path(*parts[:fixed])
-
-
-def _exif(file: Image.Image) -> tuple[dict[int, dict[int, Any]], tuple[str, ...]]:
-    """The tags worth keeping, and a note if they cannot be read."""
-    try:
-        tags = file.getexif()
-        kept: dict[int, dict[int, Any]] = {
-            0: {tag: value for tag, value in tags.items() if tag in _TELLING},
-            ExifTags.IFD.Exif: dict(tags.get_ifd(ExifTags.IFD.Exif)),
-            ExifTags.IFD.GPSInfo: dict(tags.get_ifd(ExifTags.IFD.GPSInfo)),
-        }
-        for tag in (ExifTags.Base.MakerNote, ExifTags.Base.ExifInteroperabilityOffset):
-            kept[ExifTags.IFD.Exif].pop(tag, None)
-        kept = {directory: values for directory, values in kept.items() if values}
-        _exif_block(kept)
-    except Exception as error:  # Pillow's parsers may raise anything
-        return {}, (f"its EXIF data cannot be read ({error}) and is left out",)
-    return kept, ()
-
-
-def _exif_of(picture: Picture) -> bytes:
-    height, width = picture.rgb.shape[:2]
-    block = {directory: dict(values) for directory, values in picture.exif.items()}
-    photograph = block.get(ExifTags.IFD.Exif, {})
-    for tag, side in (
-        (ExifTags.Base.ExifImageWidth, width),
-        (ExifTags.Base.ExifImageHeight, height),
-    ):
-        if tag in photograph:
-            photograph[tag] = side
-    return _exif_block(block)
-
-
-def _exif_block(directories: dict[int, dict[int, Any]]) -> bytes:
-    block = Image.Exif()
-    for directory, values in directories.items():
-        if directory == 0:
-            block.update(values)
-        else:
-            block[directory] = values
-    return block.tobytes()
+    if picture.mode.startswith("I;16"):
+        values = np.asarray(picture).astype(np.uint16)
+        grey = (values >> 8).astype(np.uint8)[..., None].repeat(3, axis=2)
+        return grey, None if key is None else np.where(values == key, 0, 255).astype(np.uint8)
+    if picture.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
+        rgb = np.asarray(picture)
+        hidden = (rgb == np.array(key) >> 8).all(axis=2)
+        return rgb, np.where(hidden, 0, 255).astype(np.uint8)
+    if picture.mode in _WITH_ALPHA or key is not None:
+        if picture.mode == "La":  # the one of them that Pillow does not convert directly
+            picture = picture.convert("LA")
+        rgba = np.asarray(picture.convert("RGBA"))
+        return rgba[..., :3], rgba[..., 3]
+    return np.asarray(picture.convert("RGB")), None

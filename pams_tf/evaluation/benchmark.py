@@ -29,6 +29,7 @@ class BenchmarkResult:
       psnr: mean PSNR on Y over the images, in dB.
       ssim: mean SSIM on Y over the images, up to 1.
       per_image: one dict per image with `name`, `psnr` and `ssim`.
+      lr_found: how many LR images were files; the others were made by bicubic.
     """
 
     benchmark: str
@@ -37,6 +38,7 @@ class BenchmarkResult:
     psnr: float
     ssim: float
     per_image: list[dict[str, Any]]
+    lr_found: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The fields as plain JSON types. An infinite PSNR, which JSON lacks, becomes null."""
@@ -118,6 +120,7 @@ def evaluate(
         psnr=float(np.mean([figures["psnr"] for figures in per_image])),
         ssim=float(np.mean([figures["ssim"] for figures in per_image])),
         per_image=per_image,
+        lr_found=pairs.lr_found,
     )
 
 

@@ -9,10 +9,9 @@ are cropped on each side; figures are computed per image and averaged over a ben
 import numpy as np
 import numpy.typing as npt
 
+from pams_tf.data.colour import luma
 from pams_tf.errors import InputError
 
-_LUMA = np.array([65.481, 128.553, 24.966]) / 255.0
-_LUMA_OFFSET = 16.0
 _PEAK = 255.0
 
 _SSIM_WINDOW = 11
@@ -21,30 +20,13 @@ _SSIM_C1 = (0.01 * _PEAK) ** 2
 _SSIM_C2 = (0.03 * _PEAK) ** 2
 
 
-def luma(image: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """BT.601 luma of an RGB image, like MATLAB's `rgb2ycbcr`, unrounded.
-
-    Args:
-      image: (H, W, 3), or any leading shape; uint8 or float in [0, 255].
-
-    Returns:
-      float64 (H, W) in [16, 235].
-
-    Raises:
-      InputError: the last axis is not RGB.
-    """
-    image = np.asarray(image)
-    if image.ndim < 1 or image.shape[-1] != 3:
-        raise InputError(f"luma needs an RGB image (H, W, 3), got shape {image.shape}")
-    return image.astype(np.float64) @ _LUMA + _LUMA_OFFSET
-
-
 def psnr_y(output: npt.ArrayLike, target: npt.ArrayLike, border: int) -> float:
     """Peak signal-to-noise ratio on luma in dB, with a peak of 255; `inf` for equal images.
 
     Args:
-      output: (H, W, 3) RGB in [0, 255], already rounded to 8 bits if figures are to be comparable.
-      target: an image of the same shape.
+      output: (H, W, 3) RGB in [0, 255], already rounded to 8 bits if figures are to be comparable;
+        or (H, W, 1), luma.
+      target: (H, W, 3) RGB.
       border: pixels to crop on each side first; papers crop `scale`.
 
     Raises:
@@ -85,6 +67,8 @@ def _cropped_lumas(
     output: npt.ArrayLike, target: npt.ArrayLike, border: int, smallest: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     output, target = np.asarray(output), np.asarray(target)
+    if output.ndim == 3 and output.shape[-1] == 1:  # Y already
+        output, target = output.astype(np.float64), luma(target)[..., None]
     if output.shape != target.shape:
         raise InputError(
             f"output and target differ in shape: {output.shape} and {target.shape}; "
@@ -101,6 +85,8 @@ def _cropped_lumas(
             f"of {border} at least {smallest}x{smallest} must remain"
         )
     inside = (slice(border, border + height), slice(border, border + width))
+    if output.shape[-1] == 1:
+        return output[inside][..., 0], target[inside][..., 0]
     return luma(output[inside]), luma(target[inside])
 
 

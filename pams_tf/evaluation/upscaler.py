@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from pams_tf import locate
-from pams_tf.data import resize
+from pams_tf.data import colour, resize
 from pams_tf.data.pictures import Picture
+from pams_tf.data.transparency import fill_hidden
 from pams_tf.errors import InputError
 from pams_tf.litert.interpreter import to_image
 from pams_tf.litert.tiling import Progress, TiledUpscaler, Upscale, in_tiles, open_tile
@@ -100,20 +101,46 @@ def bicubic(scale: int) -> Upscale:
     return partial(resize.upscale, scale=scale)
 
 
-def keras_upscale(model: Callable[..., Any]) -> Upscale:
-    """A Keras model as a function of one image.
+def keras_function(model: Callable[..., Any], channels: int = 3) -> Upscale:
+    """A Keras model as a function of one image, uint8 (h, w, C) -> (h*s, w*s, C).
 
     Args:
-      model: maps float32 (1, h, w, 3) in [0, 255] to (1, h*s, w*s, 3). One graph serves images of
+      model: maps float32 (1, h, w, C) in [0, 255] to (1, h*s, w*s, C). One graph serves images of
         every size; results are rounded half to even and clipped.
+      channels: C.
     """
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.float32)])
     def forward(images: Any) -> Any:
         return tf.cast(model(images, training=False), tf.float32)
 
     return lambda image: to_image(forward(image[None].astype(np.float32)).numpy()[0])
+
+
+def keras_upscale(model: Callable[..., Any]) -> Upscale:
+    """A network as a function of one RGB image; the colours of one for Y are bicubic."""
+    channels = getattr(model, "channels", 3)
+    upscale = keras_function(model, channels)
+    return upscale if channels == 3 else of_luma(upscale, model.scale)  # type: ignore[attr-defined]
+
+
+def of_luma(upscale: Upscale, scale: int) -> Upscale:
+    """An upscaler of Y, uint8 (h, w, 1), as one of RGB: Cb and Cr are enlarged by bicubic.
+
+    Y is rounded to whole numbers in front of it, because a file takes bytes.
+    """
+
+    def upscale_rgb(image: np.ndarray) -> np.ndarray:
+        return with_colours(upscale(colour.seen(image, 1).astype(np.uint8)), image)
+
+    return upscale_rgb
+
+
+def with_colours(y: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Enlarged Y, uint8 (H, W, 1), with the colours of its LR image, uint8 (h, w, 3), as RGB."""
+    y = y[..., 0]
+    return colour.rgb(y, resize.resize(colour.chroma(image), *y.shape))
 
 
 def tflite_upscale(
@@ -125,7 +152,7 @@ def tflite_upscale(
       InputError: see `LiteRTUpscaler`; the returned function raises it if the file cannot take the
         size of the image.
     """
-    return LiteRTUpscaler(model, num_threads=num_threads, whole=True)
+    return LiteRTUpscaler(model, num_threads=num_threads, whole=True, of_luma=of_luma)
 
 
 def upscale_picture(
@@ -133,13 +160,17 @@ def upscale_picture(
 ) -> Picture:
     """Upscale a picture: colours with `upscaler`, alpha channel with bicubic, metadata unchanged.
 
+    Pixels that are transparent altogether get the colour of visible ones first.
+
     Raises:
       InputError: see `Upscaler`.
     """
-    rgb, alpha = upscaler(picture.rgb, progress), picture.alpha
-    if alpha is not None:
-        scale = upscaler.scale
-        alpha = in_tiles(bicubic(scale), alpha, scale, open_tile(BICUBIC_HALO), BICUBIC_HALO)
+    rgb, alpha = picture.rgb, picture.alpha
+    if alpha is None:
+        return picture.with_pixels(upscaler(rgb, progress), None)
+    scale = upscaler.scale
+    rgb = upscaler(fill_hidden(rgb, alpha), progress)
+    alpha = in_tiles(bicubic(scale), alpha, scale, open_tile(BICUBIC_HALO), BICUBIC_HALO)
     return picture.with_pixels(rgb, alpha)
 
 
@@ -147,7 +178,7 @@ def _upscaler(
     model: Model, scale: int | None, halo: int | None, num_threads: int | None, whole: bool
 ) -> TiledUpscaler:
     if isinstance(model, bytes):
-        return LiteRTUpscaler(model, halo=halo, num_threads=num_threads, whole=whole)
+        return _of_file(model, halo, num_threads, whole)
     if not isinstance(model, str | os.PathLike):
         return _of_keras(model, model.name, halo, whole)
     if str(model) == locate.BICUBIC:
@@ -160,18 +191,22 @@ def _upscaler(
         )
     path = locate.model_file(model)
     if path.suffix == ".tflite":
-        return LiteRTUpscaler(path, halo=halo, num_threads=num_threads, whole=whole)
+        return _of_file(path, halo, num_threads, whole)
     from pams_tf import models
 
     name = Path(model).resolve().name if Path(model).is_dir() else str(path)
     return _of_keras(models.load(path), name, halo, whole)
 
 
-def _of_keras(model: Any, name: str, halo: int | None, whole: bool) -> TiledUpscaler:
-    from pams_tf import models
+def _of_file(
+    model: bytes | Path, halo: int | None, num_threads: int | None, whole: bool
+) -> TiledUpscaler:
+    return LiteRTUpscaler(model, halo=halo, num_threads=num_threads, whole=whole, of_luma=of_luma)
 
+
+def _of_keras(model: Any, name: str, halo: int | None, whole: bool) -> TiledUpscaler:
     if halo is None:
-        halo = models.receptive_field_radius(model.preset, model.scale, **model.overrides)
+        halo = model.radius
     return TiledUpscaler(
         keras_upscale(model),
         name=name,

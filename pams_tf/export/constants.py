@@ -12,7 +12,7 @@ from pams_tf.export.values import Held
 from pams_tf.grid import signed_qmax
 from pams_tf.models import SuperResolution
 from pams_tf.models.folding import batch_normalization, normalizations
-from pams_tf.quantization import QuantConv2D
+from pams_tf.quantization import QuantConv2D, QuantPReLU
 from pams_tf.quantization.functional.codes import bias_codes
 from pams_tf.quantization.functional.stored import (
     accumulator_unit,
@@ -117,6 +117,15 @@ def convolution_constants(
         factor, offset = (np.asarray(x) for x in batch_normalization(norm))
         constants[name] = constants[name].folded(factor, offset)
     return constants
+
+
+def slopes(network: SuperResolution) -> dict[str, np.ndarray]:
+    """The quantized slopes (1, 1, C) of each PReLU by name; the converter wants this shape."""
+    return {
+        layer.name: np.asarray(layer.slopes())[0]
+        for layer in network.layers
+        if isinstance(layer, QuantPReLU)
+    }
 
 
 def stored_weights(kernel: np.ndarray, limit: Sequence[float] | np.ndarray, bits: int) -> Any:

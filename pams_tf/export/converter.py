@@ -15,7 +15,6 @@ from pams_tf.litert.checks import check_alphas, check_integer
 from pams_tf.models import SuperResolution, fully_quantized, load
 from pams_tf.models.files import Source
 from pams_tf.models.limits import check_limits
-from pams_tf.models.registry import architecture
 
 IO_DTYPES = ("int8", "uint8", "float32")
 WEIGHTS = ("int8", "int4")
@@ -88,8 +87,8 @@ def convert(
 
     Source: Li et al., ECCV 2020, Eq. 1 and 2; TensorFlow Lite 8-bit quantization specification.
     """
-    spec = input_spec(input_size)
     student = load(model)
+    spec = input_spec(input_size, student.channels)
     if target not in TARGETS:
         raise InputError(f"target={target!r} is not possible; choose one of {', '.join(TARGETS)}")
     if target != "cpu" and input_size is None:
@@ -102,8 +101,7 @@ def convert(
 
     @tf.function(input_signature=[spec])
     def graph(image: Any) -> Any:
-        network = architecture(*whole.identity)
-        output, _ = network.connect(sites.input(image), whole.scale, sites)
+        output, _ = whole.architecture.connect(sites.input(image), whole.scale, sites)
         return sites.image(output).tensor
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
@@ -123,8 +121,8 @@ def convert(
     return metadata.finish(content, about, author, license)
 
 
-def input_spec(input_size: tuple[int, int] | None) -> tf.TensorSpec:
-    """The spec of one LR image (1, H, W, 3); None leaves its height and width dynamic.
+def input_spec(input_size: tuple[int, int] | None, channels: int = 3) -> tf.TensorSpec:
+    """The spec of one LR image (1, H, W, C); None leaves its height and width dynamic.
 
     Raises:
       InputError: the height or the width is below 1.
@@ -132,7 +130,7 @@ def input_spec(input_size: tuple[int, int] | None) -> tf.TensorSpec:
     height, width = input_size or (None, None)
     if height is not None and width is not None and (height < 1 or width < 1):
         raise InputError(f"input size {height}x{width} is not possible; give HEIGHTxWIDTH")
-    return tf.TensorSpec((1, height, width, 3), tf.float32, "lr")
+    return tf.TensorSpec((1, height, width, channels), tf.float32, "lr")
 
 
 def _check_exportable(model: SuperResolution, io_dtype: str, weights: str) -> None:

@@ -1,6 +1,6 @@
 """The integer graph: the network's own builder, with each range made explicit for the converter."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,15 @@ import tensorflow as tf
 from pams_tf.export.constants import (
     ConvolutionConstants,
     convolution_constants,
+    slopes,
     stored_weights,
 )
 from pams_tf.export.values import Held, Result, Value, on_grid
 from pams_tf.models import SuperResolution
-from pams_tf.models.sites import Sites
+from pams_tf.models.functions import TABLES
+from pams_tf.models.movements import movement as movement_layer
+from pams_tf.models.results import in_steps
+from pams_tf.models.sites import PLAIN, Geometry, Sites
 from pams_tf.quantization.int8 import INT8_MIN
 
 
@@ -29,9 +33,9 @@ class IntegerSites(Sites):
     is the network's value times the unit. The codes of the tensor stay the same, and so do those
     of the weights, because a unit only scales the kernel. An addition needs all its inputs in one
     unit; an input in another unit goes through a MUL by a constant, which leaves its codes
-    unchanged. In unit 1 the scale of a tensor is that of the grid as trained; an 8-bit network is
-    in unit 1 throughout. An asymmetric low-bit grid has its nearer end at an end of int8, where
-    the tensor saturates, and its farther end at the bound.
+    unchanged. In unit 1 the scale of a tensor is that of the grid as trained; an 8-bit network
+    whose values are grey levels is in unit 1 throughout. An asymmetric low-bit grid has its nearer
+    end at an end of int8, where the tensor saturates, and its farther end at the bound.
 
     **Batch normalization** is folded into the convolution in front of it; see `models.folding`.
 
@@ -47,30 +51,46 @@ class IntegerSites(Sites):
     def __init__(self, network: SuperResolution, weights: str = "int8") -> None:
         self.biases: list[np.ndarray] = []
         self._constants = convolution_constants(network, weights)
+        self._slopes = slopes(network)
         self.sites = {name: site.held.in_file() for name, site in network.sites.items()}
 
     def input(self, x: Any) -> Held:
-        """The graph's input, a float32 tensor (1, H, W, 3) in [0, 255], on the grid of bytes."""
-        return Held("input", lambda: _bytes(x), 3, 1.0, INT8_MIN)
+        """The graph's input, a float32 tensor (1, H, W, C) in [0, 255], on the grid of bytes."""
+        return Held("input", lambda: _bytes(x), x.shape[-1], 1.0, INT8_MIN)
 
-    def image(self, x: Value) -> Held:
-        return self._image(x, x.next_copy())
+    def image(self, x: Value, name: str = "image", *, gain: float = 1.0) -> Held:
+        return self._image(x, x.next_copy(), gain)
 
-    def _image(self, x: Value, copy: int) -> Held:
+    def _image(self, x: Value, copy: int, gain: float) -> Held:
         return Held(
             "output",
-            lambda: _bytes(x.for_site(copy)),
+            lambda: _bytes(x.for_site(copy, gain)),
             x.channels,
             1.0,
             INT8_MIN,
-            part=lambda channels: self._image(x.part(channels), copy),
+            part=lambda channels: self._image(x.part(channels), copy, gain),
         )
 
     def kept(self, x: Value, held: Value) -> Value:
         return held
 
     def activation(
-        self, x: Value, name: str, *, body: bool = True, after_relu: bool = False
+        self,
+        x: Value,
+        name: str,
+        *,
+        body: bool = True,
+        after_relu: bool = False,
+        ceiling: float | None = None,
+        true_values: bool = False,
+    ) -> Held:
+        return self._at(x, name, x.next_copy())
+
+    def clipped(self, x: Value, name: str, *, low: float, high: float) -> Value:
+        return x
+
+    def known_range(
+        self, x: Value, name: str, *, minimum: float, maximum: float, body: bool = True
     ) -> Held:
         return self._at(x, name, x.next_copy())
 
@@ -79,15 +99,15 @@ class IntegerSites(Sites):
         grid, zero = site.grid, site.zero_point
 
         def compute() -> Any:
-            if isinstance(x, Result) and x.bound is not None:
-                return on_grid(x.make(site.unit, site.clips, copy), site.scale, zero)
-            y = x.for_site(copy)
+            if isinstance(x, Result) and site.fused:
+                return on_grid(x.make(site.unit, True, copy), site.scale, zero)
+            y = x.for_site(copy, site.unit)
             if site.clips:
                 # On its grid before the clip as well: otherwise the converter gives a
                 # concatenation the grid of its first input and clips the others to that range.
-                y = on_grid(y, grid.scale, zero)
-                y = tf.clip_by_value(y, grid.qmin * grid.scale, grid.qmax * grid.scale)
-            return on_grid(y, grid.scale, zero)
+                y = on_grid(y, site.scale, zero)
+                y = tf.clip_by_value(y, grid.qmin * site.scale, grid.qmax * site.scale)
+            return on_grid(y, site.scale, zero)
 
         def part(channels: np.ndarray) -> Held:
             return self._at(x.part(channels), name, copy)
@@ -98,7 +118,7 @@ class IntegerSites(Sites):
         self,
         x: Value,
         filters: int,
-        kernel_size: int,
+        kernel_size: int | Sequence[int],
         name: str,
         *,
         body: bool = True,
@@ -107,23 +127,51 @@ class IntegerSites(Sites):
         shift: Sequence[float] | None = None,
         relu: bool = False,
         dtype: str | None = None,
+        geometry: Geometry = PLAIN,
+        shared: str | None = None,
+        expansion: int = 0,
     ) -> Value:
         offset = 0.0 if shift is None else np.asarray(shift)
-        return self._convolved(x, self._constants[name].folded(gain, offset), relu)
+        constants = self._constants[shared or name].folded(gain, offset)
+        return self._convolved(x, constants, relu, geometry)
 
-    def add(self, tensors: Sequence[Value], name: str) -> Result:
+    def function(self, x: Value, name: str, *, kind: str, slope: float = 0.0) -> Result:
+        assert isinstance(x, Held)
+
+        def make(unit: float, clipped: bool, copy: int) -> Any:
+            if kind == "prelu":
+                slopes = self._slopes[name]
+                # The form in which the converter knows a PReLU.
+                return tf.nn.relu(x.tensor) + (-slopes) * tf.nn.relu(-x.tensor)
+            if kind == "leaky_relu":
+                return tf.nn.leaky_relu(x.tensor, slope)
+            return TABLES[kind](x.tensor)
+
+        return Result(make, x.channels, bound=None, unit=x.unit)
+
+    def add(self, tensors: Sequence[Value], name: str, *, relu: bool = False) -> Result:
         def make(unit: float, clipped: bool, copy: int) -> Any:
             first, second = (x.in_unit(unit) for x in tensors)
-            return tf.clip_by_value(first + second, -1.0, 1.0) if clipped else first + second
+            return _clipped(first + second, relu, clipped)
 
-        return Result(make, tensors[0].channels, bound=1.0, unit=tensors[0].unit)
+        channels = max(x.channels for x in tensors)
+        return Result(make, channels, bound=6.0 if relu else 1.0, unit=tensors[0].unit)
+
+    def multiply(self, tensors: Sequence[Value], name: str) -> Result:
+        first, second = tensors
+
+        def make(unit: float, clipped: bool, copy: int) -> Any:
+            return first.in_unit(first.unit) * second.in_unit(second.unit)
+
+        channels = max(x.channels for x in tensors)
+        return Result(make, channels, bound=None, unit=first.unit * second.unit)
 
     def concatenate(self, tensors: Sequence[Value], name: str) -> Result:
         # A result goes right into the concatenation's grid, whichever site is behind it.
         copies = [x.next_copy() if isinstance(x, Held) else 0 for x in tensors]
 
         def make(unit: float, clipped: bool, copy: int) -> Any:
-            parts = [x.for_site(copy) for x, copy in zip(tensors, copies, strict=True)]
+            parts = [x.for_site(copy, unit) for x, copy in zip(tensors, copies, strict=True)]
             return tf.concat(parts, axis=-1)
 
         return Result(make, sum(x.channels for x in tensors), bound=None)
@@ -133,21 +181,43 @@ class IntegerSites(Sites):
         channels = x.channels // scale**2
         return x.moved(name, lambda: tf.nn.depth_to_space(x.tensor, scale), channels)
 
+    def moved(self, x: Value, name: str, *, movement: str, settings: Mapping[str, Any]) -> Value:
+        assert isinstance(x, Held)
+        layer = movement_layer(movement, settings)
+        channels = layer.compute_output_shape((1, None, None, x.channels))[-1]
+
+        def compute() -> Any:
+            y = layer.call(x.tensor)
+            # The converter keeps the grid of what moves values, but not that of a ReLU.
+            moves = movement != "rectify"
+            return y if moves else on_grid(y, x.unit * x.scale, x.zero_point)
+
+        return x.moved(name, compute, channels)
+
+    def rescaled(self, x: Value, name: str, *, factor: float) -> Value:
+        assert isinstance(x, Held)
+        return x.rescaled(factor, x.unit / factor)
+
     def shifted_image(self, x: Value, shift: Sequence[float], name: str) -> Held:
         scale, zero = self.sites[name].grid.scale, self.sites[name].zero_point
+        shift = in_steps(shift)
 
         def compute() -> Any:
             # An identity convolution: its int32 bias stores the mean to 1/127 of a grey level,
             # while an int8 constant to add would be off by up to 0.2. Zero padding follows it, as
             # in the float network, so the mean cannot be folded into the bias of the head.
-            kernel = stored_weights(np.eye(3).reshape(1, 1, 3, 3), [1.0], bits=8)
+            count = x.channels
+            kernel = np.eye(count).reshape(1, 1, count, count)
+            kernel = stored_weights(kernel, [1.0], bits=8)
             y = tf.nn.conv2d(x.in_unit(1.0), kernel, 1, "SAME")
             y = tf.nn.bias_add(y, tf.constant(shift, tf.float32))
             return on_grid(y, scale, zero)
 
-        return Held(name, compute, 3, scale, zero)
+        return Held(name, compute, x.channels, scale, zero)
 
-    def _convolved(self, x: Value, constants: ConvolutionConstants, relu: bool) -> Result:
+    def _convolved(
+        self, x: Value, constants: ConvolutionConstants, relu: bool, geometry: Geometry = PLAIN
+    ) -> Result:
         assert isinstance(x, Held)
 
         def make(unit: float, clipped: bool, copy: int) -> Any:
@@ -155,18 +225,35 @@ class IntegerSites(Sites):
             # exact as the first; requantizing the first result would round twice.
             kernel, bias, codes = constants.weights_and_bias(unit, x, copy)
             self.biases.append(codes)
-            y = tf.nn.conv2d(x.tensor, kernel, 1, "SAME")
-            y = tf.nn.bias_add(y, bias)
-            if relu:
-                return tf.nn.relu6(y) if clipped else tf.nn.relu(y)
-            return tf.clip_by_value(y, -1.0, 1.0) if clipped else y
+            y = tf.nn.bias_add(_convolution(x.tensor, kernel, geometry), bias)
+            return _clipped(y, relu, clipped)
+
+        def part(channels: np.ndarray) -> Result:
+            return self._convolved(x, constants.part(channels), relu, geometry)
 
         return Result(
             make,
             constants.kernel.shape[-1],
             bound=6.0 if relu else 1.0,
-            part=lambda channels: self._convolved(x, constants.part(channels), relu),
+            part=part if geometry.groups == 1 else None,
         )
+
+
+def _convolution(x: Any, kernel: Any, geometry: Geometry) -> Any:
+    stride, padding = geometry.strides, geometry.padding.upper()
+    dilations = [geometry.dilation] * 2
+    if 1 < geometry.groups == kernel.shape[-1]:
+        kernel = tf.transpose(kernel, (0, 1, 3, 2))
+        strides = (1, stride, stride, 1)
+        return tf.nn.depthwise_conv2d(x, kernel, strides, padding, dilations=dilations)
+    return tf.nn.conv2d(x, kernel, stride, padding, dilations=dilations)
+
+
+def _clipped(y: Any, relu: bool, clipped: bool) -> Any:
+    """What an operator does at its end in a file: its own ReLU, or a clip at its bound."""
+    if relu:
+        return tf.nn.relu6(y) if clipped else tf.nn.relu(y)
+    return tf.clip_by_value(y, -1.0, 1.0) if clipped else y
 
 
 def _bytes(x: Any) -> Any:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pams_tf.export.integer_sites import IntegerSites
 from pams_tf.export.values import Held, Value
+from pams_tf.models.sites import PLAIN
 
 IMAGE_CHANNELS = 3
 
@@ -48,9 +49,10 @@ class EthosU85Sites(NpuSites):
     """
 
     def convolution(
-        self, x: Value, filters: int, kernel_size: int, name: str, **settings: Any
+        self, x: Value, filters: int, kernel_size: Any, name: str, **settings: Any
     ) -> Value:
-        if filters != IMAGE_CHANNELS or x.enlarged is None:
+        plain = settings.get("geometry", PLAIN) == PLAIN and np.ndim(kernel_size) == 0
+        if filters != IMAGE_CHANNELS or x.enlarged is None or not plain:
             return super().convolution(x, filters, kernel_size, name, **settings)
         source, scale = x.enlarged
         shift = settings.get("shift")

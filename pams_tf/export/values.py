@@ -38,8 +38,8 @@ class Value:
         """The TensorFlow tensor with the same codes, in the given unit."""
         raise NotImplementedError
 
-    def for_site(self, copy: int) -> Any:
-        """The tensor in unit 1, for a site that brings it to its own grid.
+    def for_site(self, copy: int, unit: float) -> Any:
+        """The tensor in a unit, for a site that brings it to its own grid.
 
         Each of several sites gets an operator of its own, number `copy`. Their constants are a few
         float32 ulps apart, or the converter would merge them and requantize the result twice.
@@ -67,7 +67,7 @@ class Result(Value):
     Attributes:
       make: (unit, clipped, copy) -> the tensor in that unit; if `clipped`, it is clipped at bound
         and at -bound, or at 0 behind a ReLU; `copy` counts the sites that hold it.
-      bound: where the operator itself can clip; None if it cannot, and then the unit is 1.
+      bound: where the operator itself can clip; None if it cannot.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class Result(Value):
     def in_unit(self, unit: float) -> Any:
         return self.make(unit, False, 0)
 
-    def for_site(self, copy: int) -> Any:
-        return self.make(1.0, False, copy)
+    def for_site(self, copy: int, unit: float) -> Any:
+        return self.make(unit, False, copy)
 
     def _sliced(self, channels: slice) -> "Result":
         return Result(
@@ -141,13 +141,24 @@ class Held(Value):
             self._other_units[unit] = on_grid(scaled, unit * self.scale, self.zero_point)
         return self._other_units[unit]
 
-    def for_site(self, copy: int) -> Any:
+    def for_site(self, copy: int, unit: float) -> Any:
         # The MUL of number 0 is that of `in_unit`, which has a grid of its own.
-        return self.tensor if self.unit == 1.0 else self.tensor * _one(1.0 / self.unit, copy + 1)
+        return self.tensor if self.unit == unit else self.tensor * _one(unit / self.unit, copy + 1)
 
     def moved(self, name: str, compute: Callable[[], Any], channels: int) -> "Held":
         """A tensor that holds the same values in another arrangement."""
         return Held(name, compute, channels, self.scale, self.zero_point, unit=self.unit)
+
+    def rescaled(self, factor: float, unit: float) -> "Held":
+        """The same tensor as values that are `factor` times as large, in their unit."""
+        return Held(
+            self.name,
+            lambda: self.tensor,
+            self.channels,
+            self.scale * factor,
+            self.zero_point,
+            unit=unit,
+        )
 
     def _sliced(self, channels: slice) -> "Held":
         count = channels.stop - channels.start

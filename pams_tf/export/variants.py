@@ -72,7 +72,7 @@ def convert_ptq(
 def _float_converter(model: SuperResolution, input_size: tuple[int, int] | None) -> Any:
     twin = with_recipe(model, None)
 
-    @tf.function(input_signature=[input_spec(input_size)])
+    @tf.function(input_signature=[input_spec(input_size, model.channels)])
     def graph(image: Any) -> Any:
         return twin(image, training=False)
 

@@ -36,8 +36,8 @@ class ImageInterpreter:
 
     Raises:
       InputError: the file is missing, truncated or of another format; it does not take one image
-        (1, h, w, 3) and return one image (1, H, W, 3), of float32, int8 or uint8; or its upscaling
-        factor is not an integer.
+        (1, h, w, C) and return one image (1, H, W, C), with C 3 or 1, of float32, int8 or uint8; or
+        its upscaling factor is not an integer.
     """
 
     def __init__(
@@ -82,13 +82,18 @@ class ImageInterpreter:
         height, width = self.input["shape_signature"][1:3]
         return None if min(height, width) < 0 else (int(height), int(width))
 
+    @property
+    def channels(self) -> int:
+        """Channels of the image: 3 for RGB, 1 for Y."""
+        return int(self.input["shape"][3])
+
     def resize(self, height: int, width: int) -> None:
         """Resize the input; tensors are allocated again only if the size differs.
 
         Raises:
           InputError: the graph has constants that depend on its size.
         """
-        shape = (1, height, width, 3)
+        shape = (1, height, width, self.channels)
         if shape == self._allocated:
             return
         self._allocated = None  # until the allocation has succeeded
@@ -103,7 +108,7 @@ class ImageInterpreter:
         self._refresh()
 
     def run(self, image: np.ndarray) -> np.ndarray:
-        """Upscale an image of the current size: uint8 (h, w, 3) -> uint8 (H, W, 3).
+        """Upscale an image of the current size: uint8 (h, w, C) -> uint8 (H, W, C).
 
         Raises:
           InputError: as in `invoke`.
@@ -113,7 +118,7 @@ class ImageInterpreter:
         return self.image()
 
     def set_image(self, image: np.ndarray) -> None:
-        """Write an image (h, w, 3) in [0, 255] of the current size into the input tensor."""
+        """Write an image (h, w, C) in [0, 255] of the current size into the input tensor."""
         self._interpreter.set_tensor(self.input["index"], _to_codes(image, self.input)[None])
 
     def invoke(self) -> None:
@@ -130,7 +135,7 @@ class ImageInterpreter:
             ) from error
 
     def image(self) -> np.ndarray:
-        """The output tensor as a uint8 image (H, W, 3): rounded half to even, clipped."""
+        """The output tensor as a uint8 image (H, W, C): rounded half to even, clipped."""
         codes = self._interpreter.get_tensor(self.output["index"])[0]
         return to_image(_from_codes(codes, self.output))
 
@@ -163,9 +168,10 @@ class ImageInterpreter:
             )
         (tensor,) = details
         shape, dtype = tuple(map(int, tensor["shape"])), np.dtype(tensor["dtype"])
-        if len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
+        if len(shape) != 4 or shape[0] != 1 or shape[3] not in (1, 3):
             raise InputError(
-                f"{self.name} has an {role} of shape {shape}; give an image model, (1, h, w, 3)"
+                f"{self.name} has an {role} of shape {shape}; give an image model, (1, h, w, 3) "
+                "or (1, h, w, 1)"
             )
         if dtype not in (np.float32, np.int8, np.uint8):
             raise InputError(

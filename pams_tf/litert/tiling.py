@@ -29,6 +29,9 @@ class TiledUpscaler:
     it is for the whole image. With a smaller halo, pixels near the cuts are computed as if by a
     network with a smaller receptive field.
 
+    An axis on which the image is shorter than the halo is mirrored first, so far as a tile has room
+    for it: every pixel would otherwise be computed from zeros beyond the border for the most part.
+
     Tiles are computed one at a time, so only one tile and the result are in memory.
 
     Args:
@@ -61,13 +64,14 @@ class TiledUpscaler:
         self._upscale = upscale
 
     def __call__(self, image: np.ndarray, progress: Progress | None = None) -> np.ndarray:
-        """uint8 RGB (h, w, 3) -> uint8 RGB (h * scale, w * scale, 3).
+        """uint8 (h, w, C) -> uint8 (h * scale, w * scale, C), with C 3 for RGB or 1 for Y.
 
         Raises:
           InputError: the image has another type or shape, or it needs tiles and too little of a
             tile is left within the halo.
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        shaped = image.ndim == 3 and image.shape[2] in (1, 3)
+        if image.dtype != np.uint8 or not shaped or not image.size:
             raise InputError(f"cannot enlarge {image.dtype} {image.shape}; give uint8 (h, w, 3)")
         if self._fits(*image.shape[:2]):
             result = self._upscale(image)
@@ -75,6 +79,19 @@ class TiledUpscaler:
                 progress(1, 1)
             return result
         assert self.tile is not None
+        margins = [
+            max(0, min(2 * self.halo, side - length)) if length < self.halo else 0
+            for length, side in zip(image.shape, self.tile, strict=False)
+        ]
+        if any(margins):
+            # With the outermost pixel repeated, as bicubic interpolation has it.
+            before = [margin // 2 for margin in margins]
+            around = [(a, margin - a) for a, margin in zip(before, margins, strict=True)]
+            inner = [
+                slice(a * self.scale, (a + length) * self.scale)
+                for a, length in zip(before, image.shape, strict=False)
+            ]
+            return self(np.pad(image, (*around, (0, 0)), "symmetric"), progress)[tuple(inner)]
         least = 2 * self.halo + LEAST_INNER
         for length, side in zip(image.shape, self.tile, strict=False):
             if length > side < least:

@@ -2,13 +2,14 @@
 
 import os
 import threading
+from collections.abc import Callable
 
 import numpy as np
 
 from pams_tf.errors import InputError
 from pams_tf.litert.interpreter import ImageInterpreter
 from pams_tf.litert.receptive_field import receptive_field_radius
-from pams_tf.litert.tiling import TiledUpscaler, open_tile
+from pams_tf.litert.tiling import TiledUpscaler, Upscale, open_tile
 
 
 class LiteRTUpscaler(TiledUpscaler):
@@ -32,6 +33,8 @@ class LiteRTUpscaler(TiledUpscaler):
       num_threads: number of threads; None takes one per core.
       whole: upscale an image in one piece, whatever its size, if the graph can be resized to it,
         and use tiles only if it cannot. Needs memory for the whole image.
+      of_luma: for a file with one channel: makes of its upscaler of Y, (h, w, 1), one of RGB; None
+        to upscale Y alone.
 
     Raises:
       InputError: as in `ImageInterpreter` and `receptive_field_radius`; the upscaling factor of the
@@ -48,8 +51,10 @@ class LiteRTUpscaler(TiledUpscaler):
         halo: int | None = None,
         num_threads: int | None = None,
         whole: bool = False,
+        of_luma: Callable[[Upscale, int], Upscale] | None = None,
     ) -> None:
         self._interpreter = ImageInterpreter(model, num_threads)
+        self._of_luma = of_luma if self._interpreter.channels == 1 else None
         self._refused: set[tuple[int, int]] = set()
         self._lock = threading.Lock()  # one interpreter holds one image at a time
         self._whole = whole
@@ -83,7 +88,10 @@ class LiteRTUpscaler(TiledUpscaler):
                 self._interpreter.resize(*self.tile)
                 missing = ((0, self.tile[0] - height), (0, self.tile[1] - width), (0, 0))
                 piece = np.pad(piece, missing, mode="reflect")
-            return self._interpreter.run(piece)[: height * self.scale, : width * self.scale]
+            run: Upscale = self._interpreter.run
+            if self._of_luma is not None:
+                run = self._of_luma(run, self.scale)
+            return run(piece)[: height * self.scale, : width * self.scale]
 
     def _takes(self, height: int, width: int) -> bool:
         """Resize the graph; False if that is impossible, which is tried only once per size."""

@@ -7,9 +7,13 @@ from pams_tf.backend import load_tensorflow
 load_tensorflow()  # before Keras is imported
 
 from pams_tf.models.edsr import EDSRConfig, edsr
+from pams_tf.models.equalization import equalized
+from pams_tf.models.expansion import merged
 from pams_tf.models.files import load, save
+from pams_tf.models.foreign import from_keras
 from pams_tf.models.interpolation import start_as_interpolation
 from pams_tf.models.network import SuperResolution
+from pams_tf.models.plain import PlainConfig, plain
 from pams_tf.models.quantize import fully_quantized, quantize
 from pams_tf.models.rdn import RDNConfig, rdn
 from pams_tf.models.registry import presets, receptive_field_radius, register
@@ -19,8 +23,11 @@ from pams_tf.recipe import QuantizationRecipe
 __all__ = [
     "SuperResolution",
     "build",
+    "equalized",
+    "from_keras",
     "fully_quantized",
     "load",
+    "merged",
     "presets",
     "quantize",
     "receptive_field_radius",
@@ -36,6 +43,9 @@ register("edsr", EDSRConfig(blocks=32, features=256, res_scale=0.1), edsr)
 register("edsr_mobile", EDSRConfig(blocks=5, features=32), edsr)  # the size MLPerf Mobile uses
 register("edsr_small", EDSRConfig(blocks=5, features=48, direct=True), edsr)
 register("edsr_nano", EDSRConfig(blocks=3, features=32, direct=True), edsr)
+register("plain_small", PlainConfig(convolutions=5, features=28), plain)  # 43 K at x3
+register("plain_medium", PlainConfig(convolutions=6, features=32), plain)  # 64 K
+register("plain_large", PlainConfig(convolutions=7, features=48), plain)  # 159 K
 register("rdn", RDNConfig(blocks=16, layers=8, growth=64, features=64), rdn)
 register("rdn_a", RDNConfig(blocks=20, layers=6, growth=32, features=64), rdn)
 
@@ -51,7 +61,8 @@ def build(
       recipe: how it is quantized; None for the float network. The ranges of a network that is
         built with a recipe are placeholders; use `quantize` for calibrated ones.
       **overrides: fields of the preset's config to change: `blocks`, `features`, and `res_scale`,
-        `batch_norm`, `direct` (EDSR) or `layers`, `growth` (RDN).
+        `batch_norm`, `direct` (EDSR), `layers`, `growth` (RDN), or `convolutions`, `expansion`
+        (plain).
 
     Returns:
       A Keras model, (N, H, W, 3) in [0, 255] -> (N, scale*H, scale*W, 3).

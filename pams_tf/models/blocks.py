@@ -29,6 +29,25 @@ class ChannelShift(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("pams_tf")
+class Clip(keras.layers.Layer):
+    """Clips values to [low, high]."""
+
+    def __init__(self, low: float, high: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.low = low
+        self.high = high
+
+    def call(self, x: Any) -> Any:
+        return tf.clip_by_value(x, self.low, self.high)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "low": self.low, "high": self.high}
+
+
+@keras.saving.register_keras_serializable("pams_tf")
 class DepthToSpace(keras.layers.Layer):
     """(N, H, W, s*s*C) -> (N, s*H, s*W, C); channel (i*s + j)*C + c goes to row i, column j."""
 

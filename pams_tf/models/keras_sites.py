@@ -6,9 +6,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pams_tf.models.blocks import ChannelShift, DepthToSpace
+from pams_tf.models.blocks import ChannelShift, Clip, DepthToSpace
+from pams_tf.models.functions import Applied, Multiplied
+from pams_tf.models.movements import movement as movement_layer
 from pams_tf.models.results import (
-    SHIFT_STEPS,
     Added,
     Coded,
     Concatenated,
@@ -19,15 +20,19 @@ from pams_tf.models.results import (
     Result,
     ShiftedImage,
     Tensor,
+    in_steps,
 )
-from pams_tf.models.sites import Sites
+from pams_tf.models.sites import PLAIN, Geometry, Sites
 from pams_tf.quantization import (
+    ExpandedConv2D,
+    GroupedConv2D,
     QuantConv2D,
+    QuantPReLU,
     RangeQuantizer,
     activation_quantizer,
     kernel_quantizer,
 )
-from pams_tf.quantization.held import Held, one
+from pams_tf.quantization.held import FixedUnit, Held
 from pams_tf.quantization.int8 import needs_clip
 from pams_tf.recipe import QuantizationRecipe
 
@@ -39,6 +44,11 @@ class KerasSites(Sites):
     Behind the first quantizer they are codes (see `models.results`), and every operator computes
     what an integer file computes. A recipe of 16 bits, which no integer file holds, keeps values.
 
+    Args:
+      recipe: the recipe, or None for the float network.
+      unit: in which a file holds tensors, see `quantization.held`: grey levels for 1 in the
+        network.
+
     Attributes:
       recipe: the recipe, or None for the float network.
       arriving: name of each activation site -> the Keras tensor of values that arrives there,
@@ -46,8 +56,10 @@ class KerasSites(Sites):
       sites: name of each site that holds codes -> its tensor.
     """
 
-    def __init__(self, recipe: QuantizationRecipe | None = None) -> None:
+    def __init__(self, recipe: QuantizationRecipe | None = None, unit: float = 1.0) -> None:
         self.recipe = recipe
+        self._unit = FixedUnit(unit)
+        self._layers: dict[str, keras.layers.Layer] = {}
         self.arriving = _Values()
         self.sites: dict[str, Coded] = {}
         self._convolved: list[Convolved] = []
@@ -65,10 +77,10 @@ class KerasSites(Sites):
         return None
 
     def input(self, x: Any) -> Any:
-        """The network's input, a Keras tensor (N, H, W, 3) in [0, 255], as a builder takes it."""
+        """The network's input, a Keras tensor (N, H, W, C) in [0, 255], as a builder takes it."""
         if not (self._integer and self._recipe_at(body=False)):
             return x
-        return Coded(x, Held(RangeQuantizer(0, 255, name="bytes"), one))
+        return Coded(x, Held(RangeQuantizer(0, 255, name="bytes")))
 
     def output(self, x: Any) -> Any:
         """The network's result as a Keras tensor of values, unrounded and unclipped."""
@@ -78,7 +90,7 @@ class KerasSites(Sites):
         self,
         x: Any,
         filters: int,
-        kernel_size: int,
+        kernel_size: int | Sequence[int],
         name: str,
         *,
         body: bool = True,
@@ -87,8 +99,18 @@ class KerasSites(Sites):
         shift: Sequence[float] | None = None,
         relu: bool = False,
         dtype: str | None = None,
+        geometry: Geometry = PLAIN,
+        shared: str | None = None,
+        expansion: int = 0,
     ) -> Any:
-        settings: dict[str, Any] = {"padding": "same", "name": name, "dtype": dtype}
+        settings: dict[str, Any] = {
+            "strides": geometry.strides,
+            "padding": geometry.padding,
+            "dilation_rate": geometry.dilation,
+            "groups": geometry.groups,
+            "name": name,
+            "dtype": dtype,
+        }
         norm = None
         behind: list[keras.layers.Layer] = []
         if batch_norm:
@@ -106,9 +128,11 @@ class KerasSites(Sites):
             behind.append(ChannelShift(shift, name=f"{name}_shift", dtype=dtype))
         if recipe := self._recipe_at(body):
             settings["bits"] = recipe.bits if body else recipe.head_tail_bits
-            settings["per_channel"] = recipe.per_channel
+            # TensorFlow Lite quantizes depthwise kernels per channel, and no other way.
+            assert not expansion, "merged before quantization"
+            settings["per_channel"] = recipe.per_channel or geometry.groups > 1
             settings["kernel_quantizer"] = kernel_quantizer(recipe, body=body)
-            layer = QuantConv2D(filters, kernel_size, **settings)
+            layer = self._layer(QuantConv2D, filters, kernel_size, shared, settings)
             if isinstance(x, Coded):
                 result = Convolved(
                     layer, x, gain=gain, shift=shift, relu=relu, norm=norm, floating=behind
@@ -116,7 +140,11 @@ class KerasSites(Sites):
                 self._convolved.append(result)
                 return result
         else:
-            layer = keras.layers.Conv2D(filters, kernel_size, **settings)
+            # Keras' own class where it will do: weights are saved by the class of their layer.
+            kind = keras.layers.Conv2D if geometry.groups == 1 else GroupedConv2D
+            if expansion:
+                kind, settings = ExpandedConv2D, {**settings, "expansion": expansion}
+            layer = self._layer(kind, filters, kernel_size, shared, settings)
         if relu:
             behind.append(keras.layers.ReLU(name=f"{name}_relu"))
         x = layer(values(x))
@@ -124,23 +152,68 @@ class KerasSites(Sites):
             x = following(x)
         return x
 
-    def activation(self, x: Any, name: str, *, body: bool = True, after_relu: bool = False) -> Any:
+    def _layer(self, kind: Any, filters: int, size: Any, shared: str | None, settings: Any) -> Any:
+        if shared is not None:
+            return self._layers[shared]
+        return self._layers.setdefault(settings["name"], kind(filters, size, **settings))
+
+    def activation(
+        self,
+        x: Any,
+        name: str,
+        *,
+        body: bool = True,
+        after_relu: bool = False,
+        ceiling: float | None = None,
+        true_values: bool = False,
+    ) -> Any:
         self.arriving.add(name, x)
         recipe = self._recipe_at(body)
         if recipe is None:
             return values(x)
-        quantizer = activation_quantizer(recipe, name, body=body, signed=not after_relu)
+        quantizer = activation_quantizer(
+            recipe, name, body=body, signed=not after_relu, ceiling=ceiling
+        )
         if not self._integer:
             return quantizer(values(x))
-        return self._at(x, name, quantizer, after_relu)
+        return self._at(x, name, quantizer, after_relu, true_values)
+
+    def clipped(self, x: Any, name: str, *, low: float, high: float) -> Any:
+        return x if isinstance(x, Tensor) else Clip(low, high, name=name)(x)
+
+    def known_range(
+        self, x: Any, name: str, *, minimum: float, maximum: float, body: bool = True
+    ) -> Any:
+        if not self._recipe_at(body):
+            return values(x)
+        quantizer = RangeQuantizer(minimum, maximum, name=name)
+        if not self._integer:
+            return quantizer(values(x))
+        return self._at(x, name, quantizer, after_relu=minimum >= 0)
+
+    def function(self, x: Any, name: str, *, kind: str, slope: float = 0.0) -> Any:
+        if isinstance(x, Coded):
+            layer = QuantPReLU(name=name) if kind == "prelu" else None
+            return Applied(kind, x, slope=slope, layer=layer)
+        if kind == "prelu":
+            return keras.layers.PReLU(shared_axes=[1, 2], name=name)(values(x))
+        if kind == "leaky_relu":
+            return keras.layers.LeakyReLU(slope, name=name)(values(x))
+        return keras.layers.Activation(kind, name=name)(values(x))
 
     def kept(self, x: Any, held: Any) -> Any:
         return held if self._recipe_at(body=False) else x
 
-    def add(self, tensors: Sequence[Any], name: str) -> Any:
+    def add(self, tensors: Sequence[Any], name: str, *, relu: bool = False) -> Any:
         if all(isinstance(x, Coded) for x in tensors):
-            return Added(*tensors)
-        return keras.layers.Add(name=name)([values(x) for x in tensors])
+            return Added(*tensors, relu=relu)
+        total = keras.layers.Add(name=name)([values(x) for x in tensors])
+        return keras.layers.ReLU(name=f"{name}_relu")(total) if relu else total
+
+    def multiply(self, tensors: Sequence[Any], name: str) -> Any:
+        if all(isinstance(x, Coded) for x in tensors):
+            return Multiplied(*tensors)
+        return keras.layers.Multiply(name=name)([values(x) for x in tensors])
 
     def concatenate(self, tensors: Sequence[Any], name: str) -> Any:
         if all(isinstance(x, Tensor) for x in tensors):
@@ -148,28 +221,43 @@ class KerasSites(Sites):
         return keras.layers.Concatenate(name=name)([values(x) for x in tensors])
 
     def depth_to_space(self, x: Any, scale: int, name: str) -> Any:
-        layer = DepthToSpace(scale, name=name)
+        return self._moved(x, DepthToSpace(scale, name=name))
+
+    def moved(self, x: Any, name: str, *, movement: str, settings: Mapping[str, Any]) -> Any:
+        return self._moved(x, movement_layer(movement, settings, name))
+
+    def _moved(self, x: Any, layer: keras.layers.Layer) -> Any:
         return x.moved(layer) if isinstance(x, Coded) else layer(values(x))
+
+    def rescaled(self, x: Any, name: str, *, factor: float) -> Any:
+        if isinstance(x, Coded):
+            return x.rescaled(factor)
+        return keras.layers.Rescaling(factor, name=name)(values(x))
 
     def shifted_image(self, x: Any, shift: Sequence[float], name: str) -> Any:
         if not self._recipe_at(body=False):
             return ChannelShift(shift, name=f"{name}_shift")(x)
-        shift = [round(value * SHIFT_STEPS) / SHIFT_STEPS for value in shift]
-        quantizer = RangeQuantizer(min(shift), 255 + max(shift), name=name)
+        shift = in_steps(shift)
+        quantizer = RangeQuantizer(min(0.0, *shift), 255 + max(shift), name=name)
         if not self._integer:
             return quantizer(ChannelShift(shift, name=f"{name}_shift")(x))
         return self._at(ShiftedImage(x, shift), name, quantizer, after_relu=False)
 
-    def image(self, x: Any) -> Any:
-        return x.as_image() if isinstance(x, Tensor) else x
+    def image(self, x: Any, name: str = "image", *, gain: float = 1.0) -> Any:
+        if isinstance(x, Tensor):
+            return x.as_image(gain)
+        return x if gain == 1 else keras.layers.Rescaling(gain, name=name)(x)
 
-    def _at(self, x: Any, name: str, quantizer: Any, after_relu: bool) -> Coded:
+    def _at(
+        self, x: Any, name: str, quantizer: Any, after_relu: bool, true_values: bool = False
+    ) -> Coded:
         """The codes of a site, of float values or of what an operator makes of codes."""
         if isinstance(x, Coded):
             x = Converted(x)
         if not isinstance(x, Result):
             x = Floating(x)
-        held = x.held_by(quantizer, needs_clip(quantizer.grid, after_relu))
+        unit = None if true_values else self._unit
+        held = x.held_by(quantizer, needs_clip(quantizer.grid, after_relu), unit)
         tensors, arriving = x.at(held)
         self.sites[name] = Coded(quantizer(tensors, arriving=arriving), held, arriving)
         return self.sites[name]

@@ -5,22 +5,27 @@ from typing import Any
 import keras
 
 from pams_tf.backend import check_settings
+from pams_tf.errors import InputError
+from pams_tf.models.graph.steps import Graph
 from pams_tf.models.keras_sites import KerasSites, values
-from pams_tf.models.registry import architecture
+from pams_tf.models.registry import Architecture, architecture
 from pams_tf.quantization import quantizers
 from pams_tf.recipe import QuantizationRecipe
 
 
 @keras.saving.register_keras_serializable("pams_tf")
 class SuperResolution(keras.Model):
-    """(N, H, W, 3) float32 in [0, 255] -> (N, s*H, s*W, 3), unrounded and unclipped.
+    """(N, H, W, C) float32 in [0, 255] -> (N, s*H, s*W, C), unrounded and unclipped.
 
-    Created by `build`. Saving as `.keras` includes everything it was built from.
+    Created by `build` or `from_keras`. Saving as `.keras` includes everything it was built from. C
+    is 3 for RGB; a network that arrived as a Keras graph may have one channel, Y.
 
     Attributes:
       preset, scale, overrides, recipe: what it was built from; recipe None is the float network.
+      graph: the network as it arrived from Keras; None for a registered one. Its `preset` is then
+        the name of the Keras model.
       with_feature: the same layers as a model with two outputs, (image, feature); the feature
-        (N, H, W, C) is what SKT compares.
+        (N, H, W, C) is what SKT compares. The feature is None for a network that has none.
       arriving, sites: site name -> the values that arrive there, and the codes behind it; see
         `KerasSites`.
       convolutions: the convolutions of codes, with the scales that an integer file computes with.
@@ -32,12 +37,13 @@ class SuperResolution(keras.Model):
         scale: int,
         recipe: QuantizationRecipe | None = None,
         overrides: dict[str, Any] | None = None,
+        graph: Graph | None = None,
         **kwargs: Any,
     ) -> None:
         check_settings()
-        image = keras.Input((None, None, 3), name="lr")
-        sites = KerasSites(recipe)
-        network = architecture(preset, scale, overrides or {})
+        network = architecture(preset, scale, overrides or {}) if graph is None else of_graph(graph)
+        image = keras.Input((None, None, network.channels), name="lr")
+        sites = KerasSites(recipe, network.unit)
         output, feature = network.connect(sites.input(image), scale, sites)
         kwargs.setdefault("name", f"{preset}_x{scale}")
         super().__init__(inputs=image, outputs=sites.output(output), **kwargs)
@@ -45,15 +51,31 @@ class SuperResolution(keras.Model):
         self.scale = scale
         self.recipe = recipe
         self.overrides = dict(overrides or {})
-        self.feature = values(feature)
+        self.graph = graph
+        self.architecture = network
+        self.feature = None if feature is None else values(feature)
         self.arriving = sites.arriving
         self.sites = sites.sites
         self.convolutions = sites.convolutions
 
     @property
-    def identity(self) -> tuple[str, int, dict[str, Any]]:
-        """What determines the architecture: preset, scale and overrides, without the recipe."""
-        return self.preset, self.scale, self.overrides
+    def identity(self) -> tuple[Any, ...]:
+        """What determines the architecture, without the recipe; equal for equal networks."""
+        return self.preset, self.scale, self.overrides, self.graph
+
+    @property
+    def channels(self) -> int:
+        """Channels of the image: 3 for RGB, 1 for Y."""
+        return self.architecture.channels
+
+    @property
+    def radius(self) -> int:
+        """LR pixels on each side of an LR pixel that its enlargement depends on.
+
+        Raises:
+          InputError: it depends on the whole image.
+        """
+        return self.architecture.radius(self.scale)
 
     @property
     def described(self) -> str:
@@ -70,17 +92,52 @@ class SuperResolution(keras.Model):
     def with_feature(self) -> keras.Model:
         return keras.Model(self.inputs[0], [self.outputs[0], self.feature])
 
+    def twin(self, recipe: QuantizationRecipe | None) -> "SuperResolution":
+        """The same architecture with another recipe and fresh weights."""
+        return SuperResolution(self.preset, self.scale, recipe, self.overrides, self.graph)
+
+    def with_skt_layer(self, layer: str) -> "SuperResolution":
+        """The same network with the result of another layer as the feature for SKT.
+
+        Raises:
+          InputError: it has no such layer, or did not arrive from Keras.
+        """
+        if self.graph is None:
+            raise InputError(
+                f"skt_layer={layer!r} is for a network of your own; {self.described} compares the "
+                "feature of the paper"
+            )
+        graph = self.graph.with_feature(layer)
+        other = SuperResolution(self.preset, self.scale, self.recipe, self.overrides, graph)
+        other.set_weights(self.get_weights())
+        return other
+
     def get_config(self) -> dict[str, Any]:
         return {
             "preset": self.preset,
             "scale": self.scale,
             "recipe": self.recipe.to_dict() if self.recipe else None,
             "overrides": dict(self.overrides),
+            "graph": self.graph.to_dict() if self.graph else None,
             "name": self.name,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SuperResolution":
         config = dict(config)
-        recipe = config.pop("recipe")
-        return cls(recipe=QuantizationRecipe.from_dict(recipe) if recipe else None, **config)
+        recipe, graph = config.pop("recipe"), config.pop("graph", None)
+        return cls(
+            recipe=QuantizationRecipe.from_dict(recipe) if recipe else None,
+            graph=Graph.from_dict(graph) if graph else None,
+            **config,
+        )
+
+
+def of_graph(graph: Graph) -> Architecture:
+    """The architecture of a network that arrived from Keras."""
+    return Architecture(
+        graph,
+        lambda image, config, scale, sites: config.connect(image, sites),
+        channels=graph.channels,
+        unit=graph.unit,
+    )

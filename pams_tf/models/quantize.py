@@ -1,7 +1,10 @@
 """Post-training quantization: from a float network to a calibrated student."""
 
+from collections.abc import Iterator
+
 from pams_tf.data.calibration import Images, lr_batches
 from pams_tf.errors import InputError
+from pams_tf.models.equalization import equalized
 from pams_tf.models.files import Source, load
 from pams_tf.models.network import SuperResolution
 from pams_tf.models.transfer import with_recipe
@@ -30,8 +33,8 @@ def quantize(
       (8, True)
 
     Args:
-      model: a float network: a Keras model of `pams_tf`, a `.keras` file, a run folder, or a name
-        in the zoo. It is not changed.
+      model: a float network: any functional Keras model (see `from_keras`), a `.keras` file, a run
+        folder, or a name in the zoo. It is not changed.
       recipe: how to quantize it.
       images: LR images in [0, 255]: one array (N, H, W, 3) or (H, W, 3), or an iterable of such
         arrays; or a folder of HR photographs, which are downscaled; None for the built-in ones.
@@ -54,8 +57,11 @@ def quantize(
             f"{network.described} is already quantized, with {network.recipe.bits} bits; give the "
             "float network"
         )
+    if recipe.equalize:
+        images = _twice(images)
+        network = equalized(network, images)
     student = with_recipe(network, recipe)
-    batches = lr_batches(images, network.scale)
+    batches = lr_batches(images, network.scale, network.channels)
     calibrate(student, network, batches, percentile=percentile, together=True)
     return student
 
@@ -94,6 +100,11 @@ def fully_quantized(
     whole = with_recipe(student, student.recipe.replace(scope="all"))
     learned = {q.name for q in quantizers(student)}
     missing = [q.name for q in quantizers(whole) if q.name not in learned]
-    batches = lr_batches(images, student.scale)
+    batches = lr_batches(images, student.scale, student.channels)
     calibrate(whole, student, batches, only=missing, percentile=percentile)
     return whole
+
+
+def _twice(images: Images) -> Images:
+    """Images that can be read twice."""
+    return list(images) if isinstance(images, Iterator) else images

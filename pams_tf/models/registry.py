@@ -23,14 +23,25 @@ class Config(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """A builder and the config of the network it builds."""
+    """A builder and the config of the network it builds.
+
+    Attributes:
+      channels: of its image.
+      unit: see `models.keras_sites.KerasSites`.
+    """
 
     config: Any
     builder: Builder
+    channels: int = 3
+    unit: float = 1.0
 
     def connect(self, image: Any, scale: int, sites: Sites) -> tuple[Any, Any]:
         """Run the builder: image (N, H, W, 3) -> (image (N, s*H, s*W, 3), feature)."""
         return self.builder(image, self.config, scale, sites)
+
+    def radius(self, scale: int) -> int:
+        """LR pixels on each side of an LR pixel that its upscaled version depends on."""
+        return int(self.config.radius(scale))
 
 
 _PRESETS: dict[str, Architecture] = {}
@@ -123,4 +134,4 @@ def receptive_field_radius(preset: str, scale: int, **overrides: Any) -> int:
     Raises:
       InputError: see `architecture`.
     """
-    return architecture(preset, scale, overrides).config.radius(scale)
+    return architecture(preset, scale, overrides).radius(scale)

@@ -27,10 +27,15 @@ from pams_tf.quantization.functional.codes import (
     rectified,
     rounding,
 )
-from pams_tf.quantization.held import Held, Scalar, clipping_unit, one
+from pams_tf.quantization.held import ONE, ClippingUnit, FixedUnit, Held, Scalar, Unit
 
 SHIFT_STEPS = 127
 """A file holds the shift of an image in steps of 1/127: weight code 127, image scale 1."""
+
+
+def in_steps(shift: Sequence[float]) -> list[float]:
+    """A shift in whole steps: half a step could go either way in the converter."""
+    return [round(value * SHIFT_STEPS) / SHIFT_STEPS for value in shift]
 
 
 class Values(keras.layers.Layer):
@@ -49,6 +54,24 @@ class Values(keras.layers.Layer):
         return keras.KerasTensor((*tensors[0].shape[:-1], arriving.channels), "float32")
 
 
+class Same(keras.layers.Layer):
+    """Codes as they are, for values that are larger by a factor: the gradient is, too."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+
+    def call(self, codes: Any, factor: float) -> Any:
+        @tf.custom_gradient
+        def same(codes: Any) -> Any:
+            return tf.identity(codes), lambda upstream: upstream * factor
+
+        return same(codes)
+
+    def compute_output_spec(self, codes: Any, factor: float) -> Any:
+        return keras.KerasTensor(codes.shape, "float32")
+
+
 class Tensor:
     """What a builder passes from one call to the next, in a network whose tensors are codes.
 
@@ -63,8 +86,8 @@ class Tensor:
         """The float values as a Keras tensor (N, H, W, C), for whatever computes in float."""
         raise NotImplementedError
 
-    def as_image(self) -> Any:
-        """The Keras tensor of values in [0, 255], which rounded are the bytes of a file."""
+    def as_image(self, gain: float = 1.0) -> Any:
+        """The Keras tensor of values times `gain`, in [0, 255]; rounded, the bytes of a file."""
         raise NotImplementedError
 
 
@@ -88,21 +111,26 @@ class Coded(Tensor):
     def values(self) -> Any:
         return Values()([self.codes], arriving=_ConvertedAt(self, None, 0))
 
-    def as_image(self) -> Any:
-        return Converted(self).as_image()
+    def as_image(self, gain: float = 1.0) -> Any:
+        return Converted(self).as_image(gain)
 
     def moved(self, layer: keras.layers.Layer) -> "Coded":
         """The same codes in another arrangement."""
         return Coded(layer(self.codes), self.held, self.arriving)
 
+    def rescaled(self, factor: float) -> "Coded":
+        """The same codes as values that are `factor` times as large."""
+        return Coded(Same()(self.codes, factor=factor), self.held.rescaled(factor), self.arriving)
+
 
 class _Image:
     """An operator's result as an image: steps of 1, before rounding if `round` will do the rest."""
 
-    def __init__(self, arriving: Arriving, exact: bool) -> None:
+    def __init__(self, arriving: Arriving, exact: bool, gain: float) -> None:
         self.channels = arriving.channels
         self._arriving = arriving
         self._exact = exact
+        self._gain = gain
 
     def values(self, tensors: Sequence[Any], training: bool) -> Any:
         compute = self._arriving.arithmetic(training)
@@ -112,7 +140,8 @@ class _Image:
         @tf.custom_gradient
         def image(*tensors: Any) -> Any:
             steps, backward = compute(*tensors)
-            return steps.exact if self._exact else steps.whole, backward
+            image = steps.exact if self._exact else steps.whole
+            return image, lambda upstream: backward(upstream * self._gain)
 
         return image(*tensors)
 
@@ -121,8 +150,7 @@ class Result(Tensor):
     """The result of an operator before a site.
 
     Attributes:
-      bound: where the operator itself can clip in a file; None if it cannot, and then its unit is
-        1.
+      bound: where the operator itself can clip in a file; None if it cannot.
       rounds_half_to_even: whether a file rounds its result so, as `round` does.
     """
 
@@ -138,17 +166,24 @@ class Result(Tensor):
         tensors, arriving = self.at(None)
         return Values()(tensors, arriving=arriving)
 
-    def as_image(self) -> Any:
-        held = Held(RangeQuantizer(0, 255), one, copy=self.next_copy())
+    def as_image(self, gain: float = 1.0) -> Any:
+        held = Held(RangeQuantizer(0, 255), FixedUnit(gain), factor=1 / gain, copy=self.next_copy())
         tensors, arriving = self.at(held)
-        return Values()(tensors, arriving=_Image(arriving, self.rounds_half_to_even))
+        return Values()(tensors, arriving=_Image(arriving, self.rounds_half_to_even, gain))
 
-    def held_by(self, quantizer: Quantizer, clips: bool) -> Held:
-        """How a file holds the result at a site with that quantizer."""
-        unit = one
-        if fused := clips and self.bound is not None:
-            unit = clipping_unit(quantizer, self.bound)
-        return Held(quantizer, unit, rescaled=fused, clips=clips, copy=self.next_copy())
+    def held_by(self, quantizer: Quantizer, clips: bool, unit: Unit | None) -> Held:
+        """How a file holds the result at a site with that quantizer.
+
+        Args:
+          quantizer, clips: see `Held`.
+          unit: the unit, unless the operator can clip in one of its own; None for unit 1 whatever
+            the operator can.
+        """
+        if unit is None:
+            unit = ONE
+        elif clips and self.bound is not None:
+            unit = ClippingUnit(quantizer, self.bound)
+        return Held(quantizer, unit, clips=clips, copy=self.next_copy())
 
     def next_copy(self) -> int:
         """The number of the site that holds the result: 0 for the first."""
@@ -225,7 +260,7 @@ class ConvolvedAt:
         self.reach = result.source.held.quantizer.reach
 
     def folded(self, training: bool) -> tuple[Any, Any]:
-        factor, offset = one(), tf.constant(0.0, tf.float64)
+        factor, offset = ONE(), tf.constant(0.0, tf.float64)
         norm = self.result.norm
         if norm is not None:
             if training:
@@ -301,7 +336,7 @@ class ConvolvedAt:
 
     @property
     def _unit(self) -> Scalar:
-        return one() if self.held is None else self.held.unit()
+        return ONE() if self.held is None else self.held.unit()
 
     @property
     def _image(self) -> Any:
@@ -325,27 +360,23 @@ class _Sums:
 class Added(Result):
     """The sum of two tensors of codes; a file has both in the unit of the first."""
 
-    bound = 1.0
-
-    def __init__(self, first: Coded, second: Coded) -> None:
+    def __init__(self, first: Coded, second: Coded, *, relu: bool = False) -> None:
         self.terms = first, second
-        self.channels = first.channels
+        self.relu = relu
+        self.channels = max(first.channels, second.channels)
+        self.bound = 6.0 if relu else 1.0
 
-    def held_by(self, quantizer: Quantizer, clips: bool) -> Held:
-        first = self.terms[0].held
-        if clips or not first.rescaled:
-            return super().held_by(quantizer, clips)
-        return Held(quantizer, first.unit, rescaled=True)
+    def held_by(self, quantizer: Quantizer, clips: bool, unit: Unit | None) -> Held:
+        return super().held_by(quantizer, clips, unit and self.terms[0].held.unit)
 
     def at(self, held: Held | None) -> tuple[list[Any], Arriving]:
         return [term.codes for term in self.terms], _AddedAt(self, held)
 
 
 class _AddedAt:
-    nonnegative = False
-
     def __init__(self, result: Added, held: Held | None) -> None:
         self.channels = result.channels
+        self.nonnegative = result.relu
         self._terms = result.terms
         self._held = held
 
@@ -365,7 +396,8 @@ class _AddedAt:
 
     def values(self, tensors: Sequence[Any], training: bool) -> Any:
         first, second = (tf.cast(term.held.scale(), tf.float32) for term in self._terms)
-        return as_values(*tensors, values=lambda a, b: a * first + b * second)
+        total = as_values(*tensors, values=lambda a, b: a * first + b * second)
+        return tf.nn.relu(total) if self.nonnegative else total
 
 
 class Converted(Result):
@@ -392,17 +424,18 @@ class _ConvertedAt:
     def arithmetic(self, training: bool) -> Arithmetic:
         assert self._held is not None
         source, result = self._source, self._held.file_scale()
-        if not source.rescaled:
+        if source.unit == self._held.unit:
             return xnnpack.conversion(source.file_scale(), result)
-        # A file undoes the unit by a MUL, which requantizes too.
-        factor = stored.wider(tf.cast(1.0 / source.unit(), tf.float32), self._copy + 1)
+        # A file brings it to the other unit by a MUL, which requantizes too.
+        ratio = tf.cast(self._held.unit() / source.unit(), tf.float32)
+        factor = stored.wider(ratio, self._copy + 1)
         return xnnpack.requantization(
             xnnpack.requantization_multiplier(source.file_scale(), factor, result)
         )
 
     def ratio(self) -> Any:
         assert self._held is not None
-        return self._source.file_scale(one()) / self._held.file_scale(one())
+        return self._source.file_scale(ONE()) / self._held.file_scale(ONE())
 
     def values(self, tensors: Sequence[Any], training: bool) -> Any:
         scale = tf.cast(self._source.scale(), tf.float32)
@@ -499,6 +532,9 @@ class ShiftedImage(Result):
         self.source = image
         self.shift = shift
 
+    def held_by(self, quantizer: Quantizer, clips: bool, unit: Unit | None) -> Held:
+        return Held(quantizer, clips=clips)
+
     def at(self, held: Held | None) -> tuple[list[Any], Arriving]:
         return [self.source.codes], _ShiftedAt(self, held)
 
@@ -514,7 +550,7 @@ class _ShiftedAt:
 
     def arithmetic(self, training: bool) -> Arithmetic:
         assert self._held is not None
-        kernel = stored.stored_scale(stored.stored_limit(one() / SHIFT_STEPS, one(), 0))
+        kernel = stored.stored_scale(stored.stored_limit(ONE() / SHIFT_STEPS, ONE(), 0))
         image = self._image.file_scale()
         bias = self.bias()
         requantized = xnnpack.requantization(

@@ -10,7 +10,7 @@ def with_recipe(model: SuperResolution, recipe: QuantizationRecipe | None) -> Su
 
     The ranges of quantizers that `model` does not have are not calibrated; see `quantize`.
     """
-    twin = SuperResolution(model.preset, model.scale, recipe, model.overrides)
+    twin = model.twin(recipe)
     transfer_weights(model, twin)
     return twin
 

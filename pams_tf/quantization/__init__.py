@@ -8,21 +8,25 @@ from pams_tf.quantization import functional
 from pams_tf.quantization.base import ActivationQuantizer, CodeGrid, quantizers
 from pams_tf.quantization.calibration import calibrate, random_ranges
 from pams_tf.quantization.choice import activation_quantizer, kernel_quantizer
-from pams_tf.quantization.convolution import QuantConv2D
+from pams_tf.quantization.convolution import ExpandedConv2D, GroupedConv2D, QuantConv2D
 from pams_tf.quantization.dorefa import DorefaQuantizer
 from pams_tf.quantization.known_range import RangeQuantizer
 from pams_tf.quantization.min_max import MinMaxQuantizer
 from pams_tf.quantization.pact import PactQuantizer
 from pams_tf.quantization.pams import PamsQuantizer
+from pams_tf.quantization.prelu import QuantPReLU
 
 __all__ = [
     "ActivationQuantizer",
     "CodeGrid",
     "DorefaQuantizer",
+    "ExpandedConv2D",
+    "GroupedConv2D",
     "MinMaxQuantizer",
     "PactQuantizer",
     "PamsQuantizer",
     "QuantConv2D",
+    "QuantPReLU",
     "RangeQuantizer",
     "activation_quantizer",
     "calibrate",

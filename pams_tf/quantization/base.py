@@ -21,16 +21,18 @@ CALIBRATIONS = ("ema", "maximum")
 
 @keras.saving.register_keras_serializable("pams_tf")
 class Positive(keras.constraints.Constraint):
-    """Keeps a range usable: no optimizer step can take it below `minimum`."""
+    """Keeps a range usable: no optimizer step can take it below `minimum` or above `maximum`."""
 
-    def __init__(self, minimum: float = SMALLEST_ALPHA) -> None:
+    def __init__(self, minimum: float = SMALLEST_ALPHA, maximum: float | None = None) -> None:
         self.minimum = minimum
+        self.maximum = maximum
 
     def __call__(self, w: Any) -> Any:
-        return keras.ops.maximum(w, self.minimum)
+        w = keras.ops.maximum(w, self.minimum)
+        return w if self.maximum is None else keras.ops.minimum(w, self.maximum)
 
     def get_config(self) -> dict[str, Any]:
-        return {"minimum": self.minimum}
+        return {"minimum": self.minimum, "maximum": self.maximum}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,10 +126,16 @@ class ActivationQuantizer(Quantizer):
       calibration: "ema", the running mean of the extremes (paper, Eq. 4), which trims rare peaks
         and leaves the rest to training; or "maximum", the largest value seen, which trims nothing.
       beta: decay of the running mean.
+      ceiling: no range reaches beyond it, because the network clips there; None for no such end.
     """
 
     def __init__(
-        self, bits: int = 8, calibration: str = "ema", beta: float = 0.9997, **kwargs: Any
+        self,
+        bits: int = 8,
+        calibration: str = "ema",
+        beta: float = 0.9997,
+        ceiling: float | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         signed_qmax(bits)
@@ -138,6 +146,7 @@ class ActivationQuantizer(Quantizer):
         self.bits = bits
         self.calibration = calibration
         self.beta = beta
+        self.ceiling = ceiling
         self.observations = self.add_weight(
             name="observations", shape=(), dtype="int32", initializer="zeros", trainable=False
         )
@@ -180,6 +189,8 @@ class ActivationQuantizer(Quantizer):
 
     def observe_ranges(self, minima: Any, maxima: Any) -> None:
         """Run one calibration step on per-sample extremes, (N,) each; its state is in variables."""
+        if self.ceiling is not None:
+            minima, maxima = tf.maximum(minima, -self.ceiling), tf.minimum(maxima, self.ceiling)
         self._adapt(minima, maxima)
         self.observations.assign_add(1)
 
@@ -201,6 +212,7 @@ class ActivationQuantizer(Quantizer):
             "bits": self.bits,
             "calibration": self.calibration,
             "beta": self.beta,
+            "ceiling": self.ceiling,
         }
 
 
@@ -241,7 +253,7 @@ class AlphaQuantizer(ActivationQuantizer):
             name="alpha",
             shape=(),
             initializer=keras.initializers.Constant(initial_alpha),
-            constraint=Positive(),
+            constraint=Positive(maximum=self.ceiling),
             regularizer=regularizer,
             trainable=learned,
         )

@@ -36,7 +36,7 @@ def calibrate(
     Args:
       student: the network whose quantizers are set, in place.
       observed: the float network, or one with fewer quantizers.
-      batches: LR images (N, H, W, 3) float32 in [0, 255].
+      batches: LR images (N, H, W, C) float32 in [0, 255].
       only: names of the quantizers to set; all by default.
       percentile: use this percentile of each sample's values instead of its extremes; see
         `sample_ranges`.
@@ -59,7 +59,9 @@ def calibrate(
         raise InputError(f"the observed network has no site {', '.join(strangers)}")
     probe = keras.Model(observed.inputs[0], [observed.arriving[q.name] for q in targets])
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
+    channels = probe.input_shape[-1]
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.float32)])
     def ranges(lr: Any) -> list[tuple[Any, Any]]:
         tensors = probe(lr, training=False)
         # Keras unpacks a list with a single output.

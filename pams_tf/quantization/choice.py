@@ -11,7 +11,12 @@ from pams_tf.recipe import QuantizationRecipe
 
 
 def activation_quantizer(
-    recipe: QuantizationRecipe, name: str, *, body: bool = True, signed: bool = True
+    recipe: QuantizationRecipe,
+    name: str,
+    *,
+    body: bool = True,
+    signed: bool = True,
+    ceiling: float | None = None,
 ) -> ActivationQuantizer:
     """The quantizer that a recipe puts on a tensor.
 
@@ -23,11 +28,13 @@ def activation_quantizer(
         trains them in a student of scope "body".
       signed: False for a tensor after a ReLU. PACT and DoReFa then use all codes from 0 to alpha,
         and so does PAMS if the recipe sets `unsigned`.
+      ceiling: where the network clips the tensor, beyond which no range reaches.
     """
     bits = recipe.bits if body else recipe.head_tail_bits
     settings: dict[str, Any] = {
         "bits": bits,
         "calibration": "ema" if body else "maximum",
+        "ceiling": ceiling,
         "name": name,
     }
     if recipe.method == "tflite":

@@ -35,7 +35,70 @@ class Accumulator(Protocol):
 
 
 @keras.saving.register_keras_serializable("pams_tf")
-class QuantConv2D(keras.layers.Conv2D):
+class GroupedConv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` whose groups TensorFlow can train on a CPU, too."""
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        if self.groups == 1:
+            return super().convolution_op(inputs, kernel)
+        settings: dict[str, Any] = {"padding": self.padding.upper()}
+        if self.groups == inputs.shape[-1] == kernel.shape[-1]:
+            return tf.nn.depthwise_conv2d(
+                inputs,
+                tf.transpose(kernel, (0, 1, 3, 2)),
+                (1, *self.strides, 1),
+                dilations=self.dilation_rate,
+                **settings,
+            )
+        settings |= {"strides": self.strides, "dilations": self.dilation_rate}
+        parts = zip(
+            tf.split(inputs, self.groups, axis=-1),
+            tf.split(kernel, self.groups, axis=-1),
+            strict=True,
+        )
+        return tf.concat([tf.nn.conv2d(x, w, **settings) for x, w in parts], axis=-1)
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class ExpandedConv2D(keras.layers.Conv2D):
+    """A convolution whose kernel is the sum of branches, which are merged in every step.
+
+    The branches are a kernel as usual; one to `expansion` hidden channels, which a 1x1 convolution
+    projects to the filters; and the identity, where there are as many filters as channels.
+    """
+
+    def __init__(self, *args: Any, expansion: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.expansion = expansion
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        *size, channels, filters = self._kernel.shape
+        self.expand = self.add_weight(
+            name="expand", shape=(*size, channels, self.expansion), initializer="glorot_uniform"
+        )
+        self.project = self.add_weight(
+            name="project", shape=(self.expansion, filters), initializer="glorot_uniform"
+        )
+
+    def merged_kernel(self) -> Any:
+        """The kernel (h, w, I, O) of the one convolution that equals all branches."""
+        kernel = self.kernel + tf.tensordot(self.expand.value, self.project.value, 1)
+        height, width, channels, filters = kernel.shape
+        if channels == filters:
+            middle = tf.scatter_nd([[height // 2, width // 2]], tf.eye(filters)[None], kernel.shape)
+            kernel += tf.cast(middle, kernel.dtype)
+        return kernel
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        return super().convolution_op(inputs, tf.cast(self.merged_kernel(), inputs.dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "expansion": self.expansion}
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class QuantConv2D(GroupedConv2D):
     """`keras.layers.Conv2D` (NHWC, kernel HWIO) that computes with quantized weights.
 
     The float kernel is trained and saved. Of float images the result is float, and so are biases.

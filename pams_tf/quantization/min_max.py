@@ -98,6 +98,8 @@ class MinMaxQuantizer(ActivationQuantizer):
 
     def observe_training(self, values: Any) -> None:
         lowest, highest = _of_the_whole_batch(tf.reduce_min(values), tf.reduce_max(values))
+        if self.ceiling is not None:
+            lowest, highest = tf.maximum(lowest, -self.ceiling), tf.minimum(highest, self.ceiling)
         self.minimum.assign(self._moved(self.minimum, tf.minimum(lowest, 0.0)))
         self.maximum.assign(self._moved(self.maximum, tf.maximum(highest, SMALLEST_ALPHA)))
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from pams_tf import models
 from pams_tf.data.datasets import ImagePairs, find_or_sample, sample
-from pams_tf.data.images import picture_size
+from pams_tf.data.opening import picture_size
 from pams_tf.data.packed import cache_folder, missing_bytes
 from pams_tf.errors import InputError
 from pams_tf.files import write_text

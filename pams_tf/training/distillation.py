@@ -1,5 +1,6 @@
 """Distillation: a float teacher guides the quantized student."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from pams_tf.errors import InputError
 from pams_tf.models import SuperResolution
 from pams_tf.quantization import quantizers
 from pams_tf.training.descent import descend
+from pams_tf.training.settings import TARGETS
 from pams_tf.training.skt import skt_loss
 
 
@@ -32,7 +34,9 @@ class Distiller(keras.Model):
     Args:
       student: the network with quantizers, float32 (N, H, W, 3) in [0, 255] -> (N, s*H, s*W, 3).
       teacher: the float network of the same architecture; its weights do not change.
-      skt_weight: 1000 in the paper; 0 trains without a teacher.
+      skt_weight: 1000 in the paper; 0 trains without SKT.
+      target: what L1 compares the student's image with: "hr", the HR image, or "teacher", the
+        teacher's image; the HR images of the batches are not read then.
 
     Returns:
       A Keras model to compile with two optimizers and to fit.
@@ -48,6 +52,7 @@ class Distiller(keras.Model):
         student: SuperResolution,
         teacher: SuperResolution,
         skt_weight: float = 1000.0,
+        target: str = "hr",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -58,11 +63,18 @@ class Distiller(keras.Model):
             )
         self.student = student
         self.teacher = teacher
+        if skt_weight and student.feature is None:
+            raise InputError(
+                f"{student.described} has no feature for SKT: no convolution stands before its "
+                "enlargement but the first; give skt_layer, or skt_weight=0"
+            )
+        if target not in TARGETS:
+            raise InputError(f"target={target!r} is not possible; choose {' or '.join(TARGETS)}")
         teacher.trainable = False
         self.skt_weight = skt_weight
-        self._student_with_feature = student.with_feature
-        # Without SKT the teacher is not asked at all.
-        self._feature = keras.Model(teacher.inputs[0], teacher.feature) if skt_weight else None
+        self.target = target
+        self._student_with_feature = _with_feature(student, skt_weight)
+        self._teacher_with_feature = _with_feature(teacher, skt_weight)
         alphas = {id(q.alpha) for q in quantizers(student)}
         trainable = student.trainable_variables
         self.alpha_variables = [v for v in trainable if id(v) in alphas]
@@ -88,6 +100,7 @@ class Distiller(keras.Model):
             "student": keras.saving.serialize_keras_object(self.student),
             "teacher": keras.saving.serialize_keras_object(self.teacher),
             "skt_weight": self.skt_weight,
+            "target": self.target,
         }
 
     @classmethod
@@ -116,12 +129,15 @@ class Distiller(keras.Model):
     def losses(self, lr: Any, hr: Any) -> dict[str, Any]:
         """The means over (lr, hr), both (N, H, W, 3) in [0, 255]: "loss" and its parts."""
         lr, hr = (tf.cast(image, tf.float32) for image in (lr, hr))
-        sr, feature = self._student_with_feature(lr, training=True)
-        l1 = tf.reduce_mean(tf.abs(tf.cast(sr, tf.float32) - hr))
+        sr, *feature = self._student_with_feature(lr, training=True)
+        goal = hr
+        if self.skt_weight or self.target == "teacher":  # otherwise the teacher is not run at all
+            image, *taught = self._teacher_with_feature(lr, training=False)
+            goal = tf.cast(image, tf.float32) if self.target == "teacher" else hr
+        l1 = tf.reduce_mean(tf.abs(tf.cast(sr, tf.float32) - tf.stop_gradient(goal)))
         skt = tf.constant(0.0)
-        if self._feature is not None:
-            target = self._feature(lr, training=False)
-            skt = skt_loss(feature, tf.stop_gradient(target))
+        if self.skt_weight:
+            skt = skt_loss(feature[0], tf.stop_gradient(taught[0]))
         loss = tf.add_n([l1 + self.skt_weight * skt, *self.student.losses])
         return {"loss": loss, "l1": l1, "skt": skt}
 
@@ -131,3 +147,14 @@ class Distiller(keras.Model):
         for name, value in descend(self, lr, hr).items():
             self.loss_means[name].update_state(value)
         return {name: metric.result() for name, metric in self.loss_means.items()}
+
+
+def _with_feature(network: SuperResolution, skt_weight: float) -> Callable[..., list[Any]]:
+    """A function of (lr, training) -> [image], and the feature behind it if SKT needs it."""
+    model = network.with_feature if skt_weight else network
+
+    def run(lr: Any, training: bool) -> list[Any]:
+        outputs = model(lr, training=training)
+        return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+
+    return run

@@ -72,7 +72,7 @@ def finetune(
     Source: Li et al., ECCV 2020, Section 3 and Eq. 1 to 7.
     """
     replicas = choose_replicas(strategy)  # before TensorFlow computes anything
-    teacher = load(model)
+    teacher = load(model, settings.get("image_range", 255.0))
     fields: dict[str, Any] = {"patch_size": paper_patch_size(teacher.preset, teacher.scale)}
     fields |= finetune_budget(budget or ("short" if images else "demo"), recipe.bits)
     fields |= settings

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from pams_tf import models
-from pams_tf.data.calibration import packed_images, training_batches
+from pams_tf.data.calibration import packed_images, packed_lr_images, training_batches
 from pams_tf.data.packed import PackedPairs
 from pams_tf.data.pipeline import training_dataset
 from pams_tf.errors import InputError
@@ -45,24 +45,28 @@ def train(
       InputError: the settings, images, folder or strategy cannot be used, the loss diverged, or
         another process was lost.
     """
-    with _beginning(settings, run, None, strategy) as (replicas, packed):
-        with replicas.strategy.scope(), dtype_policy(settings.precision):
-            network = models.build(settings.model, settings.scale, **settings.overrides)
-            trainee = Regression(network, _optimizer(settings, settings.learning_rate))
+    with _together(settings, run, None, strategy) as replicas:
+        with replicas.together():
+            packed = packed_images(settings.data, settings.scale, settings.patch_size)
+            with replicas.strategy.scope(), dtype_policy(settings.precision):
+                network = models.build(settings.model, settings.scale, **settings.overrides)
+                trainee = Regression(network, _optimizer(settings, settings.learning_rate))
+            validate = validation(network, settings, replicas)
         if settings.start == "interpolation":
             models.start_as_interpolation(network)
         optimizer, _ = trainee.updates[0]
-        return fit(
-            trainee,
-            network,
-            {"network": network.variables, "optimizer": optimizer.variables},
-            settings,
-            run,
-            replicas,
-            batches=lambda step: _batches(packed, settings, replicas, step),
-            validate=validation(network, settings, replicas),
-            progress=progress,
-        )
+        with _claimed(run, settings, None, replicas, packed):
+            return fit(
+                trainee,
+                network,
+                {"network": network.variables, "optimizer": optimizer.variables},
+                settings,
+                run,
+                replicas,
+                batches=lambda step: _batches(packed, settings, replicas, step),
+                validate=validate,
+                progress=progress,
+            )
 
 
 def distil(
@@ -82,73 +86,119 @@ def distil(
       InputError: the settings, teacher, images, folder or strategy cannot be used, the loss
         diverged, or another process was lost.
     """
-    with _beginning(settings, run, recipe, strategy) as (replicas, packed):
-
-        def teacher_network() -> SuperResolution:
-            return load_teacher(
-                settings.teacher, settings.model, settings.scale, settings.overrides
-            )
-
-        with replicas.strategy.scope(), dtype_policy(settings.precision):
-            student = models.build(settings.model, settings.scale, recipe, **settings.overrides)
-            teacher = teacher_network()
-            models.transfer_weights(teacher, student)
-            distiller = Distiller(student, teacher, settings.skt_weight)
-            distiller.compile(
-                _optimizer(settings, settings.learning_rate),
-                _optimizer(settings, settings.alpha_learning_rate),
-            )
+    with _together(settings, run, recipe, strategy) as replicas:
+        with replicas.together():
+            packed = _packed(settings)
+            exact = _teacher(settings, recipe, packed)
+            with replicas.strategy.scope(), dtype_policy(settings.precision):
+                student = SuperResolution(
+                    settings.model, settings.scale, recipe, settings.overrides, exact.graph
+                )
+                models.transfer_weights(exact, student)
+                distiller = Distiller(
+                    student,
+                    models.with_recipe(exact, None),
+                    settings.skt_weight,
+                    settings.target,
+                )
+                # In grey levels, whatever the unit of the network's own values.
+                alpha_rate = settings.alpha_learning_rate / student.architecture.unit
+                distiller.compile(
+                    _optimizer(settings, settings.learning_rate),
+                    _optimizer(settings, alpha_rate),
+                )
+            goal = exact if settings.target == "teacher" else None
+            validate = validation(student, settings, replicas, goal)
 
         def prepare() -> None:
             if settings.initial_range == "random":
                 random_ranges(student, settings.seed)
                 return
-            with dtype_policy("float32"):  # ranges are as fine as quantizers
-                exact = teacher if settings.precision == "float32" else teacher_network()
             calibrate_on_first_batches(student, exact, packed, settings)
 
-        result = fit(
-            distiller,
-            student,
-            {
-                "student": student.variables,
-                "optimizer": distiller.optimizer.variables,
-                "alpha_optimizer": distiller.alpha_optimizer.variables,
-            },
-            settings,
-            run,
-            replicas,
-            batches=lambda step: _batches(packed, settings, replicas, step),
-            validate=validation(student, settings, replicas),
-            prepare=prepare,
-            quantizers=quantizers(student),
-            progress=progress,
-        )
-        if replicas.chief:
-            _draw_alphas(run)
+        with _claimed(run, settings, recipe, replicas, packed):
+            result = fit(
+                distiller,
+                student,
+                {
+                    "student": student.variables,
+                    "optimizer": distiller.optimizer.variables,
+                    "alpha_optimizer": distiller.alpha_optimizer.variables,
+                },
+                settings,
+                run,
+                replicas,
+                batches=lambda step: _batches(packed, settings, replicas, step, student.channels),
+                validate=validate,
+                prepare=prepare,
+                quantizers=quantizers(student),
+                progress=progress,
+            )
+            if replicas.chief and settings.steps:
+                _draw_alphas(run)
     return result
 
 
 @contextlib.contextmanager
-def _beginning(
+def _together(
     settings: RunSettings, run: RunFolder, recipe: QuantizationRecipe | None, strategy: str
-) -> Iterator[tuple[Replicas, PackedPairs]]:
-    """What comes before building a network: who trains, on which images; the folder is claimed."""
+) -> Iterator[Replicas]:
+    """Who trains; a block in which a process that is lost ends the run with a message."""
     replicas = choose_replicas(strategy)  # first: TensorFlow joins others only before it computes
-    with replicas.watched(run.path), contextlib.ExitStack() as stack:
+    with replicas.watched(run.path):
         with replicas.together():
             replicas.shares(settings.batch_size)
             check_precision(settings.precision, recipe)
             if replicas.chief:
                 check_writable(run.path.parent)
-            packed = packed_images(settings.data, settings.scale, settings.patch_size)
+        keras.utils.set_random_seed(settings.seed)
+        yield replicas
+
+
+@contextlib.contextmanager
+def _claimed(
+    run: RunFolder,
+    settings: RunSettings,
+    recipe: QuantizationRecipe | None,
+    replicas: Replicas,
+    packed: PackedPairs,
+) -> Iterator[None]:
+    """A block in which the chief has the run folder, for a run that all of them agree on.
+
+    Raises:
+      InputError: another process has the folder, or it holds another run; or a process has other
+        settings or images than the chief.
+    """
+    with contextlib.ExitStack() as stack:
+        with replicas.together():
+            _check_alike(replicas, settings, recipe, packed)
+        with replicas.together():
             if replicas.chief:
                 stack.enter_context(run.lock())
                 run.claim(settings.to_dict(), recipe, type(settings)().to_dict())
-        with replicas.together():
-            _check_alike(replicas, settings, recipe, packed)
-        keras.utils.set_random_seed(settings.seed)
-        yield replicas, packed
+        yield
+
+
+def _teacher(
+    settings: DistillationSettings, recipe: QuantizationRecipe, packed: PackedPairs
+) -> SuperResolution:
+    """The teacher in float32, whatever the precision of the run: ranges are as fine as quantizers.
+
+    Raises:
+      InputError: see `load_teacher`.
+    """
+    with dtype_policy("float32"):
+        teacher = load_teacher(
+            settings.teacher,
+            settings.model,
+            settings.scale,
+            settings.overrides,
+            image_range=settings.image_range,
+            skt_layer=settings.skt_layer,
+        )
+        if recipe.equalize:
+            teacher = models.equalized(teacher, _first_batches(packed, settings, teacher.channels))
+    return teacher
 
 
 def _check_alike(
@@ -177,17 +227,35 @@ def calibrate_on_first_batches(
     settings: DistillationSettings,
 ) -> None:
     """Set the student's ranges from the first batches that training will draw (Eq. 4)."""
+    calibrate(student, teacher, _first_batches(packed, settings, student.channels))
+
+
+def _first_batches(
+    packed: PackedPairs, settings: DistillationSettings, channels: int
+) -> Iterator[Any]:
     first = training_batches(
         packed,
         seed=settings.seed,
         batch_size=settings.batch_size,
         patch_size=settings.patch_size,
+        channels=channels,
     )
-    calibrate(student, teacher, islice(first, settings.calibration_steps))
+    return islice(first, settings.calibration_steps)
+
+
+def _packed(settings: DistillationSettings) -> PackedPairs:
+    """The training images; a folder of any pictures holds LR images if no HR image is needed."""
+    if settings.target == "hr" or settings.data is None:
+        return packed_images(settings.data, settings.scale, settings.patch_size)
+    return packed_lr_images(settings.data, settings.scale, settings.patch_size)
 
 
 def _batches(
-    packed: PackedPairs, settings: RunSettings, replicas: Replicas, step: int
+    packed: PackedPairs,
+    settings: RunSettings,
+    replicas: Replicas,
+    step: int,
+    channels: int = 3,
 ) -> tf.data.Dataset:
     """The batches from one step to the last, in the parts of this process's replicas."""
     parts = replicas.shares(settings.batch_size)
@@ -198,6 +266,7 @@ def _batches(
         batch_size=settings.batch_size,
         patch_size=settings.patch_size,
         parts=parts,
+        channels=channels,
     ).take((settings.steps - step) * len(parts))
 
 

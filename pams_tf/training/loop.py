@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from pams_tf.files import remove_leftovers
-from pams_tf.models import SuperResolution
+from pams_tf.models import SuperResolution, merged
 from pams_tf.models import save as save_network
 from pams_tf.quantization import ActivationQuantizer
 from pams_tf.reporting.progress import StepProgress
@@ -131,7 +131,7 @@ def fit(
     with replicas.together():
         if replicas.chief:
             state = checkpoints.restore(run.best) | {"step": step}
-            save_network(network, run.student if network.recipe else run.model)
+            save_network(merged(network), run.student if network.recipe else run.model)
     replicas.variables_from_chief(network.variables)
     return TrainingResult(step, state["best_step"], state["best_psnr"])
 

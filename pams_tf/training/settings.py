@@ -1,7 +1,7 @@
 """Settings of training runs: frozen, validated, and saved in the run folder."""
 
 import dataclasses
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pams_tf.errors import InputError
 from pams_tf.recipe import QuantizationRecipe
@@ -10,6 +10,7 @@ SCHEDULES = ("halving", "cosine")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STARTS = ("random", "interpolation")
 INITIAL_RANGES = ("ema", "random")
+TARGETS = ("hr", "teacher")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,8 @@ class RunSettings:
         are exact, stay float32.
     """
 
+    LEAST_STEPS: ClassVar[int] = 1
+
     model: str = "edsr_baseline"
     scale: int = 4
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -49,8 +52,9 @@ class RunSettings:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
+        least = self.LEAST_STEPS
+        self._require("steps", self.steps >= least, f"give a whole number from {least} up")
         for name in (
-            "steps",
             "batch_size",
             "patch_size",
             "halve_every",
@@ -103,18 +107,31 @@ class DistillationSettings(RunSettings):
       alpha_learning_rate: initial learning rate of the alphas' own Adam, with the same schedule.
       skt_weight: lambda of Eq. 7; 0 for L1 alone.
       calibration_steps: number of batches that Eq. 4 sees before the first step.
+      skt_layer: the layer of a network of the user's own whose result SKT compares; None for the
+        input of the last convolution before the enlargement.
+      target: "hr" for L1 to the HR images; "teacher" for L1 to the teacher's images: a network
+        keeps its look, and `data` may be any folder of LR images.
+      image_range: the value of white in the teacher's input and output, if it is a Keras model that
+        does not come from `pams_tf`.
       initial_range: "ema" for ranges from Eq. 4, or "random" for ranges uniform in [0, 128], drawn
         with the seed (paper, Table 5).
     """
+
+    LEAST_STEPS: ClassVar[int] = 0  # only calibrated
 
     teacher: str | None = None
     alpha_learning_rate: float = 1e-2
     skt_weight: float = 1000.0
     calibration_steps: int = 16
     initial_range: str = "ema"
+    skt_layer: str | None = None
+    target: str = "hr"
+    image_range: float = 255.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._require("target", self.target in TARGETS, f"choose {' or '.join(TARGETS)}")
+        self._require("image_range", self.image_range > 0, "give 255 or 1")
         self._require("alpha_learning_rate", self.alpha_learning_rate > 0, "give a number above 0")
         self._require("skt_weight", self.skt_weight >= 0, "give 0 or more")
         self._require(
@@ -194,6 +211,7 @@ def run_name(settings: DistillationSettings, recipe: QuantizationRecipe) -> str:
         (recipe.alpha_gradient, recipe.alpha_gradient != plain.alpha_gradient),
         (f"ends{recipe.head_tail_bits}", recipe.head_tail_bits != plain.head_tail_bits),
         ("unsigned", recipe.unsigned),
+        ("equalized", recipe.equalize),
         (f"skt{settings.skt_weight:g}", settings.skt_weight != default.skt_weight),
         (settings.initial_range, settings.initial_range != default.initial_range),
         (f"seed{settings.seed}", settings.seed != default.seed),

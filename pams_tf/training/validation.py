@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pams_tf.data import datasets
+from pams_tf.data import colour, datasets
+from pams_tf.data.datasets import ImagePairs
 from pams_tf.errors import InputError
 from pams_tf.evaluation.metrics import psnr_y
+from pams_tf.evaluation.upscaler import keras_upscale, with_colours
 from pams_tf.litert.interpreter import to_image
 from pams_tf.models import SuperResolution
 from pams_tf.training.replicas import Replicas, choose_replicas
@@ -16,7 +18,10 @@ from pams_tf.training.settings import RunSettings
 
 
 def validation(
-    network: SuperResolution, settings: RunSettings, replicas: Replicas | None = None
+    network: SuperResolution,
+    settings: RunSettings,
+    replicas: Replicas | None = None,
+    teacher: SuperResolution | None = None,
 ) -> Callable[[], float]:
     """A function that returns the current PSNR-Y (dB) of `network` on the validation images.
 
@@ -24,24 +29,25 @@ def validation(
 
     Args:
       replicas: those in whose scope the network was built; by default one device.
+      teacher: the network whose images are the goal, instead of the HR images.
 
     Raises:
       InputError: the images cannot be used; so does the function, which names the image.
     """
     replicas = replicas or choose_replicas("one")
     pairs = datasets.find_or_sample(settings.valid_data, settings.scale, "valid")
-    forward = _forward(network, replicas)
+    load = pairs.load if teacher is None else _taught(pairs, teacher)
+    upscale = _upscaler(network, replicas)
 
     def validate() -> float:
         scores = np.zeros(len(pairs))
         for first in range(replicas.local.start, len(pairs), replicas.count):
             indices = range(first, min(first + len(replicas.local), len(pairs)))
-            images = [pairs.load(index) for index in indices]
-            for index, (_, hr), sr in zip(
-                indices, images, forward([lr for lr, _ in images]), strict=True
-            ):
+            images = [load(index) for index in indices]
+            results = upscale([lr for lr, _ in images])
+            for index, (_, goal), sr in zip(indices, images, results, strict=True):
                 try:
-                    scores[index] = psnr_y(to_image(sr), hr, settings.scale)
+                    scores[index] = psnr_y(sr, goal, settings.scale)
                 except InputError as error:
                     raise InputError(f"{pairs.name}/{pairs.names[index]}: {error}") from error
         return float(np.mean(replicas.summed(scores)))
@@ -49,12 +55,28 @@ def validation(
     return validate
 
 
-def _forward(
+def _taught(
+    pairs: ImagePairs, teacher: SuperResolution
+) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
+    """A function of an index: an LR image, and what the teacher makes of it, which is kept."""
+    upscale = keras_upscale(teacher)
+    images: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def load(index: int) -> tuple[np.ndarray, np.ndarray]:
+        if index not in images:
+            lr, _ = pairs.load(index)
+            images[index] = lr, upscale(lr)
+        return images[index]
+
+    return load
+
+
+def _upscaler(
     network: SuperResolution, replicas: Replicas
 ) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
-    """A function of up to one image for each replica of this process, uint8 (h, w, 3)."""
-    places = len(replicas.local)
-    signature = [[tf.TensorSpec((1, None, None, 3), tf.float32)] * places]
+    """A function of up to one RGB image for each replica of this process, uint8 (h, w, 3)."""
+    places, channels = len(replicas.local), network.channels
+    signature = [[tf.TensorSpec((1, None, None, channels), tf.float32)] * places]
 
     @tf.function(input_signature=signature)
     def forward(images: Sequence[Any]) -> Any:
@@ -64,9 +86,12 @@ def _forward(
 
         return replicas.strategy.experimental_local_results(replicas.strategy.run(one))
 
-    def of_images(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def upscale(images: Sequence[np.ndarray]) -> list[np.ndarray]:
         filled = [images[min(place, len(images) - 1)] for place in range(places)]
-        results = forward([tf.constant(image[None], tf.float32) for image in filled])
-        return [result.numpy()[0] for result in results[: len(images)]]
+        results = forward([tf.constant(colour.seen(image, channels)[None]) for image in filled])
+        enlarged = [to_image(result.numpy()[0]) for result in results[: len(images)]]
+        if channels == 3:
+            return enlarged
+        return [with_colours(y, lr) for y, lr in zip(enlarged, images, strict=True)]
 
-    return of_images
+    return upscale

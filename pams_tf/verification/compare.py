@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from pams_tf.data.colour import seen
 from pams_tf.data.datasets import SAMPLE_NAME, ImagePairs
 from pams_tf.errors import InputError
 from pams_tf.evaluation.benchmark import find_pairs
 from pams_tf.evaluation.metrics import psnr_y
-from pams_tf.evaluation.upscaler import keras_upscale
+from pams_tf.evaluation.upscaler import keras_function
 from pams_tf.litert import metadata
 from pams_tf.litert.file_info import FileInfo
 from pams_tf.litert.flatbuffer import name_of, read_bytes, read_file
@@ -110,10 +111,11 @@ def verify(
     if not interpreters:
         raise InputError(f"{name}: no kernels can run it; {next(iter(absent.values()))}")
     tallies = {kernel_set: _Tally(matches) for kernel_set in interpreters}
-    upscale = keras_upscale(student)
+    upscale = keras_function(student, student.channels)
     simulated, students = [], []
     for index in range(len(pairs)):
         low, high = pairs.load(index)
+        low = seen(low, student.channels).astype(np.uint8)
         codes = _run([found.layer for found in matches], low)
         students.append(psnr_y(upscale(low), high, pairs.scale))
         simulated.append(psnr_y(_image(codes[OUTPUT]), high, pairs.scale))

@@ -8,7 +8,6 @@ import numpy as np
 
 from pams_tf.models import SuperResolution
 from pams_tf.models.keras_sites import KerasSites
-from pams_tf.models.registry import architecture
 from pams_tf.models.results import Coded, ConvolvedAt, convolutions_of
 from pams_tf.quantization.base import CodeGrid
 from pams_tf.quantization.held import InFile
@@ -17,7 +16,7 @@ IMAGE = "lr"  # the name of the network's input among the sites
 OUTPUT = "output"
 
 # The image byte p is the code p - 128, whatever the io_dtype of the file is.
-BYTES = InFile(CodeGrid(1.0, 0, 255), unit=1.0, zero_point=-128, clips=False)
+BYTES = InFile(CodeGrid(1.0, 0, 255), unit=1.0, zero_point=-128, clips=False, fused=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,16 +72,16 @@ def layers(whole: SuperResolution, *, int4: bool = False) -> list[Layer]:
       The layers in order of execution; the last one is `OUTPUT`.
     """
     cut = _Cut(whole, int4)
-    image = cut.input(keras.Input((None, None, 3), name=IMAGE))
+    image = cut.input(keras.Input((None, None, whole.channels), name=IMAGE))
     cut.tensors[IMAGE] = BYTES
-    output, _ = architecture(*whole.identity).connect(image, whole.scale, cut)
+    output, _ = whole.architecture.connect(image, whole.scale, cut)
     cut.output(output)
     return cut.layers
 
 
 class _Cut(KerasSites):
     def __init__(self, whole: SuperResolution, int4: bool) -> None:
-        super().__init__(whole.recipe)
+        super().__init__(whole.recipe, whole.architecture.unit)
         self._int4 = int4
         self.layers: list[Layer] = []
         self.tensors: dict[str, InFile] = {}
@@ -95,8 +94,8 @@ class _Cut(KerasSites):
             result.storage_bits = 4
         return result
 
-    def image(self, x: Any) -> Any:
-        result = super().image(x)
+    def image(self, x: Any, name: str = "image", *, gain: float = 1.0) -> Any:
+        result = super().image(x, name, gain=gain)
         self._image = self._image or convolutions_of(x)
         return result
 
@@ -105,8 +104,10 @@ class _Cut(KerasSites):
         self._end(result, OUTPUT, BYTES, self._image)
         return result
 
-    def _at(self, x: Any, name: str, quantizer: Any, after_relu: bool) -> Coded:
-        end = super()._at(x, name, quantizer, after_relu)
+    def _at(
+        self, x: Any, name: str, quantizer: Any, after_relu: bool, true_values: bool = False
+    ) -> Coded:
+        end = super()._at(x, name, quantizer, after_relu, true_values)
         held = self._network.sites[name].held.in_file()
         self._end(end.codes, name, held, convolutions_of(x))
         return Coded(keras.Input(end.codes.shape[1:], name=name), end.held)

@@ -178,11 +178,13 @@ def stored_convolution(expected: ConvolvedAt, found: Match, info: FileInfo) -> S
       InputError: there is none, or there are several.
     """
     height, width, inputs, filters = expected.result.layer.kernel.shape
-    shape = (filters, height, width, inputs)
+    kind, shape, axes = "CONV_2D", (filters, height, width, inputs), (1, 2, 3, 0)
+    if 1 < expected.result.layer.groups == filters:
+        kind, shape, axes = "DEPTHWISE_CONV_2D", (1, height, width, filters), (1, 2, 0, 3)
     there = [
         operator
         for operator in found.operators
-        if operator.name == "CONV_2D" and info.tensors[operator.inputs[1]].shape == shape
+        if operator.name == kind and info.tensors[operator.inputs[1]].shape == shape
     ]
     if len(there) != 1:
         raise InputError(
@@ -196,7 +198,7 @@ def stored_convolution(expected: ConvolvedAt, found: Match, info: FileInfo) -> S
         bias = info.tensors[operator.inputs[2]].codes()
     scales = np.asarray(weights.scales, np.float32)
     return StoredConvolution(
-        kernel=np.transpose(weights.codes(), (1, 2, 3, 0)),
+        kernel=np.transpose(weights.codes(), axes),
         bias=bias,
         scales=scales,
         accumulator=scales.astype(np.float64) * float(image.scales[0]),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from pams_tf.data.colour import seen
 from pams_tf.data.datasets import ImagePairs
 from pams_tf.errors import InputError
 from pams_tf.export.converter import convert
@@ -86,7 +87,8 @@ def same_images(
         twin.resize(*file.fixed_size)
         tiles = codes = differing = largest = 0
         for index in range(len(pairs)):
-            for tile in _tiles(pairs.load(index)[0], file.fixed_size):
+            low = seen(pairs.load(index)[0], file.channels).astype(np.uint8)
+            for tile in _tiles(low, file.fixed_size):
                 difference = np.abs(file.run(tile).astype(np.int16) - twin.run(tile))
                 tiles, codes = tiles + 1, codes + difference.size
                 differing += int(np.count_nonzero(difference))

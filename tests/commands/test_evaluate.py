@@ -90,6 +90,34 @@ def test_a_tflite_file_is_measured(tflite, benchmarks, tmp_path, capsys):
     assert "upscales x2, not x3" in capsys.readouterr().err
 
 
+def test_lr_files_are_used_and_counted(benchmarks, tmp_path, capsys):
+    folder = benchmarks / "SetA" / "LR" / "x2"
+    folder.mkdir(parents=True)
+    grey = Image.new("RGB", (32, 24), "grey")  # what no downscaling gives
+    grey.save(folder / "photo_0.jpg")
+    arguments = ["evaluate", "--model=bicubic", f"--benchmark_dir={benchmarks}", "--scale=2"]
+    written = tmp_path / "result.json"
+    assert main([*arguments, "--benchmark=SetA,SetB", f"--json={written}"]) == 0
+    out = capsys.readouterr().out
+    assert "SetA: LR: 1 found, 1 made by bicubic\n" in out
+    assert "SetB: LR: 0 found, 1 made by bicubic\n" in out
+    first, second = json.loads(written.read_text())
+    assert (first["lr_found"], second["lr_found"]) == (1, 0)
+    assert first["per_image"][0]["psnr"] < 20
+    grey.save(folder / "photo_9.png")
+    (folder / "photo_0.jpg").unlink()
+    assert main([*arguments, "--benchmark=SetA"]) == 1
+    assert f"{folder}: none of its 1 pictures fits" in capsys.readouterr().err
+
+
+def test_two_files_of_one_stem_are_saved_as_two(benchmarks, tmp_path):
+    Image.new("RGB", (40, 40), "red").save(benchmarks / "SetB" / "HR" / "photo_0.jpg")
+    arguments = ["evaluate", "--model=bicubic", f"--benchmark_dir={benchmarks}", "--scale=2"]
+    assert main([*arguments, "--benchmark=SetB", f"--save_images={tmp_path / 'out'}"]) == 0
+    names = sorted(path.name for path in (tmp_path / "out" / "SetB").iterdir())
+    assert names == ["photo_0_jpg.png", "photo_0_png.png"]
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "message"),
     [

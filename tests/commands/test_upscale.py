@@ -13,7 +13,8 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from pams_tf.commands.upscale import main
-from pams_tf.data.pictures import find_pictures, read_picture, write_picture
+from pams_tf.data.finding import find_pictures
+from pams_tf.data.pictures import read_picture, write_picture
 from pams_tf.data.resize import upscale
 from pams_tf.errors import InputError
 
@@ -103,17 +104,18 @@ def test_the_icc_profile_is_kept(rgb, suffix):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     Image.fromarray(rgb).save(f"in/a{suffix}", icc_profile=profile)
     assert enlarged(f"in/a{suffix}").info["icc_profile"] == profile
-    assert "exif" not in enlarged(f"in/a{suffix}", "--overwrite").info
+    assert "exif" not in enlarged(f"in/a{suffix}", "--existing=overwrite").info
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
 def test_alpha_is_enlarged_by_bicubic(rgb, suffix):
-    rgba = np.dstack([rgb, rgb[..., 1]])
+    alpha = np.maximum(rgb[..., 1], 1)  # no pixel is hidden altogether
+    rgba = np.dstack([rgb, alpha])
     lossless = {"lossless": True, "exact": True} if suffix == ".webp" else {}
     Image.fromarray(rgba).save(f"in/a{suffix}", **lossless)
     result = enlarged(f"in/a{suffix}")
     assert result.mode == "RGBA"
-    np.testing.assert_array_equal(np.asarray(result)[..., 3], upscale(rgb[..., 1], 2))
+    np.testing.assert_array_equal(np.asarray(result)[..., 3], upscale(alpha, 2))
     if suffix != ".webp":
         np.testing.assert_array_equal(np.asarray(result)[..., :3], upscale(rgb, 2))
 
@@ -129,7 +131,7 @@ def test_grey_stays_grey(rgb, suffix):
 
 
 def test_grey_with_alpha_and_bilevel(rgb):
-    grey = rgb[..., :2].copy()
+    grey = np.maximum(rgb[..., :2], 1)  # no pixel is hidden altogether
     Image.fromarray(grey, "LA").save("in/la.png")
     result = np.asarray(enlarged("in/la.png"))
     np.testing.assert_array_equal(result, np.dstack([upscale(grey[..., i], 2) for i in (0, 1)]))
@@ -256,21 +258,71 @@ def test_inputs_are_never_overwritten(rgb, capsys):
     Path("linked").symlink_to("in")
     Path("hard").mkdir()
     Path("hard/a.png").hardlink_to("in/a.png")
-    for out in ("in", "linked", "hard"):
-        assert command("--model=bicubic", "--input=in", f"--out={out}", "--overwrite") == 1
+    replace = ("--model=bicubic", "--existing=overwrite")
+    for source, out in (("in", "in"), ("in", "linked"), ("in/*.png", "in")):
+        assert command(*replace, f"--input={source}", f"--out={out}") == 1
+        assert f"{out} is the folder of the inputs" in capsys.readouterr().err
+    for source, out in (("in", "hard"), ("in/a.png", "in")):
+        assert command(*replace, f"--input={source}", f"--out={out}") == 1
         assert "is itself one of the inputs; choose another --out" in capsys.readouterr().err
     assert Path("in/a.png").read_bytes() == before
+    assert len(list(Path("in").iterdir())) == 1
 
 
-def test_results_are_replaced_on_request_only(rgb, capsys):
-    Image.fromarray(rgb).save("in/a.png")
+def test_what_to_do_with_results_that_exist(rgb, capsys):
+    for name in "ab":
+        Image.fromarray(rgb).save(f"in/{name}.png")
     Path("out").mkdir()
     Path("out/a.png").write_bytes(b"precious")
-    assert command("--model=bicubic", "--input=in", "--out=out") == 1
-    assert "in/a.png: out/a.png exists; give --overwrite" in capsys.readouterr().err
+    arguments = ("--model=bicubic", "--input=in", "--out=out", "--json=r.json")
+    assert command(*arguments) == 1
+    assert "in/a.png: out/a.png exists; give --existing skip" in capsys.readouterr().err
+    assert command(*arguments, "--existing=skip") == 0
+    assert capsys.readouterr().out.count("exists, skipped") == 2
+    assert json.loads(Path("r.json").read_text())["skipped"] == 2
     assert Path("out/a.png").read_bytes() == b"precious"
-    assert command("--model=bicubic", "--input=in", "--out=out", "--overwrite") == 0
+    assert command(*arguments, "--overwrite") == 0  # its name until version 0.2
+    assert "--overwrite is now --existing=overwrite" in capsys.readouterr().err
     assert Image.open("out/a.png").size == (112, 80)
+
+
+def test_a_pattern_that_the_shell_has_expanded(rgb):
+    for name in "abc":
+        Image.fromarray(rgb).save(f"in/{name}.png")
+    assert command("--model=bicubic", "--out=out", "--input", "in/a.png", "in/b.png") == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "b.png"]
+
+
+def test_home(rgb, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    Image.fromarray(rgb).save("in/a.png")
+    assert command("--model=bicubic", "--input=in", "--out=~/x", "--json", "~/r.json") == 0
+    assert Path("home/x/a.png").exists()
+    assert Path("home/r.json").exists()
+    assert not Path("~").exists()
+
+
+def test_results_below_the_inputs_are_no_inputs(rgb, capsys):
+    Path("in/deep").mkdir()
+    Image.fromarray(rgb).save("in/deep/a.png")
+    arguments = ("--model=bicubic", "--input=in/**/*.png", "--out=in/large", "--json=r.json")
+    for existing in ("error", "overwrite"):
+        assert command(*arguments, f"--existing={existing}") == 0
+        assert [path.name for path in Path("in/large").rglob("*.png")] == ["a.png"]
+    assert "left out, results in --out: in/large/deep/a.png" in capsys.readouterr().err
+    report = json.loads(Path("r.json").read_text())
+    assert report["results_left_out"] == ["in/large/deep/a.png"]
+    assert len(report["files"]) == 1
+
+
+def test_what_is_left_out_of_a_folder_is_named(rgb, capsys):
+    Image.fromarray(rgb).save("in/a.png")
+    for name in ("b.heic", "notes.txt", ".hidden"):
+        Path("in", name).write_bytes(b"?")
+    assert command("--model=bicubic", "--input=in", "--out=out", "--json=r.json") == 0
+    error = capsys.readouterr().err
+    assert error == "left out, not pictures by name: in/b.heic, in/notes.txt\n"
+    assert json.loads(Path("r.json").read_text())["left_out"] == ["in/b.heic", "in/notes.txt"]
 
 
 # --- Broken pictures -----------------------------------------------------------------------------
@@ -364,7 +416,8 @@ def test_too_little_memory_is_one_pictures_matter(rgb, capsys, monkeypatch):
         (("--model=bicubic", "--input=one.png", "--scale=1"), 2, "scale"),
         (("--model=bicubic", "--input=one.png", "--halo=-1"), 2, "halo"),
         (("--model=bicubic", "--input=one.png", "--format=gif"), 2, "format"),
-        (("--model=bicubic", "one.png"), 2, "input"),
+        (("--model=bicubic", "--input=one.png", "--existing=keep"), 2, "existing"),
+        (("--model=bicubic",), 2, "input"),
         (("--input=one.png",), 2, "model"),
     ],
 )
@@ -509,7 +562,8 @@ def test_round_trip(rgb, tmp_path):
     again = read_picture("again.png")
     np.testing.assert_array_equal(again.rgb, rgb)
     np.testing.assert_array_equal(again.alpha, rgb[..., 2])
-    assert (again.icc, again.exif, again.grey) == (b"profile", picture.exif, False)
+    assert (again.metadata, again.grey) == (picture.metadata, False)
+    assert again.metadata.icc == b"profile"
 
 
 def test_formats_that_cannot_hold_a_picture(rgb):
@@ -522,6 +576,8 @@ def test_formats_that_cannot_hold_a_picture(rgb):
     with pytest.raises(InputError, match=r"\.bmp cannot hold an alpha"):
         write_picture("a.bmp", picture.with_pixels(rgb, rgb[..., 0]))
     assert not list(Path().glob("a.*"))
+    write_picture("a.bmp", picture.with_pixels(rgb, np.full(rgb.shape[:2], 255, np.uint8)))
+    np.testing.assert_array_equal(np.asarray(Image.open("a.bmp")), rgb)
 
 
 def read_picture_of(rgb):
@@ -538,4 +594,9 @@ def test_patterns_keep_the_path_below_their_fixed_part(rgb, tmp_path):
     found = find_pictures(
         ["in/**/[0-9].png", str(tmp_path / "in" / "x" / "*.png"), "in/photo [1].png"]
     )
-    assert {str(below) for _, below in found} == {"x/1.png", "x/y/2.png", "1.png", "photo [1].png"}
+    assert {str(below) for _, below in found.pictures} == {
+        "x/1.png",
+        "x/y/2.png",
+        "1.png",
+        "photo [1].png",
+    }

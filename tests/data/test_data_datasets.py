@@ -137,3 +137,72 @@ def test_sample_takes_the_papers_patch_and_has_its_licences():
             assert f"| {path.name} |" in (datasets.SAMPLE / "LICENSES.md").read_text()
     size = sum(path.stat().st_size for path in datasets.SAMPLE.iterdir())
     assert size < 3_000_000
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LR_bicubic/X4/ax4.png",
+        "LR_bicubic/X4/ax4.PNG",
+        "LR_bicubic/X4/ax4.jpg",
+        "LR_bicubic/x4/ax4.png",
+        "LR_bicubic/X4/a.png",
+        "LR_bicubic/X4/a_bicLRx4.png",
+        "LR_bicubic/X4/aX4.png",
+        "LR_bicubic/a_x4.png",
+        "LR/X4/a.png",
+        "LR/a_LRBI_x4.png",
+        "LRbicx4/a.png",
+    ],
+)
+def test_the_common_namings_of_lr_files(tmp_path, name):
+    root = tmp_path / "Set5"
+    write_image(root / "HR" / "a.png", picture(16, 16))
+    write_image(root / "HR" / "b.png", picture(16, 16))
+    (root / name).parent.mkdir(parents=True)
+    write_image(root / name, picture(4, 4, 9))
+    pairs = datasets.benchmark(tmp_path, "Set5", 4)
+    assert pairs.lr == (root / name, None)
+    assert pairs.lr_summary == "LR: 1 found, 1 made by bicubic"
+    assert datasets.benchmark(tmp_path, "Set5", 2).lr_found in (0, 1)
+
+
+def test_hr_in_the_names_of_hr_files(tmp_path):
+    root = tmp_path / "Urban100"
+    write_image(root / "HR" / "img_001_SRF_4_HR.png", picture(16, 16))
+    lr = root / "LR" / "img_001_SRF_4_LR.png"
+    write_image(lr, picture(4, 4))
+    assert datasets.benchmark(tmp_path, "Urban100", 4).lr == (lr,)
+
+
+def test_lr_files_of_another_scale_are_no_fault(tmp_path):
+    root = tmp_path / "S"
+    write_image(root / "HR" / "a.png", picture(16, 16))
+    for scale in (2, 3):
+        write_image(root / "LR" / f"ax{scale}.png", picture(16 // scale, 16 // scale))
+    assert datasets.benchmark(tmp_path, "S", 4).lr == (None,)
+    assert datasets.benchmark(tmp_path, "S", 2).lr == (root / "LR" / "ax2.png",)
+
+
+@pytest.mark.parametrize(
+    ("hr", "lr", "message"),
+    [
+        (["a.png"], ["other.png", "names.png"], "none of its 2 pictures fits an HR image.*ax4.png"),
+        (["a.png"], ["a.png", "ax4.png"], "could both be its LR image"),
+        (["a.png", "a.jpg"], ["ax4.png"], "could be the LR image of .*a.jpg and of .*a.png"),
+    ],
+)
+def test_lr_files_that_do_not_fit(tmp_path, hr, lr, message):
+    for name in hr:
+        write_image(tmp_path / "S" / "HR" / name, picture(16, 16))
+    for name in lr:
+        write_image(tmp_path / "S" / "LR_bicubic" / "X4" / name, picture(4, 4))
+    with pytest.raises(InputError, match=message):
+        datasets.benchmark(tmp_path, "S", 4)
+
+
+def test_files_of_one_stem_have_names_of_their_own(tmp_path):
+    for name in ("a.png", "a.jpg", "A.bmp", "b.png", "a_png.png"):
+        write_image(tmp_path / name, picture(8, 8))
+    names = datasets.folder(tmp_path, 2).names
+    assert set(names) == {"a_png", "a_jpg", "A_bmp", "b", "a_png_2"}

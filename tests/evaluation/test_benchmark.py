@@ -15,7 +15,7 @@ from pams_tf.reporting.tables import print_table
 class _Pairs:
     """Grey images at x2, each to be compared with a brighter one: every figure is known."""
 
-    name, scale = "Greys", 2
+    name, scale, lr_found = "Greys", 2, 2
 
     def __init__(self, *errors: int) -> None:
         self.errors = errors
@@ -52,7 +52,7 @@ def test_figures_are_means_over_images_not_over_pixels():
 
 def test_json_holds_every_field_and_no_infinity():
     written = evaluate(_nearest, _Pairs(0, 3)).as_json()
-    assert list(written) == ["benchmark", "scale", "images", "psnr", "ssim", "per_image"]
+    assert {"benchmark", "scale", "images", "psnr", "ssim", "per_image", "lr_found"} == set(written)
     again = json.loads(json.dumps(written, allow_nan=False))
     assert again == written
     assert again["psnr"] is None

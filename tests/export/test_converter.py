@@ -147,7 +147,7 @@ def test_fused_clips_leave_the_codes_of_separate_ones(student, tensors_of, name,
         copy = x.next_copy()
 
         def compute():
-            y = x.for_site(copy)
+            y = x.for_site(copy, 1.0)
             if isinstance(x, Result) and x.bound is None:  # a concatenation, on its grid before too
                 y = on_grid(y, grid.scale, 0)
             if grid.qmax < 127:

@@ -102,12 +102,12 @@ def test_a_file_that_leaves_its_size_open(student, monkeypatch):
     content = convert(student(scope="all"), None)
     tiled = LiteRTUpscaler(content)
     assert (tiled.tile, tiled.scale) == ((16 + 2 * 8, 16 + 2 * 8), 2)
-    for size in ((60, 43), (5, 40), (32, 32)):
+    for size in ((60, 43), (9, 40), (32, 32)):
         image = photo(*size)
         assert differing(tiled(image), tflite_upscale(content)(image)) == 0
 
 
-@pytest.mark.parametrize("size", [(1, 1), (5, 60), (60, 7), (24, 29), (24, 30), (25, 30), (24, 31)])
+@pytest.mark.parametrize("size", [(8, 8), (9, 60), (60, 8), (24, 29), (24, 30), (25, 30), (24, 31)])
 def test_sizes_below_and_about_a_tile(student, size):
     """The graph is allocated for the side that is shorter; so borders stand where they must."""
     content = convert(student(scope="all"), (24, 30))
@@ -205,6 +205,30 @@ def test_a_graph_that_takes_one_size_gets_a_mirrored_border():
     assert differing(tiled(small), tflite_upscale(content)(mirrored)[:18, :14]) == 0
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 60), (7, 5), (60, 2)])
+def test_a_picture_smaller_than_the_halo_is_mirrored(student, size):
+    network = student("edsr_mobile", scale=2, bits=8, scope="all")
+    tiled = LiteRTUpscaler(convert(network, (40, 44)))
+    assert tiled.halo == 8
+    colour = np.uint8([20, 200, 90])
+    flat, large = (np.broadcast_to(colour, (*side, 3)) for side in (size, (60, 60)))
+    # A flat picture has no border to see: it is the middle of a larger one.
+    inner = tiled(large)[40:42, 40:42]
+    expected = np.tile(inner, (*size, 1))
+    short = [length < tiled.halo for length in size]
+    part = tuple(slice(None) if is_short else slice(30, 60) for is_short in short)
+    assert differing(tiled(flat)[part], expected[part]) == 0
+
+
+def test_a_mirrored_picture_is_bicubic_still():
+    from pams_tf.data.resize import upscale
+    from pams_tf.evaluation.upscaler import Upscaler
+
+    for size in ((1, 1), (2, 3), (3, 40)):
+        image = photo(*size)
+        assert differing(Upscaler("bicubic", scale=3)(image), upscale(image, 3)) == 0
+
+
 # --- Receptive fields ----------------------------------------------------------------------------
 
 
@@ -250,6 +274,9 @@ def test_radii_of_the_presets():
         "edsr_mobile": 14,
         "edsr_small": 13,
         "edsr_nano": 9,
+        "plain_small": 7,
+        "plain_medium": 8,
+        "plain_large": 9,
         "rdn": 133,
         "rdn_a": 125,
     }

@@ -265,10 +265,11 @@ def test_prelu(slopes):
     (operator,) = (operator for operator in info.graph if operator.name == "PRELU")
     source, slope, result = (info.tensors[i] for i in (*operator.inputs, operator.outputs[0]))
     codes = slope.codes().astype(np.float32).ravel() - slope.zero_points[0]
-    arithmetic = builtin.prelu(
-        tf.constant(codes), *(scale(t.scales[0]) for t in (slope, source, result))
+    slopes = tf.constant(codes * slope.scales[0])
+    prelu = builtin.prelu(*(scale(t.scales[0]) for t in (slope, source, result)))
+    expected = computed(
+        lambda codes: prelu(codes, slopes), [x], source.zero_points, result.zero_points[0]
     )
-    expected = computed(arithmetic, [x], source.zero_points, result.zero_points[0])
     np.testing.assert_array_equal(litert(content, [x], delegated=False), expected)
 
 

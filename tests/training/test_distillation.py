@@ -125,3 +125,18 @@ def test_weights_of_another_network_are_refused():
     other = models.build("edsr_mobile", 2, blocks=1, features=8)
     with pytest.raises(InputError, match=r"edsr_mobile x2, blocks=1.*not of .*blocks=2"):
         transfer_weights(other, student)
+
+
+def test_a_student_can_learn_from_its_teachers_images():
+    teacher = models.build("edsr_nano", 2, blocks=1, features=4)
+    student = models.with_recipe(teacher, QuantizationRecipe(scope="all"))
+    lr = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype(np.float32)
+    calibrate(student, teacher, [lr])
+    distiller = Distiller(student, teacher, skt_weight=0, target="teacher")
+    distiller.compile(keras.optimizers.Adam(0.0), keras.optimizers.Adam(0.0))
+    black = np.zeros((2, 16, 16, 3), np.float32)  # never looked at
+    found = distiller.train_on_batch(lr, black, return_dict=True)
+    expected = np.abs(np.asarray(student(lr)) - np.asarray(teacher(lr))).mean()
+    assert found["l1"] == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(InputError, match="target='gan' is not possible; choose hr or teacher"):
+        Distiller(student, teacher, target="gan")

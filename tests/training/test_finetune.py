@@ -60,8 +60,8 @@ def test_another_teacher_does_not_continue_a_run(teacher, photos, tmp_path):
 def test_bad_input(teacher, photos, tmp_path):
     with pytest.raises(InputError, match="unknown budget 'endless'"):
         finetune(teacher, QuantizationRecipe(), photos, run=tmp_path / "r", budget="endless")
-    with pytest.raises(InputError, match="steps=0 is not possible"):
-        finetune(teacher, QuantizationRecipe(), photos, run=tmp_path / "r", steps=0)
+    with pytest.raises(InputError, match="steps=-1 is not possible"):
+        finetune(teacher, QuantizationRecipe(), photos, run=tmp_path / "r", steps=-1)
     with pytest.raises(InputError, match="precision 'mixed_float16' needs a GPU"):
         finetune(teacher, QuantizationRecipe(), run=tmp_path / "r", precision="mixed_float16")
     wide = QuantizationRecipe(bits=16)

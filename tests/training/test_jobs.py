@@ -435,7 +435,7 @@ def test_a_quantized_teacher_is_refused(settings, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "steps=0"),
+        ({"steps": -1}, "steps=-1"),
         ({"batch_size": -1}, "batch_size=-1"),
         ({"learning_rate": 0}, "learning_rate=0"),
         ({"schedule": "step"}, "schedule='step' .*halving or cosine"),

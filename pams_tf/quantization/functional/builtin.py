@@ -28,25 +28,35 @@ def requantization(multiplier: Tensor) -> Arithmetic:
     return compute
 
 
-def prelu(slopes: Tensor, step: Tensor, source: Tensor, result: Tensor) -> Arithmetic:
-    """PRELU; the second rounding is half away from zero.
+def prelu(step: Tensor, source: Tensor, result: Tensor, value: Tensor | None = None) -> Arithmetic:
+    """PRELU of codes and slopes; the second rounding is half away from zero.
+
+    The slopes below 0 are float32 values, one per channel, whole multiples of `step`.
 
     Args:
-      slopes: float32 codes (C,) of the slopes below 0.
-      step: float32, the value of their code 1.
+      step: float32, the value of code 1 of the slopes.
       source, result: float32 scales.
+      value: float32, the value of code 1 of the source, for the gradient to the slopes; by default
+        its scale.
     """
     above = tf.cast(source, tf.float64) / tf.cast(result, tf.float64)
     below = above * tf.cast(step, tf.float64)
+    value = source if value is None else value
 
-    def compute(codes: Tensor) -> tuple[Steps, Backward]:
+    def compute(codes: Tensor, slopes: Tensor) -> tuple[Steps, Backward]:
         negative = codes < 0
-        steps = tf.where(negative, _half_away(codes * slopes, below), _half_away(codes, above))
-        exact = codes * tf.cast(above, tf.float32) * tf.where(negative, slopes * step, 1.0)
-        return (
-            Steps(exact, steps),
-            lambda upstream: [upstream * tf.where(negative, slopes * step, 1.0)],
-        )
+        slope_codes = tf.round(slopes / step)
+        steps = tf.where(negative, _half_away(codes * slope_codes, below), _half_away(codes, above))
+        factor = tf.where(negative, slopes, 1.0)
+
+        def backward(upstream: Tensor) -> list[Tensor | None]:
+            to_slopes = tf.where(negative, upstream * codes, 0.0) * value
+            return [
+                upstream * factor,
+                tf.reshape(tf.reduce_sum(to_slopes, axis=(0, 1, 2)), tf.shape(slopes)),
+            ]
+
+        return Steps(codes * tf.cast(above, tf.float32) * factor, steps), backward
 
     return compute
 

@@ -73,22 +73,36 @@ def conversion(source: Tensor, result: Tensor) -> Arithmetic:
     return compute
 
 
-def product(first: Tensor, second: Tensor, result: Tensor) -> Arithmetic:
+def product(
+    first: Tensor,
+    second: Tensor,
+    result: Tensor,
+    values: tuple[Tensor, Tensor] | None = None,
+) -> Arithmetic:
     """MUL of two tensors of codes: their product is requantized like a convolution's sum.
 
     Args:
       first, second, result: float32 scales.
+      values: the values of code 1 of both, for gradients; by default the scales.
     """
     multiplier = requantization_multiplier(first, second, result)
+    value_a, value_b = values or (first, second)
 
     def compute(a: Tensor, b: Tensor) -> tuple[Steps, Backward]:
         exact = a * b * multiplier
-        return (
-            Steps(exact, tf.round(exact)),
-            lambda upstream: [upstream * (b * second), upstream * (a * first)],
-        )
+
+        def backward(upstream: Tensor) -> Sequence[Tensor | None]:
+            return [_summed(upstream * (b * value_b), a), _summed(upstream * (a * value_a), b)]
+
+        return Steps(exact, tf.round(exact)), backward
 
     return compute
+
+
+def _summed(gradient: Tensor, x: Tensor) -> Tensor:
+    """The gradient to a tensor that was broadcast."""
+    axes = [i for i in range(1, 4) if x.shape[i] == 1 and gradient.shape[i] != 1]
+    return tf.reduce_sum(gradient, axes, keepdims=True) if axes else gradient
 
 
 def leaky_relu(slope: float, source: Tensor, result: Tensor) -> Arithmetic:
@@ -124,12 +138,13 @@ def table(
       source, result: float32 scales.
       qmin, qmax: the ends of the source's grid.
     """
-    values = tf.range(qmin, qmax + 1, dtype=tf.float32) * source
+    # In float64, because TensorFlow's own float32 functions are several roundings off.
+    values = tf.cast(tf.range(qmin, qmax + 1, dtype=tf.float32) * source, tf.float64)
     with tf.GradientTape() as tape:
         tape.watch(values)
         y = function(values)
-    slopes = tape.gradient(y, values)
-    exact = y / result
+    slopes = tf.cast(tape.gradient(y, values), tf.float32)
+    exact = tf.cast(y, tf.float32) / result
 
     def compute(codes: Tensor) -> tuple[Steps, Backward]:
         index = tf.cast(codes, tf.int32) - qmin

@@ -1,0 +1,31 @@
+"""Convolutions with a second branch while they are trained, merged into one kernel afterwards.
+
+A sum of linear branches is one convolution, but it is easier to train (Ding et al., "RepVGG", CVPR
+2021; Bhardwaj et al., "Collapsible Linear Blocks for Super-Efficient Super Resolution", MLSys
+2022).
+The branches are merged in every step, before the image is convolved, so that a step costs no more
+than that of a single kernel.
+"""
+
+import numpy as np
+
+from pams_tf.models.network import SuperResolution
+from pams_tf.quantization import ExpandedConv2D
+
+
+def merged(network: SuperResolution) -> SuperResolution:
+    """The same function without branches; a network without any is returned as it is.
+
+    Args:
+      network: a float network; not changed.
+    """
+    if not network.overrides.get("expansion"):
+        return network
+    overrides = {key: value for key, value in network.overrides.items() if key != "expansion"}
+    plain = SuperResolution(network.preset, network.scale, None, overrides)
+    for layer in network.layers:
+        if isinstance(layer, ExpandedConv2D):
+            target = plain.get_layer(layer.name)
+            target.kernel.assign(np.asarray(layer.merged_kernel()))
+            target.bias.assign(layer.bias.value)
+    return plain

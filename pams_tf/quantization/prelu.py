@@ -1,0 +1,42 @@
+"""A PReLU with quantized slopes."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pams_tf.quantization import functional
+from pams_tf.quantization.functional.stored import stored_scale
+
+SLOPE_BITS = 8
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class QuantPReLU(keras.layers.PReLU):
+    """`keras.layers.PReLU` with one slope per channel, on a symmetric grid of 8 bits.
+
+    The float slopes are trained and saved, as `alpha` (1, 1, C).
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["shared_axes"] = [1, 2]
+        super().__init__(**kwargs)
+
+    def step(self) -> Any:
+        """The scale of the slopes in a file: a float32 scalar."""
+        limit = tf.reduce_max(tf.abs(tf.cast(self.alpha.value, tf.float32)))
+        return stored_scale(tf.where(limit > 0, limit, 1.0))
+
+    def slopes(self) -> Any:
+        """The quantized slopes, float32 (1, 1, 1, C); their gradient reaches the float ones."""
+        alpha = tf.cast(self.alpha.value, tf.float32)
+        return functional.max_abs(alpha, SLOPE_BITS)[None]
+
+    def call(self, x: Any, slopes_only: bool = False) -> Any:
+        """PReLU of values (N, H, W, C), or the slopes alone, for an arithmetic of codes."""
+        slopes = self.slopes()
+        return slopes if slopes_only else tf.where(x < 0, slopes * x, x)
+
+    def compute_output_spec(self, x: Any, slopes_only: bool = False) -> Any:
+        shape = (1, 1, 1, x.shape[-1]) if slopes_only else x.shape
+        return keras.KerasTensor(shape, "float32")
