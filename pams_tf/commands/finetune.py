@@ -183,7 +183,10 @@ def _finetune() -> dict[str, Any]:
     from pams_tf import models
     from pams_tf.runs import RunFolder
     from pams_tf.training.jobs import distil
+    from pams_tf.training.replicas import choose_replicas
 
+    choose_replicas(FLAGS.strategy)  # before TensorFlow computes anything
+    teacher = None
     if FLAGS.teacher:
         teacher = models.load(FLAGS.teacher, FLAGS.image_range)
         given |= _of_teacher(teacher)
@@ -198,7 +201,7 @@ def _finetune() -> dict[str, Any]:
             f"Short demo settings: {settings.steps} steps on the built-in photographs. For real "
             "results give --data, and --budget paper on a GPU."
         )
-    result = distil(settings, recipe, run, strategy=FLAGS.strategy, progress=True)
+    result = distil(settings, recipe, run, teacher=teacher, strategy=FLAGS.strategy, progress=True)
     print(
         f"{run.student}: validation {result.best_psnr:.3f} dB, from step {result.best_step} "
         f"of {result.steps}"

@@ -186,7 +186,8 @@ def _timed(job: Job) -> dict[str, float]:
     step = step_function(trainee, choose_replicas("one"), ["loss"])
     step(lr, hr)  # traces the graph
     steps = [_seconds(lambda: step(lr, hr).numpy()) for _ in range(2)]
-    validate = validation(network, settings)
+    pairs = find_or_sample(settings.valid_data, settings.scale, "valid")
+    validate = validation(network, pairs)
     validating = _seconds(validate)
     if validating < _WARM:  # tracing is a considerable part of it
         validating = _seconds(validate)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from pams_tf.errors import InputError
-from pams_tf.models import SuperResolution, load, save
+from pams_tf.models import SuperResolution, load, save, with_recipe
 from pams_tf.models.files import Source
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.runs import RunFolder
 from pams_tf.training.jobs import distil
-from pams_tf.training.replicas import Replicas, choose_replicas
+from pams_tf.training.replicas import choose_replicas
 from pams_tf.training.settings import (
     DistillationSettings,
     finetune_budget,
@@ -85,21 +85,33 @@ def finetune(
         **fields,
     )
     folder = RunFolder(run or Path("runs") / run_name(chosen, recipe))
-    source = model if isinstance(model, str | os.PathLike) else _kept(teacher, folder, replicas)
-    distil(
-        chosen.replace(teacher=str(source)), recipe, folder, strategy=strategy, progress=progress
+    source = model if isinstance(model, str | os.PathLike) else folder.teacher
+    if source is folder.teacher:
+        with replicas.together():
+            if replicas.chief:
+                _keep(teacher, folder)
+    result = distil(
+        chosen.replace(teacher=str(source)),
+        recipe,
+        folder,
+        teacher=teacher,
+        strategy=strategy,
+        progress=progress,
     )
-    return load(folder.student)
+    return with_recipe(result.network, recipe)  # free of the strategy and of the precision
 
 
-def _kept(teacher: SuperResolution, run: RunFolder, replicas: Replicas) -> Path:
-    """The teacher as a file in the run folder, so that the run can be resumed."""
-    with replicas.together():
-        if replicas.chief and not run.teacher.is_file():
-            save(teacher, run.teacher)
+def _keep(teacher: SuperResolution, run: RunFolder) -> None:
+    """Write the teacher into the run folder, so that the run can be resumed.
+
+    Raises:
+      InputError: the folder has another teacher.
+    """
+    if not run.teacher.is_file():
+        save(teacher, run.teacher)
+        return
     pairs = zip(load(run.teacher).variables, teacher.variables, strict=False)
     if any(not np.array_equal(np.asarray(a.value), np.asarray(b.value)) for a, b in pairs):
         raise InputError(
             f"{run.path} holds a run with another teacher; choose another run folder, or delete it"
         )
-    return run.teacher

@@ -11,7 +11,9 @@ import keras
 import tensorflow as tf
 
 from pams_tf import models
+from pams_tf.data import datasets
 from pams_tf.data.calibration import packed_images, packed_lr_images, training_batches
+from pams_tf.data.datasets import ImagePairs
 from pams_tf.data.packed import PackedPairs
 from pams_tf.data.pipeline import training_dataset
 from pams_tf.errors import InputError
@@ -48,10 +50,10 @@ def train(
     with _together(settings, run, None, strategy) as replicas:
         with replicas.together():
             packed = packed_images(settings.data, settings.scale, settings.patch_size)
-            with replicas.strategy.scope(), dtype_policy(settings.precision):
-                network = models.build(settings.model, settings.scale, **settings.overrides)
-                trainee = Regression(network, _optimizer(settings, settings.learning_rate))
-            validate = validation(network, settings, replicas)
+            pairs = _validation_images(settings)
+        with replicas.strategy.scope(), dtype_policy(settings.precision):
+            network = models.build(settings.model, settings.scale, **settings.overrides)
+            trainee = Regression(network, _optimizer(settings, settings.learning_rate))
         if settings.start == "interpolation":
             models.start_as_interpolation(network)
         optimizer, _ = trainee.updates[0]
@@ -64,7 +66,7 @@ def train(
                 run,
                 replicas,
                 batches=lambda step: _batches(packed, settings, replicas, step),
-                validate=validate,
+                validate=validation(network, pairs, replicas),
                 progress=progress,
             )
 
@@ -74,12 +76,14 @@ def distil(
     recipe: QuantizationRecipe,
     run: RunFolder,
     *,
+    teacher: SuperResolution | None = None,
     strategy: str = "auto",
     progress: bool = False,
 ) -> TrainingResult:
     """Distil the float teacher into a student quantized by `recipe`, or resume its training.
 
     Args:
+      teacher: `settings.teacher`, if it is loaded already.
       strategy: see `choose_replicas`. It is no setting: a run may go on with another one.
 
     Raises:
@@ -89,26 +93,22 @@ def distil(
     with _together(settings, run, recipe, strategy) as replicas:
         with replicas.together():
             packed = _packed(settings)
-            exact = _teacher(settings, recipe, packed)
-            with replicas.strategy.scope(), dtype_policy(settings.precision):
-                student = SuperResolution(
-                    settings.model, settings.scale, recipe, settings.overrides, exact.graph
-                )
-                models.transfer_weights(exact, student)
-                distiller = Distiller(
-                    student,
-                    models.with_recipe(exact, None),
-                    settings.skt_weight,
-                    settings.target,
-                )
-                # In grey levels, whatever the unit of the network's own values.
-                alpha_rate = settings.alpha_learning_rate / student.architecture.unit
-                distiller.compile(
-                    _optimizer(settings, settings.learning_rate),
-                    _optimizer(settings, alpha_rate),
-                )
-            goal = exact if settings.target == "teacher" else None
-            validate = validation(student, settings, replicas, goal)
+            pairs = _validation_images(settings)
+            exact = _teacher(teacher or settings.teacher, settings, recipe, packed)
+        replicas.variables_from_chief(exact.variables)
+        with replicas.strategy.scope(), dtype_policy(settings.precision):
+            student = SuperResolution(
+                settings.model, settings.scale, recipe, settings.overrides, exact.graph
+            )
+            models.transfer_weights(exact, student)
+            frozen = models.with_recipe(exact, None)
+            distiller = Distiller(student, frozen, settings.skt_weight, settings.target)
+            # In grey levels, whatever the unit of the network's own values.
+            alpha_rate = settings.alpha_learning_rate / student.architecture.unit
+            distiller.compile(
+                _optimizer(settings, settings.learning_rate), _optimizer(settings, alpha_rate)
+            )
+        goal = exact if settings.target == "teacher" else None
 
         def prepare() -> None:
             if settings.initial_range == "random":
@@ -129,7 +129,7 @@ def distil(
                 run,
                 replicas,
                 batches=lambda step: _batches(packed, settings, replicas, step, student.channels),
-                validate=validate,
+                validate=validation(student, pairs, replicas, goal),
                 prepare=prepare,
                 quantizers=quantizers(student),
                 progress=progress,
@@ -171,7 +171,7 @@ def _claimed(
     """
     with contextlib.ExitStack() as stack:
         with replicas.together():
-            _check_alike(replicas, settings, recipe, packed)
+            check_alike(replicas, settings, recipe, packed)
         with replicas.together():
             if replicas.chief:
                 stack.enter_context(run.lock())
@@ -180,7 +180,10 @@ def _claimed(
 
 
 def _teacher(
-    settings: DistillationSettings, recipe: QuantizationRecipe, packed: PackedPairs
+    source: SuperResolution | str | None,
+    settings: DistillationSettings,
+    recipe: QuantizationRecipe,
+    packed: PackedPairs,
 ) -> SuperResolution:
     """The teacher in float32, whatever the precision of the run: ranges are as fine as quantizers.
 
@@ -189,7 +192,7 @@ def _teacher(
     """
     with dtype_policy("float32"):
         teacher = load_teacher(
-            settings.teacher,
+            source,
             settings.model,
             settings.scale,
             settings.overrides,
@@ -201,7 +204,7 @@ def _teacher(
     return teacher
 
 
-def _check_alike(
+def check_alike(
     replicas: Replicas, settings: RunSettings, recipe: Any, packed: PackedPairs
 ) -> None:
     """Check that all processes train the same on the same images.
@@ -248,6 +251,10 @@ def _packed(settings: DistillationSettings) -> PackedPairs:
     if settings.target == "hr" or settings.data is None:
         return packed_images(settings.data, settings.scale, settings.patch_size)
     return packed_lr_images(settings.data, settings.scale, settings.patch_size)
+
+
+def _validation_images(settings: RunSettings) -> ImagePairs:
+    return datasets.find_or_sample(settings.valid_data, settings.scale, "valid")
 
 
 def _batches(

@@ -23,8 +23,15 @@ from pams_tf.training.settings import RunSettings
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """The steps of a run, and the step and validation PSNR-Y (dB) of its best checkpoint."""
+    """What a run ends with.
 
+    Attributes:
+      network: what was trained, with the weights of the best checkpoint.
+      steps: how many were trained.
+      best_step, best_psnr: step and validation PSNR-Y (dB) of the best checkpoint.
+    """
+
+    network: SuperResolution
     steps: int
     best_step: int
     best_psnr: float
@@ -133,7 +140,7 @@ def fit(
             state = checkpoints.restore(run.best) | {"step": step}
             save_network(merged(network), run.student if network.recipe else run.model)
     replicas.variables_from_chief(network.variables)
-    return TrainingResult(step, state["best_step"], state["best_psnr"])
+    return TrainingResult(network, step, state["best_step"], state["best_psnr"])
 
 
 def _state_from_chief(replicas: Replicas, state: Mapping[str, Any]) -> dict[str, Any]:

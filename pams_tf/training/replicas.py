@@ -184,7 +184,7 @@ def choose_replicas(name: str = "auto") -> Replicas:
     if name == "multiworker":
         raise InputError(
             "strategy 'multiworker' needs TF_CONFIG with two workers or more; it is the "
-            "environment variable that says who takes part, see docs/several_gpus.md"
+            "environment variable that says who takes part, see docs/gpus.md"
         )
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     names = tuple(device.name.partition("device:")[2] for device in devices)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pams_tf.data import colour, datasets
+from pams_tf.data import colour
 from pams_tf.data.datasets import ImagePairs
 from pams_tf.errors import InputError
 from pams_tf.evaluation.metrics import psnr_y
@@ -14,16 +14,15 @@ from pams_tf.evaluation.upscaler import keras_upscale, with_colours
 from pams_tf.litert.interpreter import to_image
 from pams_tf.models import SuperResolution
 from pams_tf.training.replicas import Replicas, choose_replicas
-from pams_tf.training.settings import RunSettings
 
 
 def validation(
     network: SuperResolution,
-    settings: RunSettings,
+    pairs: ImagePairs,
     replicas: Replicas | None = None,
     teacher: SuperResolution | None = None,
 ) -> Callable[[], float]:
-    """A function that returns the current PSNR-Y (dB) of `network` on the validation images.
+    """A function that returns the current PSNR-Y (dB) of `network` on a set of images.
 
     Each replica takes every n-th image; all processes call the function and get the same number.
 
@@ -32,10 +31,9 @@ def validation(
       teacher: the network whose images are the goal, instead of the HR images.
 
     Raises:
-      InputError: the images cannot be used; so does the function, which names the image.
+      InputError: the function raises it if an image cannot be used, which it names.
     """
     replicas = replicas or choose_replicas("one")
-    pairs = datasets.find_or_sample(settings.valid_data, settings.scale, "valid")
     load = pairs.load if teacher is None else _taught(pairs, teacher)
     upscale = _upscaler(network, replicas)
 
@@ -47,7 +45,7 @@ def validation(
             results = upscale([lr for lr, _ in images])
             for index, (_, goal), sr in zip(indices, images, results, strict=True):
                 try:
-                    scores[index] = psnr_y(sr, goal, settings.scale)
+                    scores[index] = psnr_y(sr, goal, pairs.scale)
                 except InputError as error:
                     raise InputError(f"{pairs.name}/{pairs.names[index]}: {error}") from error
         return float(np.mean(replicas.summed(scores)))

@@ -1,9 +1,13 @@
 """Batches: pure functions of (seed, step), crops that lie over each other, fair epochs."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from pams_tf.data import colour
 from pams_tf.data.datasets import folder, sample
+from pams_tf.data.graphics import Graphics
 from pams_tf.data.images import write_image
 from pams_tf.data.packed import pack
 from pams_tf.data.patches import training_batch, training_crops
@@ -135,15 +139,22 @@ def test_the_dataset_is_the_function(numbered):
     assert step == 11
 
 
-def test_parts_are_those_of_the_whole_batch(photographs):
+@pytest.mark.parametrize("channels", [3, 1])
+def test_parts_are_those_of_the_whole_batch(photographs, channels):
+    packed = dataclasses.replace(photographs, graphics=Graphics(0.5, photographs.scale, 12))
     options = {"seed": 2, "batch_size": 6, "patch_size": 12}
     parts = [range(2, 4), range(4, 6)]
-    dataset = training_dataset(photographs, start_step=3, parts=parts, **options)
+    dataset = training_dataset(packed, start_step=3, parts=parts, channels=channels, **options)
     for place, (lr, hr) in enumerate(dataset.take(6).as_numpy_iterator()):
         step, part = 3 + place // 2, parts[place % 2]
-        whole = training_crops(photographs, step=step, **options)
-        np.testing.assert_array_equal(lr, whole[0][part.start : part.stop])
-        np.testing.assert_array_equal(hr, whole[1][part.start : part.stop])
+        crops = [
+            whole[part.start : part.stop] for whole in training_crops(packed, step=step, **options)
+        ]
+        if channels == 1:
+            low, high = (colour.luma(images)[..., None] for images in crops)
+            crops = [np.rint(low), high.astype(np.float32)]
+        np.testing.assert_array_equal(lr, crops[0])
+        np.testing.assert_array_equal(hr, crops[1])
     assert place == 5
 
 
