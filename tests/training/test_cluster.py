@@ -1,9 +1,12 @@
 """TF_CONFIG, the meeting of workers, the choice of replicas, and what all of them say to misuse."""
 
 import json
+import os
 import socket
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from pams_tf.training.cluster import Cluster, cluster_from_environment, meet
 from pams_tf.training.replicas import choose_replicas
 
 TWO = ["a:2222", "b:2222"]
+GUIDE = Path(__file__).parents[2] / "docs" / "gpus.md"
 
 
 def configured(monkeypatch, cluster, kind="worker", index=0):
@@ -154,3 +158,64 @@ def test_one_replica_takes_the_whole_batch(monkeypatch):
     monkeypatch.setattr(replicas, "count", 4)
     with pytest.raises(InputError, match="batch_size=6 does not divide by 4 replicas; give 4 or 8"):
         replicas.shares(6)
+
+
+def block(start):
+    """The indented block of the guide that starts so."""
+    (text,) = [
+        part
+        for part in GUIDE.read_text().split("```")[1::2]
+        if part.removeprefix("\n").startswith(start)
+    ]
+    return text.strip() + "\n"
+
+
+def said(script, tmp_path, monkeypatch, **environment):
+    """The clusters in which the workers of a shell script find themselves, by their index."""
+    commands = {
+        "pams-finetune": 'tr -d "\\n" <<< "$TF_CONFIG"; echo',
+        "scontrol": 'test "$*" = "show hostnames node[1-4]" && printf "node%s\\n" 1 2 3 4',
+        "srun": 'for rank in 0 1 2 3; do SLURM_PROCID=$rank "$@"; done',
+    }
+    for name, body in commands.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        env={**os.environ, "PATH": path, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {}
+    for line in done.stdout.splitlines():
+        monkeypatch.setenv("TF_CONFIG", line)
+        cluster = cluster_from_environment()
+        found[cluster.index] = cluster.workers
+    return found
+
+
+def test_the_guides_example_of_tf_config(tmp_path, monkeypatch):
+    found = said(block("export TF_CONFIG"), tmp_path, monkeypatch)
+    assert found == {0: ("host-a:2222", "host-b:2222")}
+
+
+def test_the_guides_script_for_slurm(tmp_path, monkeypatch):
+    script = block("#!/bin/bash")
+    found = said(script, tmp_path, monkeypatch, SLURM_JOB_NODELIST="node[1-4]")
+    assert found == dict.fromkeys(range(4), tuple(f"node{n}:2222" for n in (1, 2, 3, 4)))
+
+
+@pytest.mark.parametrize("index", ["0", "1"])
+def test_the_guides_job_for_kubernetes(tmp_path, monkeypatch, index):
+    yaml = pytest.importorskip("yaml")
+    service, job = yaml.safe_load_all(block("apiVersion"))
+    pod = job["spec"]["template"]["spec"]
+    assert service["metadata"]["name"] == pod["subdomain"]
+    assert service["spec"]["selector"] == {"job-name": job["metadata"]["name"]}
+    (script,) = pod["containers"][0]["args"]
+    found = said(script, tmp_path, monkeypatch, JOB_COMPLETION_INDEX=index)
+    hosts = [f"{job['metadata']['name']}-{n}.{pod['subdomain']}:2222" for n in range(2)]
+    assert found == {int(index): tuple(hosts)}
+    assert len(hosts) == job["spec"]["completions"] == job["spec"]["parallelism"]
