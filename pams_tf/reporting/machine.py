@@ -36,14 +36,6 @@ def bfloat16_support() -> bool | None:
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(features))
 
 
-def int8_dot_products() -> bool | None:
-    """Whether the processor has int8 dot products (VNNI, or Arm's); None if it is not known."""
-    features = processor_features()
-    if features is None:
-        return None
-    return bool({"avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"} & set(features))
-
-
 @functools.lru_cache
 def machine() -> dict[str, Any]:
     """CPU model, cores that this process may use, GPUs, operating system and versions."""

@@ -38,8 +38,8 @@ def check_precision(name: str, recipe: QuantizationRecipe | None = None) -> None
     native = min(capability) >= (8, 0) if gpus else bfloat16_support()
     if name == "mixed_bfloat16" and native is False:
         print(
-            "precision 'mixed_bfloat16': this processor has no bfloat16 instructions and emulates "
-            "them; float32 is faster here",
+            f"precision 'mixed_bfloat16': this {'GPU' if gpus else 'processor'} has no bfloat16 "
+            "instructions and emulates them; float32 is faster here",
             file=sys.stderr,
         )
 
