@@ -6,6 +6,7 @@ the same, with one replica.
 
 import contextlib
 import functools
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -161,7 +162,7 @@ def _short(error: tf.errors.OpError) -> str:
     """What happened, of a message of many lines."""
     text = " ".join(str(error.message).split())
     _, _, cause = text.rpartition("aborted by: ")
-    return cause[:80].rstrip(" :.") or type(error).__name__
+    return textwrap.shorten(cause, 100, placeholder=" ...") or type(error).__name__
 
 
 def choose_replicas(name: str = "auto") -> Replicas:
