@@ -150,7 +150,7 @@ def _upscale() -> dict[str, Any]:
         return _merged()
     from pams_tf.data.finding import find_pictures
     from pams_tf.data.formats import written_suffix
-    from pams_tf.evaluation.shards import parse_shard, shard_of
+    from pams_tf.evaluation.shards import counted, parse_shard, shard_of
 
     place, count = parse_shard(FLAGS.shard)
     found = find_pictures(FLAGS.input, Path(FLAGS.out))
@@ -178,13 +178,13 @@ def _upscale() -> dict[str, Any]:
     ):
         if files_left:
             print(f"left out, {what}: {_listed(files_left)}", file=sys.stderr)
+    files = _files(pairs, batch, upscaler)
     report = {
         "model": str(FLAGS.model),
         "scale": upscaler.scale,
         "halo": upscaler.halo,
-        "failed": 0,
-        "skipped": 0,
-        "files": _files(pairs, batch, upscaler),
+        **counted(files),
+        "files": files,
         "left_out": [str(path) for path in found.left_out],
         "results_left_out": [str(path) for path in found.results],
     }
@@ -242,16 +242,14 @@ def _merged() -> dict[str, Any]:
 
 
 def _checked(report: dict[str, Any]) -> dict[str, Any]:
-    """The report, with its counts.
+    """The report.
 
     Raises:
       Incomplete: pictures could not be upscaled.
     """
-    files = report["files"]
-    report["failed"] = failed = sum("error" in entry for entry in files)
-    report["skipped"] = sum("skipped" in entry for entry in files)
-    if failed:
-        raise cli.Incomplete(f"{failed} of {len(files)} images could not be upscaled", report)
+    if report["failed"]:
+        what = f"{report['failed']} of {len(report['files'])} images could not be upscaled"
+        raise cli.Incomplete(what, report)
     return report
 
 

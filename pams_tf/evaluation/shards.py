@@ -68,10 +68,17 @@ def merged(reports: dict[str, Any]) -> dict[str, Any]:
             files[slot] = entry
     return {
         **{key: beginning[key] for key in ("model", "scale", "halo")},
-        "failed": sum("error" in entry for entry in files),
-        "skipped": sum("skipped" in entry for entry in files),
+        **counted(files),
         "files": files,
         **{key: beginning[key] for key in ("left_out", "results_left_out")},
+    }
+
+
+def counted(files: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """How many of the pictures of a report failed, and how many were skipped."""
+    return {
+        "failed": sum("error" in entry for entry in files),
+        "skipped": sum("skipped" in entry for entry in files),
     }
 
 
