@@ -88,13 +88,13 @@ def assert_same_run(found, expected):
                 assert float(ours[name]) == pytest.approx(float(theirs[name]), rel=1e-4), ours
 
 
-def process(flags, runs, *, cpus=1, config=None):
+def process(flags, runs, *, cpus=1, wait_behind=0, config=None):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     if config is not None:
         environment["TF_CONFIG"] = json.dumps(config)
     script = str(Path(__file__).parent / "one_process.py")
     return subprocess.Popen(
-        [sys.executable, script, str(cpus), *flags, f"--runs={runs}"],
+        [sys.executable, script, str(cpus), str(wait_behind), *flags, f"--runs={runs}"],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -103,14 +103,18 @@ def process(flags, runs, *, cpus=1, config=None):
 
 
 @contextlib.contextmanager
-def workers(flags, runs, ports):
-    """A worker at each port; `flags` are those of all of them, or of each."""
+def workers(flags, runs, ports, *, waiting=None):
+    """A worker at each port; `flags` are those of all of them, or of each.
+
+    The one whose index is `waiting` stops behind step 8, and so do the others, which wait for it.
+    """
     each = flags if isinstance(flags[0], list) else [flags] * len(ports)
     cluster = {"worker": [f"localhost:{port}" for port in ports]}
     begun = [
         process(
             each[index],
             runs,
+            wait_behind=8 if index == waiting else 0,
             config={"cluster": cluster, "task": {"type": "worker", "index": index}},
         )
         for index in range(len(ports))
@@ -138,9 +142,9 @@ def ended(process, within=240):
     return process.wait(within), (errors.strip().splitlines() or [""])[-1]
 
 
-def in_the_middle(run, begun, steps=8):
-    """Wait until so many steps are logged."""
-    while len(rows(run.log)) < steps:
+def in_the_middle(run, begun):
+    """Wait until step 8 is logged; the log has a row of the validation behind step 5, too."""
+    while len(rows(run.log)) < 9:
         assert all(one.poll() is None for one in begun)
         time.sleep(0.01)
 
@@ -158,7 +162,7 @@ def test_four_devices_of_one_machine(command, tmp_path):
 
 def test_a_lost_worker_ends_the_run_and_one_device_goes_on(flags, alone, tmp_path):
     run = RunFolder(tmp_path / "run")
-    with workers(flags, tmp_path, free_ports(2)) as begun:
+    with workers(flags, tmp_path, free_ports(2), waiting=1) as begun:
         in_the_middle(run, begun)
         begun[1].kill()
         status, message = ended(begun[0])
@@ -180,7 +184,7 @@ def test_workers_go_on_where_others_were_lost(command, tmp_path, lost, sign, the
     """The same ports are used again; three workers have uneven shares of four validation images."""
     flags, run, ports = command(batch_size=12), RunFolder(tmp_path / "run"), free_ports(4)
     expected = on_one_device(flags, tmp_path / "alone")
-    with workers(flags, tmp_path, ports[:2]) as begun:
+    with workers(flags, tmp_path, ports[:2], waiting=lost[0]) as begun:
         in_the_middle(run, begun)
         for index in lost:
             begun[index].send_signal(sign)
