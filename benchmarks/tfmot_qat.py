@@ -132,12 +132,15 @@ def _load() -> None:
 
 
 def _tfmot(teacher: Any, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
+    import tensorflow as tf
     import tfmot_twin
 
     from pams_tf.data.calibration import packed_images
+    from pams_tf.data.datasets import find_or_sample
     from pams_tf.data.pipeline import training_dataset
+    from pams_tf.evaluation.benchmark import evaluate
+    from pams_tf.evaluation.upscaler import keras_upscale
     from pams_tf.litert.checks import check_integer
-    from pams_tf.training.jobs import validation
 
     student = tfmot_twin.quantized(tfmot_twin.float_twin(teacher))
     packed = packed_images(settings.data, settings.scale, settings.patch_size)
@@ -149,12 +152,14 @@ def _tfmot(teacher: Any, settings: Any, sets: Sequence[Any]) -> dict[str, Any]:
         start_step=0,
         batch_size=settings.batch_size,
         patch_size=settings.patch_size,
-    )
+    ).map(lambda lr, hr: (tf.cast(lr, tf.float32), tf.cast(hr, tf.float32)))
+    pairs = find_or_sample(settings.valid_data, settings.scale, "valid")
+    upscale = keras_upscale(student)
     step, psnr = tfmot_twin.train(
         student,
         settings,
         batches,
-        validation(student, settings),
+        lambda: evaluate(upscale, pairs).psnr,
         lambda step, psnr: print(f"tfmot: step {step}, validation {psnr:.3f} dB", flush=True),
     )
     content = tfmot_twin.to_int8(student)

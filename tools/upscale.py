@@ -4,4 +4,5 @@ import sys
 
 from pams_tf.commands.upscale import main
 
-sys.exit(main())
+if __name__ == "__main__":  # not in the processes of --jobs, which import this file
+    sys.exit(main())

@@ -75,7 +75,7 @@ def run(
                 "wants quotes"
             )
         if more is not None:
-            values[more].value = [*values[more].value, *rest]
+            values[more].value = [*(values[more].value or ()), *rest]
     except flags.Error as error:
         # --help takes precedence over a missing or wrong flag.
         if "--help" in arguments or "-h" in arguments:

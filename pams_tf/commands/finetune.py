@@ -184,8 +184,8 @@ def _finetune() -> dict[str, Any]:
     given = options.given(
         FLAGS,
         "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
-        "learning_rate", "halve_every", "checkpoint_every", "log_every", "seed", "teacher",
-        "alpha_learning_rate", "skt_weight", "calibration_steps", "graphics",
+        "learning_rate", "halve_every", "checkpoint_every", "log_every", "seed", "precision",
+        "teacher", "alpha_learning_rate", "skt_weight", "calibration_steps", "graphics",
         "initial_range", "initial_weights", "image_range", "skt_layer", "target",
     )  # fmt: skip
     given["overrides"] = options.overrides(FLAGS)
@@ -195,7 +195,10 @@ def _finetune() -> dict[str, Any]:
     from pams_tf import models
     from pams_tf.runs import RunFolder
     from pams_tf.training.jobs import distil
+    from pams_tf.training.replicas import choose_replicas
 
+    choose_replicas(FLAGS.strategy)  # before TensorFlow computes anything
+    teacher = None
     own_network = False
     if FLAGS.teacher:
         teacher = models.load(FLAGS.teacher, FLAGS.image_range)
@@ -218,7 +221,7 @@ def _finetune() -> dict[str, Any]:
             f"Short demo settings: {settings.steps} steps on the built-in photographs. For real "
             "results give --data, and --budget paper on a GPU."
         )
-    result = distil(settings, recipe, run, progress=True)
+    result = distil(settings, recipe, run, teacher=teacher, strategy=FLAGS.strategy, progress=True)
     print(
         f"{run.student}: validation {result.best_psnr:.3f} dB, from step {result.best_step} "
         f"of {result.steps}"

@@ -108,6 +108,24 @@ def define_training(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer("log_every", 10, "Steps between rows of the logs.", flag_values=values)
     flags.DEFINE_integer("seed", 1, "Seed of all random numbers.", flag_values=values)
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        ["float32", "mixed_bfloat16", "mixed_float16"],
+        "The type that convolutions compute in. mixed_bfloat16 is faster on processors and GPUs "
+        "that have it, mixed_float16 on other GPUs. Variables, quantizers, losses and the exact "
+        "sums of a student stay in float32.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        ["auto", "one", "mirrored", "multiworker"],
+        "Where to train: on one device; mirrored on all GPUs of this machine; multiworker on all "
+        "machines in the environment variable TF_CONFIG, on each of which the same command is "
+        "started; or auto: what there is. A run may go on with another one.",
+        flag_values=values,
+    )
 
 
 def given(values: flags.FlagValues, *names: str) -> dict[str, Any]:

@@ -21,12 +21,6 @@ flags.DEFINE_string(
     "schedule", "cosine", "Learning rate schedule: cosine (to 0) or halving.", flag_values=FLAGS
 )
 flags.DEFINE_string(
-    "precision",
-    "float32",
-    "float32, or mixed_bfloat16: about twice as fast on processors with bfloat16.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_string(
     "start",
     "interpolation",
     "Initial weights: random; or interpolation: random except for a path that interpolates the "
@@ -61,7 +55,7 @@ def _train() -> dict[str, Any]:
     from pams_tf.training.jobs import train
 
     run = RunFolder(f"{FLAGS.runs}/{FLAGS.name or f'{FLAGS.model}_x{FLAGS.scale}'}")
-    result = train(settings, run, progress=True)
+    result = train(settings, run, strategy=FLAGS.strategy, progress=True)
     print(
         f"{run.model}: validation {result.best_psnr:.3f} dB, from step {result.best_step} "
         f"of {result.steps}"

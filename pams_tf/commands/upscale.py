@@ -5,6 +5,8 @@ Examples:
   pams-upscale --model runs/edsr_baseline_x4_pams8 --input photos --out enlarged --format png
   pams-upscale --model edsr_x4.tflite --input 'photos/**/*.png' --out enlarged --json report.json
   pams-upscale --model edsr_x4.tflite --out enlarged --existing skip --input photos/*.png
+  pams-upscale --model edsr_x4.tflite --input photos --out enlarged --shard 2/4 --json 2.json
+  pams-upscale --json report.json --merge 1.json 2.json 3.json 4.json
 
 Each image is written to --out under its own name and in its own format; GIF, PNM, TGA and QOI
 become PNG. A large image is upscaled in overlapping tiles without visible seams: by default they
@@ -19,44 +21,51 @@ take the colour of visible neighbours. Palettes become RGB; 16 bits per channel 
 note. CMYK images and animations are rejected.
 """
 
+import contextlib
+import dataclasses
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from pams_tf import locate
 from pams_tf.commands import cli
-from pams_tf.errors import InputError
 from pams_tf.files import check_writable
 from pams_tf.streams import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from pams_tf.evaluation.batch import Batch
     from pams_tf.evaluation.upscaler import Upscaler
 
+MANY = 8
+"""From so many pictures on, several processes are worth their start."""
+MOST_JOBS = 4
+"""Unless the user asks for more: each has a picture in memory."""
 
 FLAGS = cli.command_flags()
 flags.DEFINE_string(
     "model",
     None,
     "The model: a .tflite or .keras file, a run folder, the name of a network in the zoo, or "
-    "bicubic.",
-    required=True,
+    "bicubic. Required, but for --merge.",
     flag_values=FLAGS,
 )
 flags.DEFINE_multi_string(
     "input",
     None,
     "An image, a folder of images, or a pattern such as 'photos/**/*.jpg'; repeat the flag for "
-    "several. Words without a flag are further inputs, so a pattern needs no quotes.",
-    required=True,
+    "several. Words without a flag are further inputs, so a pattern needs no quotes. Required, but "
+    "for --merge.",
     flag_values=FLAGS,
 )
-flags.DEFINE_string("out", None, "Folder for the results.", required=True, flag_values=FLAGS)
+flags.DEFINE_string(
+    "out", None, "Folder for the results. Required, but for --merge.", flag_values=FLAGS
+)
 flags.DEFINE_enum(
     "format",
     "same",
@@ -83,7 +92,7 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "threads",
     None,
-    "Number of threads for a .tflite file. Default: one per core.",
+    "Number of threads for a .tflite file, of all --jobs together. Default: one per core.",
     lower_bound=1,
     flag_values=FLAGS,
 )
@@ -96,6 +105,39 @@ flags.DEFINE_enum(
     flag_values=FLAGS,
 )
 
+flags.DEFINE_integer(
+    "jobs",
+    None,
+    "Images that are read, upscaled and written at the same time, each in a process of its own. "
+    "Default: one per core, at most 4, for a .tflite file and 8 images or more; otherwise 1, "
+    "because a Keras network uses all cores already.",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "shard",
+    "1/1",
+    "I/N: only every N-th image, from the I-th on, in the order of their names; for N machines "
+    "that see the same inputs, each with its own --json.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_multi_string(
+    "merge",
+    [],
+    "Make one report, for --json, of those of all shards; repeat the flag for each, or give the "
+    "others as words without a flag. Nothing is upscaled.",
+    flag_values=FLAGS,
+)
+
+
+@flags.multi_flags_validator(["model", "input", "out", "merge"], flag_values=FLAGS)
+def _what_is_given(given: Mapping[str, Any]) -> bool:
+    missing = [f"--{name}" for name in ("model", "input", "out") if not given[name]]
+    if missing and not given["merge"]:
+        raise flags.ValidationError(f"{missing[0]} is missing")
+    return True
+
+
 RENAMED = {"overwrite": "existing=overwrite"}
 
 
@@ -105,90 +147,111 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _upscale() -> dict[str, Any]:
+    if FLAGS.merge:
+        return _merged()
     from pams_tf.data.finding import find_pictures
     from pams_tf.data.formats import written_suffix
+    from pams_tf.evaluation.shards import counted, parse_shard, shard_of
 
+    place, count = parse_shard(FLAGS.shard)
     found = find_pictures(FLAGS.input, Path(FLAGS.out))
-    pictures = found.pictures
     out = check_writable(FLAGS.out)
-    names = [below for _, below in pictures]
+    names = [below for _, below in found.pictures]
     suffixes = [".png" if FLAGS.format == "png" else written_suffix(name.suffix) for name in names]
-    targets = _targets(names, out, suffixes)
+    sources = [source for source, _ in found.pictures]
+    pairs = shard_of(list(zip(sources, _targets(names, out, suffixes), strict=True)), place, count)
 
     cli.load_tensorflow_for(FLAGS.model)
-    from pams_tf.evaluation.upscaler import Upscaler
-    from pams_tf.reporting.progress import progress_bar
+    from pams_tf.evaluation.batch import Batch, identity
 
-    upscaler = Upscaler(FLAGS.model, scale=FLAGS.scale, halo=FLAGS.halo, num_threads=FLAGS.threads)
+    batch = Batch(
+        FLAGS.model,
+        FLAGS.scale,
+        FLAGS.halo,
+        FLAGS.threads,
+        FLAGS.existing,
+        frozenset(identity(source) for source in sources if source.exists()),
+    )
+    upscaler = batch.upscaler()
     for what, files_left in (
         ("not pictures by name", found.left_out),
         ("results in --out", found.results),
     ):
         if files_left:
             print(printable(f"left out, {what}: {_listed(files_left)}"), file=sys.stderr)
-    originals = {_identity(source) for source, _ in pictures if source.exists()}
-    files: list[dict[str, Any]] = []
-    with progress_bar() as bar:
-        bar.add_task("", total=len(pictures))
-        for (source, _), target in zip(pictures, targets, strict=True):
-            progress = partial(_show, bar, printable(source.name), len(files))
-            progress(0, 1)
-            try:
-                entry = _enlarge(source, target, upscaler, originals, progress)
-                print(printable(_line(entry)), flush=True)
-            except (InputError, MemoryError) as error:
-                entry = {"input": str(source), "error": _reason(error, source)}
-                print(printable(entry["error"]), file=sys.stderr, flush=True)
-            files.append(entry)
-    failed = sum("error" in entry for entry in files)
+    files = _files(pairs, batch, upscaler)
     report = {
         "model": str(FLAGS.model),
         "scale": upscaler.scale,
         "halo": upscaler.halo,
-        "failed": failed,
-        "skipped": sum("skipped" in entry for entry in files),
+        **counted(files),
         "files": files,
         "left_out": [str(path) for path in found.left_out],
         "results_left_out": [str(path) for path in found.results],
     }
-    if failed:
-        raise cli.Incomplete(f"{failed} of {len(files)} images could not be upscaled", report)
+    if count > 1:
+        report["shard"] = f"{place}/{count}"
+    return _checked(report)
+
+
+def _files(
+    pairs: Sequence[tuple[Path, Path]], batch: "Batch", upscaler: "Upscaler"
+) -> list[dict[str, Any]]:
+    """What came of each picture, in order; each is said as soon as it is done."""
+    from pams_tf.evaluation.batch import enlarged, in_parallel
+    from pams_tf.litert.interpreter import available_cores
+    from pams_tf.reporting.progress import progress_bar
+
+    files: list[dict[str, Any]] = [{}] * len(pairs)
+    cores = available_cores()
+    jobs = min(FLAGS.jobs or _jobs(len(pairs), cores), max(1, len(pairs)))
+    with progress_bar() as bar:
+        bar.add_task("", total=len(pairs))
+        if jobs == 1:
+            for place, (source, target) in enumerate(pairs):
+                progress = partial(_show, bar, printable(source.name), place)
+                progress(0, 1)
+                files[place] = enlarged(source, target, batch, upscaler, progress)
+                _say(files[place])
+            return files
+        threads = max(1, (FLAGS.threads or cores) // jobs)
+        done = in_parallel(pairs, dataclasses.replace(batch, threads=threads), jobs)
+        with contextlib.closing(done):
+            for number, (place, entry) in enumerate(done):
+                files[place] = entry
+                _say(entry)
+                _show(bar, printable(pairs[place][0].name), number, 1, 1)
+    return files
+
+
+def _jobs(pictures: int, cores: int) -> int:
+    """How many processes are worth their start, where the user does not say."""
+    if pictures < MANY or FLAGS.model == locate.BICUBIC:
+        return 1
+    return min(cores, MOST_JOBS) if locate.model_file(FLAGS.model).suffix == ".tflite" else 1
+
+
+def _merged() -> dict[str, Any]:
+    from pams_tf.evaluation.shards import merged
+    from pams_tf.reading import read_json
+
+    names = [*FLAGS.merge, *(FLAGS.input or ())]
+    report = merged({name: read_json(name) for name in names})
+    done = len(report["files"]) - report["failed"] - report["skipped"]
+    print(f"{len(names)} reports: {done} upscaled, {report['skipped']} skipped")
+    return _checked(report)
+
+
+def _checked(report: dict[str, Any]) -> dict[str, Any]:
+    """The report.
+
+    Raises:
+      Incomplete: pictures could not be upscaled.
+    """
+    if report["failed"]:
+        what = f"{report['failed']} of {len(report['files'])} images could not be upscaled"
+        raise cli.Incomplete(what, report)
     return report
-
-
-def _enlarge(
-    source: Path,
-    target: Path,
-    upscaler: "Upscaler",
-    originals: set[tuple[int, int]],
-    progress: Callable[[int, int], None],
-) -> dict[str, Any]:
-    from pams_tf.data.pictures import check_format, read_picture, write_picture
-    from pams_tf.evaluation.upscaler import upscale_picture
-
-    if target.exists():
-        if _identity(target) in originals:
-            raise InputError(f"{target} is itself one of the inputs; choose another --out")
-        if FLAGS.existing == "skip":
-            return {"input": str(source), "output": str(target), "skipped": True}
-        if FLAGS.existing == "error":
-            raise InputError(
-                f"{target} exists; give --existing skip, --existing overwrite or another --out"
-            )
-    begun = time.perf_counter()
-    picture = read_picture(source)
-    height, width = picture.rgb.shape[:2]
-    sides = (height * upscaler.scale, width * upscaler.scale)
-    check_format(target, *sides, alpha=picture.transparent)
-    lost = write_picture(target, upscale_picture(picture, upscaler, progress))
-    return {
-        "input": str(source),
-        "output": str(target),
-        "input_size": [height, width],
-        "output_size": list(sides),
-        "seconds": round(time.perf_counter() - begun, 3),
-        "notes": [*picture.notes, *lost],
-    }
 
 
 def _targets(names: Sequence[Path], out: Path, suffixes: Sequence[str]) -> list[Path]:
@@ -213,6 +276,13 @@ def _listed(paths: Sequence[Path], most: int = 5) -> str:
     return ", ".join(map(str, paths[:most])) + more
 
 
+def _say(entry: dict[str, Any]) -> None:
+    if "error" in entry:
+        print(printable(entry["error"]), file=sys.stderr, flush=True)
+    else:
+        print(printable(_line(entry)), flush=True)
+
+
 def _line(entry: dict[str, Any]) -> str:
     if "skipped" in entry:
         return f"{entry['output']}: exists, skipped"
@@ -222,20 +292,6 @@ def _line(entry: dict[str, Any]) -> str:
         f"{entry['output']}: {height}x{width} -> {out_height}x{out_width}, "
         f"{entry['seconds']:.1f} s{notes}"
     )
-
-
-def _reason(error: Exception, source: Path) -> str:
-    """A one-line message that names the image."""
-    if isinstance(error, MemoryError):
-        return f"{source}: too large for this machine's memory; cut it into parts"
-    text = " ".join(str(error).split())
-    return text if text.startswith(str(source)) else f"{source}: {text}"
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    """An identifier of a file that does not depend on its name."""
-    status = path.stat()
-    return status.st_dev, status.st_ino
 
 
 def _show(bar: "Progress", name: str, before: int, tiles: int, of: int) -> None:

@@ -16,7 +16,33 @@ def training_batch(
     patch_size: int,
     augment: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The batch of one step.
+    """The batch of one step: `training_crops` of all its samples, as a network takes them.
+
+    Returns:
+      LR (N, p, p, 3) and HR (N, s*p, s*p, 3), float32 in [0, 255].
+    """
+    lr, hr = training_crops(
+        packed,
+        seed=seed,
+        step=step,
+        batch_size=batch_size,
+        patch_size=patch_size,
+        augment=augment,
+    )
+    return lr.astype(np.float32), hr.astype(np.float32)
+
+
+def training_crops(
+    packed: PackedPairs,
+    *,
+    seed: int,
+    step: int,
+    batch_size: int,
+    patch_size: int,
+    augment: bool = True,
+    part: range | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Consecutive samples of the batch of one step.
 
     Each epoch draws every image once, in a new random order. Crops are taken at random positions;
     with `augment`, each is also flipped and rotated to one of its eight orientations. A share of
@@ -25,27 +51,35 @@ def training_batch(
     Args:
       seed, step: non-negative integers; the same two always give the same batch.
       patch_size: side of the LR crop in pixels; the HR crop is `scale` times as large.
+      part: which samples of the batch; all by default.
 
     Returns:
-      LR (N, p, p, 3) and HR (N, s*p, s*p, 3), float32 in [0, 255].
+      LR (N, p, p, 3) and HR (N, s*p, s*p, 3), uint8, of the N samples.
     """
     scale, size = packed.scale, patch_size
+    part = range(batch_size) if part is None else part
     rng, graphics = _generator(seed, step), packed.graphics
-    lr = np.empty((batch_size, size, size, 3), np.float32)
-    hr = np.empty((batch_size, size * scale, size * scale, 3), np.float32)
-    for i in range(batch_size):
+    lr = np.empty((len(part), size, size, 3), np.uint8)
+    hr = np.empty((len(part), size * scale, size * scale, 3), np.uint8)
+    for i in range(part.stop):  # earlier ones too, whose random numbers come first
         epoch, position = divmod(step * batch_size + i, len(packed))
         index = _order(seed, epoch, len(packed))[position]
         height, width = packed.shapes[index]
         top = int(rng.integers(height - size + 1))
         left = int(rng.integers(width - size + 1))
         view = int(rng.integers(8)) if augment else 0
+        drawn = None
         if graphics and rng.random() < graphics.share:
-            lr[i], hr[i] = (_turned(crop, view) for crop in graphics.crop(rng, size))
+            drawn = graphics.crop(rng, size)
+        if i not in part:
             continue
-        lr[i] = _turned(packed.lr(index)[top : top + size, left : left + size], view)
+        place = i - part.start
+        if drawn is not None:
+            lr[place], hr[place] = (_turned(crop, view) for crop in drawn)
+            continue
+        lr[place] = _turned(packed.lr(index)[top : top + size, left : left + size], view)
         top, left, side = top * scale, left * scale, size * scale
-        hr[i] = _turned(packed.hr(index)[top : top + side, left : left + side], view)
+        hr[place] = _turned(packed.hr(index)[top : top + side, left : left + side], view)
     return lr, hr
 
 

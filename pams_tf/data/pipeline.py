@@ -1,5 +1,6 @@
 """Training batches as a `tf.data.Dataset`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import tensorflow as tf
 
 from pams_tf.data.colour import seen, wanted
 from pams_tf.data.packed import PackedPairs
-from pams_tf.data.patches import training_batch
+from pams_tf.data.patches import training_crops
 
 
 def training_dataset(
@@ -18,34 +19,46 @@ def training_dataset(
     batch_size: int,
     patch_size: int,
     augment: bool = True,
+    parts: Sequence[range] | None = None,
     channels: int = 3,
 ) -> tf.data.Dataset:
-    """An endless dataset whose batch k is `training_batch(step=start_step + k)`.
+    """An endless dataset whose batch k is `training_crops(step=start_step + k)`.
 
-    With `channels` 1, LR and HR are luma; LR in whole numbers, as a network gets it.
+    Args:
+      parts: the parts of each batch that are wanted, all of one length; each is an element of its
+        own, in this order. By default an element is a whole batch.
+      channels: C: 3, or 1 for luma.
+
+    Returns:
+      Pairs of LR (N, p, p, C) and HR (N, s*p, s*p, C): uint8, which is a quarter of float32 to copy
+      to a GPU, except for HR luma, which is float32 because it is not rounded.
 
     Raises:
       InputError: an image is smaller than the patch.
     """
     packed.check_patch(patch_size)
+    taken = [range(batch_size)] if parts is None else list(parts)
+    hr_type = np.uint8 if channels == 3 else np.float32
 
-    def make(step: Any) -> tuple[np.ndarray, np.ndarray]:
-        lr, hr = training_batch(
+    def make(element: Any) -> tuple[np.ndarray, np.ndarray]:
+        step, part = divmod(int(element), len(taken))
+        lr, hr = training_crops(
             packed,
             seed=seed,
-            step=int(step),
+            step=step,
             batch_size=batch_size,
             patch_size=patch_size,
             augment=augment,
+            part=taken[part],
         )
-        return seen(lr, channels), wanted(hr, channels)
+        return seen(lr, channels).astype(np.uint8), wanted(hr, channels).astype(hr_type)
 
-    def load(step: Any) -> tuple[Any, Any]:
-        lr, hr = tf.numpy_function(make, [step], (tf.float32, tf.float32), stateful=False)
-        lr.set_shape((batch_size, patch_size, patch_size, channels))
+    def load(element: Any) -> tuple[Any, Any]:
+        lr, hr = tf.numpy_function(make, [element], (tf.uint8, hr_type), stateful=False)
+        lr.set_shape((len(taken[0]), patch_size, patch_size, channels))
         side = patch_size * packed.scale
-        hr.set_shape((batch_size, side, side, channels))
+        hr.set_shape((len(taken[0]), side, side, channels))
         return lr, hr
 
-    steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
-    return steps.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+    elements = tf.data.Dataset.range(start_step * len(taken), np.iinfo(np.int64).max)
+    return elements.map(load, num_parallel_calls=2, deterministic=True).prefetch(2 * len(taken))

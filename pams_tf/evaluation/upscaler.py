@@ -132,10 +132,15 @@ def of_luma(upscale: Upscale, scale: int) -> Upscale:
     """
 
     def upscale_rgb(image: np.ndarray) -> np.ndarray:
-        y = upscale(colour.seen(image, 1).astype(np.uint8))[..., 0]
-        return colour.rgb(y, resize.resize(colour.chroma(image), *y.shape))
+        return with_colours(upscale(colour.seen(image, 1).astype(np.uint8)), image)
 
     return upscale_rgb
+
+
+def with_colours(y: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Enlarged Y, uint8 (H, W, 1), with the colours of its LR image, uint8 (h, w, 3), as RGB."""
+    y = y[..., 0]
+    return colour.rgb(y, resize.resize(colour.chroma(image), *y.shape))
 
 
 def tflite_upscale(

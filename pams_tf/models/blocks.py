@@ -10,8 +10,21 @@ import tensorflow as tf
 RGB_MEAN = (0.4488 * 255, 0.4371 * 255, 0.4040 * 255)
 
 
+class TypeKept(keras.layers.Layer):
+    """Base class of layers that compute in the type of their input under every dtype policy.
+
+    Under a mixed one, Keras would round an image or codes to the type of the convolutions.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "autocast": False})
+
+    def compute_output_spec(self, x: Any) -> Any:
+        return keras.KerasTensor(self.compute_output_shape(x.shape), x.dtype)
+
+
 @keras.saving.register_keras_serializable("pams_tf")
-class ChannelShift(keras.layers.Layer):
+class ChannelShift(TypeKept):
     """Adds a constant to each channel (NHWC): minus the mean at the head, the mean at the tail."""
 
     def __init__(self, shift: Sequence[float], **kwargs: Any) -> None:
@@ -29,7 +42,7 @@ class ChannelShift(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("pams_tf")
-class Clip(keras.layers.Layer):
+class Clip(TypeKept):
     """Clips values to [low, high]."""
 
     def __init__(self, low: float, high: float, **kwargs: Any) -> None:
@@ -48,7 +61,7 @@ class Clip(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("pams_tf")
-class DepthToSpace(keras.layers.Layer):
+class DepthToSpace(TypeKept):
     """(N, H, W, s*s*C) -> (N, s*H, s*W, C); channel (i*s + j)*C + c goes to row i, column j."""
 
     def __init__(self, scale: int, **kwargs: Any) -> None:

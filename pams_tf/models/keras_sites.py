@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from pams_tf.models.blocks import ChannelShift, Clip, DepthToSpace
 from pams_tf.models.enlarging import Bilinear
@@ -114,10 +115,16 @@ class KerasSites(Sites):
         norm = None
         behind: list[keras.layers.Layer] = []
         if batch_norm:
-            norm = keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}_bn")
+            norm = keras.layers.BatchNormalization(
+                epsilon=1e-5,
+                momentum=0.9,
+                # The statistics of the whole batch, of which each replica has a part.
+                synchronized=tf.distribute.get_strategy().num_replicas_in_sync > 1,
+                name=f"{name}_bn",
+            )
             behind.append(norm)
         if gain != 1.0:
-            behind.append(keras.layers.Rescaling(gain, name=f"{name}_gain"))
+            behind.append(keras.layers.Rescaling(gain, name=f"{name}_gain", dtype=dtype))
         if shift is not None:
             behind.append(ChannelShift(shift, name=f"{name}_shift", dtype=dtype))
         if recipe := self._recipe_at(body):
@@ -140,7 +147,7 @@ class KerasSites(Sites):
                 kind, settings = ExpandedConv2D, {**settings, "expansion": expansion}
             layer = self._layer(kind, filters, kernel_size, shared, settings)
         if relu:
-            behind.append(keras.layers.ReLU(name=f"{name}_relu"))
+            behind.append(keras.layers.ReLU(name=f"{name}_relu", dtype=dtype))
         x = layer(values(x))
         for following in behind:
             x = following(x)
@@ -190,10 +197,10 @@ class KerasSites(Sites):
             layer = QuantPReLU(name=name) if kind == "prelu" else None
             return Applied(kind, x, slope=slope, layer=layer)
         if kind == "prelu":
-            return keras.layers.PReLU(shared_axes=[1, 2], name=name)(values(x))
+            return _floating(keras.layers.PReLU, x, shared_axes=[1, 2], name=name)
         if kind == "leaky_relu":
-            return keras.layers.LeakyReLU(slope, name=name)(values(x))
-        return keras.layers.Activation(kind, name=name)(values(x))
+            return _floating(keras.layers.LeakyReLU, x, negative_slope=slope, name=name)
+        return _floating(keras.layers.Activation, x, activation=kind, name=name)
 
     def kept(self, x: Any, held: Any) -> Any:
         return held if self._recipe_at(body=False) else x
@@ -201,13 +208,13 @@ class KerasSites(Sites):
     def add(self, tensors: Sequence[Any], name: str, *, relu: bool = False) -> Any:
         if all(isinstance(x, Coded) for x in tensors):
             return Added(*tensors, relu=relu)
-        total = keras.layers.Add(name=name)([values(x) for x in tensors])
-        return keras.layers.ReLU(name=f"{name}_relu")(total) if relu else total
+        total = _floating(keras.layers.Add, *tensors, name=name)
+        return _floating(keras.layers.ReLU, total, name=f"{name}_relu") if relu else total
 
     def multiply(self, tensors: Sequence[Any], name: str) -> Any:
         if all(isinstance(x, Coded) for x in tensors):
             return Multiplied(*tensors)
-        return keras.layers.Multiply(name=name)([values(x) for x in tensors])
+        return _floating(keras.layers.Multiply, *tensors, name=name)
 
     def mean(self, x: Any, name: str) -> Any:
         if isinstance(x, Coded):
@@ -217,7 +224,7 @@ class KerasSites(Sites):
     def concatenate(self, tensors: Sequence[Any], name: str) -> Any:
         if all(isinstance(x, Tensor) for x in tensors):
             return Concatenated(tensors)
-        return keras.layers.Concatenate(name=name)([values(x) for x in tensors])
+        return _floating(keras.layers.Concatenate, *tensors, name=name)
 
     def depth_to_space(self, x: Any, scale: int, name: str) -> Any:
         return self._moved(x, DepthToSpace(scale, name=name))
@@ -234,7 +241,7 @@ class KerasSites(Sites):
     def rescaled(self, x: Any, name: str, *, factor: float) -> Any:
         if isinstance(x, Coded):
             return x.rescaled(factor)
-        return keras.layers.Rescaling(factor, name=name)(values(x))
+        return _floating(keras.layers.Rescaling, x, scale=factor, name=name)
 
     def shifted_image(self, x: Any, shift: Sequence[float], name: str) -> Any:
         if not self._recipe_at(body=False):
@@ -248,7 +255,7 @@ class KerasSites(Sites):
     def image(self, x: Any, name: str = "image", *, gain: float = 1.0) -> Any:
         if isinstance(x, Tensor):
             return x.as_image(gain)
-        return x if gain == 1 else keras.layers.Rescaling(gain, name=name)(x)
+        return x if gain == 1 else _floating(keras.layers.Rescaling, x, scale=gain, name=name)
 
     def _at(
         self, x: Any, name: str, quantizer: Any, after_relu: bool, true_values: bool = False
@@ -268,6 +275,17 @@ class KerasSites(Sites):
 def values(x: Any) -> Any:
     """The Keras tensor of float values of any tensor that a builder passes on."""
     return x.values if isinstance(x, Tensor) else x
+
+
+def _floating(kind: Any, *tensors: Any, **settings: Any) -> Any:
+    """A layer of Keras on float values: in float32 if one of them is, else in the policy's type.
+
+    So the image, and what is added to it behind the last convolution, keep their precision.
+    """
+    inputs = [values(x) for x in tensors]
+    if any(x.dtype == "float32" for x in inputs):
+        settings["dtype"] = "float32"
+    return kind(**settings)(inputs if len(inputs) > 1 else inputs[0])
 
 
 class _Values(Mapping[str, Any]):

@@ -6,10 +6,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pams_tf.models.blocks import DepthToSpace
+from pams_tf.models.blocks import DepthToSpace, TypeKept
 
 
-class Movement(keras.layers.Layer):
+class Movement(TypeKept):
     """Base class; NHWC. It works on values and on codes alike, because a zero is the code 0."""
 
 

@@ -159,12 +159,12 @@ class ActivationQuantizer(Quantizer):
     @property
     def range(self) -> dict[str, float]:
         """The numbers that define the range, by name; `alpha` is always one of them."""
-        return {"alpha": float(self.alpha)}
+        return {"alpha": number(self.alpha)}
 
     @property
     def calibrated(self) -> bool:
         """Whether the range is no longer the placeholder that it was built with."""
-        return int(self.observations) > 0 or self.range != self._initial_range
+        return number(self.observations) > 0 or self.range != self._initial_range
 
     @property
     def _initial_range(self) -> dict[str, float]:
@@ -310,6 +310,11 @@ class AlphaQuantizer(ActivationQuantizer):
             "full_range": self.full_range,
             "unsigned": self.unsigned,
         }
+
+
+def number(scalar: Any) -> float:
+    """The value of a scalar tensor or variable, also of one that is mirrored on several devices."""
+    return float(keras.ops.convert_to_numpy(scalar))
 
 
 def quantizers(model: keras.Model) -> list[ActivationQuantizer]:

@@ -106,6 +106,9 @@ class QuantConv2D(GroupedConv2D):
     Of codes it is the integer sum that an int8 kernel computes, bit for bit, and biases are rounded
     to whole units of that sum.
 
+    Computes in float32 under every dtype policy: a sum of codes is beyond the 8 significant bits of
+    bfloat16 and the 11 of float16. A mixed policy says in which type its gradients are computed.
+
     Args:
       bits: bit width of the weights, 2 to 16.
       per_channel: use one range per output channel instead of one for the whole kernel.
@@ -122,7 +125,8 @@ class QuantConv2D(GroupedConv2D):
         kernel_quantizer: str = "max_abs",
         **kwargs: Any,
     ) -> None:
-        super().__init__(filters, kernel_size, **kwargs)
+        self._policy = keras.dtype_policies.get(kwargs.pop("dtype", None))
+        super().__init__(filters, kernel_size, dtype="float32", **kwargs)
         signed_qmax(bits)
         if kernel_quantizer not in KERNEL_QUANTIZERS:
             raise ValueError(
@@ -162,9 +166,9 @@ class QuantConv2D(GroupedConv2D):
 
     def quantized_kernel(self) -> Any:
         """The quantized kernel, float32 HWIO; its gradient reaches the float kernel."""
-        # The variable's own dtype, not the policy's: the grid is computed in float32.
-        kernel = keras.ops.cast(self.kernel, "float32")
-        return KERNEL_QUANTIZERS[self.kernel_quantizer](kernel, self.bits, axis=self.range_axis)
+        return KERNEL_QUANTIZERS[self.kernel_quantizer](
+            self.kernel.value, self.bits, axis=self.range_axis
+        )
 
     def call(
         self, inputs: Any, accumulator: Accumulator | None = None, training: bool = False
@@ -176,10 +180,9 @@ class QuantConv2D(GroupedConv2D):
         """
         if accumulator is not None:
             return self._sums(inputs, accumulator, training)
-        kernel = keras.ops.cast(self.quantized_kernel(), self.compute_dtype)
-        outputs = self.convolution_op(inputs, kernel)
+        outputs = self.convolution_op(inputs, self.quantized_kernel())
         if self.use_bias:
-            outputs = keras.ops.add(outputs, keras.ops.cast(self.bias, self.compute_dtype))
+            outputs = keras.ops.add(outputs, self.bias)
         if self.activation is not None:
             outputs = self.activation(outputs)
         return outputs
@@ -196,7 +199,7 @@ class QuantConv2D(GroupedConv2D):
             accumulator.unit(training),
             accumulator.image_scale(),
             largest=self._largest_sum(accumulator.reach),
-            dtype=self.compute_dtype,
+            dtype=self._policy.compute_dtype,
         )
 
     def _largest_sum(self, reach: int) -> Any:
@@ -207,6 +210,7 @@ class QuantConv2D(GroupedConv2D):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
+            "dtype": self._policy.name,
             "bits": self.bits,
             "per_channel": self.per_channel,
             "kernel_quantizer": self.kernel_quantizer,

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pams_tf.grid import unsigned_qmax
 from pams_tf.quantization import functional
-from pams_tf.quantization.base import SMALLEST_ALPHA, ActivationQuantizer
+from pams_tf.quantization.base import SMALLEST_ALPHA, ActivationQuantizer, number
 
 
 @keras.saving.register_keras_serializable("pams_tf")
@@ -63,7 +63,7 @@ class MinMaxQuantizer(ActivationQuantizer):
 
     @property
     def range(self) -> dict[str, float]:
-        ends = {"minimum": float(self.minimum), "maximum": float(self.maximum)}
+        ends = {"minimum": number(self.minimum), "maximum": number(self.maximum)}
         return {**super().range, **ends}
 
     def steps(self) -> tuple[Any, Any, Any]:
@@ -103,7 +103,7 @@ class MinMaxQuantizer(ActivationQuantizer):
         )
 
     def observe_training(self, values: Any) -> None:
-        lowest, highest = tf.reduce_min(values), tf.reduce_max(values)
+        lowest, highest = _of_the_whole_batch(tf.reduce_min(values), tf.reduce_max(values))
         if self.ceiling is not None:
             lowest, highest = tf.maximum(lowest, -self.ceiling), tf.minimum(highest, self.ceiling)
         self.minimum.assign(self._moved(self.minimum, tf.minimum(lowest, 0.0)))
@@ -126,3 +126,12 @@ class MinMaxQuantizer(ActivationQuantizer):
             "decay": self.decay,
             "initial_range": self.initial_range,
         }
+
+
+def _of_the_whole_batch(lowest: Any, highest: Any) -> tuple[Any, Any]:
+    """The extremes over all replicas of a `tf.distribute` strategy, each of which has a part."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return lowest, highest
+    ends = context.all_gather(tf.stack([lowest, highest])[None], axis=0)
+    return tf.reduce_min(ends[:, 0]), tf.reduce_max(ends[:, 1])

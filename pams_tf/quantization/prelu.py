@@ -15,22 +15,21 @@ SLOPE_BITS = 8
 class QuantPReLU(keras.layers.PReLU):
     """`keras.layers.PReLU` with one slope per channel, on a symmetric grid of 8 bits.
 
-    The float slopes are trained and saved, as `alpha` (1, 1, C).
+    The float slopes are trained and saved, as `alpha` (1, 1, C). Computes in float32 under every
+    dtype policy, as quantizers do.
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs["shared_axes"] = [1, 2]
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "shared_axes": [1, 2], "dtype": "float32"})
 
     def step(self) -> Any:
         """The scale of the slopes in a file: a float32 scalar."""
-        limit = tf.reduce_max(tf.abs(tf.cast(self.alpha.value, tf.float32)))
+        limit = tf.reduce_max(tf.abs(self.alpha.value))
         return stored_scale(tf.where(limit > 0, limit, 1.0))
 
     def slopes(self) -> Any:
         """The quantized slopes, float32 (1, 1, 1, C); their gradient reaches the float ones."""
-        alpha = tf.cast(self.alpha.value, tf.float32)
-        return functional.max_abs(alpha, SLOPE_BITS)[None]
+        return functional.max_abs(self.alpha.value, SLOPE_BITS)[None]
 
     def call(self, x: Any, slopes_only: bool = False) -> Any:
         """PReLU of values (N, H, W, C), or the slopes alone, for an arithmetic of codes."""

@@ -7,6 +7,34 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+# What decides how fast integers and bfloat16 are: the names of Linux, for x86 and for Arm.
+FEATURES = (
+    "avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "avx512_bf16", "amx_bf16",
+    "asimddp", "i8mm", "bf16",
+)  # fmt: skip
+
+
+@functools.lru_cache
+def processor_features() -> tuple[str, ...] | None:
+    """Those of `FEATURES` that the processor has; None where they cannot be read."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return None
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):
+            return tuple(name for name in FEATURES if name in value.split())
+    return None
+
+
+def bfloat16_support() -> bool | None:
+    """Whether the processor multiplies bfloat16 itself; None where that is not known."""
+    features = processor_features()
+    if features is None:
+        return None
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(features))
+
 
 @functools.lru_cache
 def machine() -> dict[str, Any]:

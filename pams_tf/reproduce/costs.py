@@ -22,10 +22,13 @@ from pams_tf.reading import read_json
 from pams_tf.reporting.machine import machine
 from pams_tf.reproduce.networks import Job, Network
 from pams_tf.training.checkpoints import saved_state
+from pams_tf.training.descent import step_function
 from pams_tf.training.distillation import Distiller
-from pams_tf.training.jobs import validation
+from pams_tf.training.regression import Regression
+from pams_tf.training.replicas import choose_replicas
 from pams_tf.training.schedules import adam
 from pams_tf.training.settings import DistillationSettings
+from pams_tf.training.validation import validation
 
 # Two checkpoints are kept while a third is written; each has Adam's two moments per weight.
 _CHECKPOINTS, _MOMENTS = 3, 2
@@ -167,7 +170,7 @@ def _timed(job: Job) -> dict[str, float]:
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     batch = settings.batch_size if on_gpu else min(settings.batch_size, _TIMED_BATCH)
     network = models.build(settings.model, settings.scale, job.recipe, **settings.overrides)
-    trainee: Any = network
+    trainee: Any
     if isinstance(settings, DistillationSettings):
         teacher = models.build(settings.model, settings.scale, **settings.overrides)
         trainee = Distiller(network, teacher, settings.skt_weight)
@@ -175,23 +178,21 @@ def _timed(job: Job) -> dict[str, float]:
             adam(settings, settings.learning_rate), adam(settings, settings.alpha_learning_rate)
         )
     else:
-        trainee.compile(
-            adam(settings, settings.learning_rate),
-            loss="mean_absolute_error",
-            jit_compile=on_gpu,
-        )
+        trainee = Regression(network, adam(settings, settings.learning_rate))
     rng = np.random.default_rng(0)
     side = settings.patch_size
     sides = (side, side * settings.scale)
     lr, hr = (rng.uniform(0, 255, (batch, n, n, 3)).astype(np.float32) for n in sides)
-    clock = _StepClock()
-    trainee.fit(lr, hr, batch_size=batch, epochs=3, verbose=0, callbacks=[clock])
-    validate = validation(network, settings)
+    step = step_function(trainee, choose_replicas("one"), ["loss"])
+    step(lr, hr)  # traces the graph
+    steps = [_seconds(lambda: step(lr, hr).numpy()) for _ in range(2)]
+    pairs = find_or_sample(settings.valid_data, settings.scale, "valid")
+    validate = validation(network, pairs)
     validating = _seconds(validate)
     if validating < _WARM:  # tracing is a considerable part of it
         validating = _seconds(validate)
     seconds = {
-        "step": float(np.median(clock.seconds[1:])) * settings.batch_size / batch,
+        "step": float(np.median(steps)) * settings.batch_size / batch,
         "validation": validating,
     }
     keras.backend.clear_session()
@@ -202,18 +203,6 @@ def _seconds(work: Callable[[], Any]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-class _StepClock(keras.callbacks.Callback):
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds: list[float] = []
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._start = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.seconds.append(time.perf_counter() - self._start)
 
 
 def _kind(job: Job) -> str:

@@ -57,7 +57,10 @@ class Checkpoints:
           InputError: a variable is not finite (nothing is written), or the file cannot be
             written; the old file is unchanged either way.
         """
-        arrays = {key: np.asarray(variable.value) for key, variable in self._variables.items()}
+        arrays = {
+            key: keras.ops.convert_to_numpy(variable.value)
+            for key, variable in self._variables.items()
+        }
         broken = [key for key, array in arrays.items() if not np.isfinite(array).all()]
         if broken:
             raise InputError(

@@ -9,6 +9,7 @@ import tensorflow as tf
 from pams_tf.errors import InputError
 from pams_tf.models import SuperResolution
 from pams_tf.quantization import quantizers
+from pams_tf.training.descent import descend
 from pams_tf.training.settings import TARGETS
 from pams_tf.training.skt import skt_loss
 
@@ -117,27 +118,33 @@ class Distiller(keras.Model):
     def call(self, lr: Any, training: bool = False) -> Any:
         return self.student(lr, training=training)
 
+    @property
+    def updates(self) -> list[tuple[Any, list[keras.Variable]]]:
+        """The optimizers, each with the variables that it updates."""
+        return [
+            (self.optimizer, self.weight_variables),
+            (self.alpha_optimizer, self.alpha_variables),
+        ]
+
+    def losses(self, lr: Any, hr: Any) -> dict[str, Any]:
+        """The means over (lr, hr), both (N, H, W, 3) in [0, 255]: "loss" and its parts."""
+        lr, hr = (tf.cast(image, tf.float32) for image in (lr, hr))
+        sr, *feature = self._student_with_feature(lr, training=True)
+        goal = hr
+        if self.skt_weight or self.target == "teacher":  # otherwise the teacher is not run at all
+            image, *taught = self._teacher_with_feature(lr, training=False)
+            goal = tf.cast(image, tf.float32) if self.target == "teacher" else hr
+        l1 = tf.reduce_mean(tf.abs(tf.cast(sr, tf.float32) - tf.stop_gradient(goal)))
+        skt = tf.constant(0.0)
+        if self.skt_weight:
+            skt = skt_loss(feature[0], tf.stop_gradient(taught[0]))
+        loss = tf.add_n([l1 + self.skt_weight * skt, *self.student.losses])
+        return {"loss": loss, "l1": l1, "skt": skt}
+
     def train_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
-        """One step on (lr, hr), both (N, H, W, 3) float32 in [0, 255]."""
+        """One step on (lr, hr), both (N, H, W, 3) in [0, 255]."""
         lr, hr, _ = keras.utils.unpack_x_y_sample_weight(data)  # `train_on_batch` adds a None
-        with tf.GradientTape() as tape:
-            sr, *feature = self._student_with_feature(lr, training=True)
-            wanted = hr
-            if self.skt_weight or self.target == "teacher":
-                image, *taught = self._teacher_with_feature(lr, training=False)
-                wanted = tf.cast(image, tf.float32) if self.target == "teacher" else hr
-            l1 = tf.reduce_mean(tf.abs(tf.cast(sr, tf.float32) - tf.stop_gradient(wanted)))
-            skt = tf.constant(0.0)
-            if self.skt_weight:
-                skt = skt_loss(feature[0], tf.stop_gradient(taught[0]))
-            loss = tf.add_n([l1 + self.skt_weight * skt, *self.student.losses])
-        variables = self.weight_variables + self.alpha_variables
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        split = len(self.weight_variables)
-        self.optimizer.apply(gradients[:split], self.weight_variables)
-        if self.alpha_variables:
-            self.alpha_optimizer.apply(gradients[split:], self.alpha_variables)
-        for name, value in (("loss", loss), ("l1", l1), ("skt", skt)):
+        for name, value in descend(self, lr, hr).items():
             self.loss_means[name].update_state(value)
         return {name: metric.result() for name, metric in self.loss_means.items()}
 

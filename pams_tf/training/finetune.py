@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from pams_tf.errors import InputError
-from pams_tf.models import SuperResolution, load, save
+from pams_tf.models import SuperResolution, load, save, with_recipe
 from pams_tf.models.files import Source
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.runs import RunFolder
 from pams_tf.training.jobs import distil
+from pams_tf.training.replicas import choose_replicas
 from pams_tf.training.settings import (
     DistillationSettings,
     finetune_budget,
@@ -27,6 +28,7 @@ def finetune(
     *,
     run: str | os.PathLike[str] | None = None,
     budget: str | None = None,
+    strategy: str = "auto",
     progress: bool = False,
     **settings: Any,
 ) -> SuperResolution:
@@ -52,20 +54,24 @@ def finetune(
       run: the run folder; by default one in "runs" that is named after the network and the recipe.
       budget: "demo" (40 steps, the default without images), "short" (300, the default with them) or
         "paper" (30,000 steps, for a GPU).
+      strategy: "one" device, all GPUs of this machine ("mirrored"), those of all machines in
+        TF_CONFIG ("multiworker"), or "auto": what there is. A run may go on with another one.
       progress: show the progress.
       **settings: fields of `DistillationSettings` that override the budget's: `steps`,
         `batch_size`, `patch_size` (LR pixels), `learning_rate`, `valid_data`, `skt_weight`, `seed`,
-        ...
+        `precision`, ...
 
     Returns:
       The student with the best validation PSNR, which is also saved as RUN/student.keras.
 
     Raises:
-      InputError: the network is already quantized; the settings, images or folder cannot be used;
-        the run folder holds another run; or the loss diverged (the last checkpoint is intact).
+      InputError: the network is already quantized; the settings, images, strategy or folder cannot
+        be used; the run folder holds another run; or the loss diverged or another worker was lost
+        (the last checkpoint is intact).
 
     Source: Li et al., ECCV 2020, Section 3 and Eq. 1 to 7.
     """
+    replicas = choose_replicas(strategy)  # before TensorFlow computes anything
     teacher = load(model, settings.get("image_range", 255.0))
     fields: dict[str, Any] = {"patch_size": paper_patch_size(teacher.preset, teacher.scale)}
     fields |= finetune_budget(budget or ("short" if images else "demo"), recipe.bits)
@@ -80,19 +86,33 @@ def finetune(
     )
     name = run_name(chosen, recipe, own=teacher.graph is not None)
     folder = RunFolder(run or Path("runs") / name)
-    source = model if isinstance(model, str | os.PathLike) else _kept(teacher, folder)
-    distil(chosen.replace(teacher=str(source)), recipe, folder, progress=progress)
-    return load(folder.student)
+    source = model if isinstance(model, str | os.PathLike) else folder.teacher
+    if source is folder.teacher:
+        with replicas.together():
+            if replicas.chief:
+                _keep(teacher, folder)
+    result = distil(
+        chosen.replace(teacher=str(source)),
+        recipe,
+        folder,
+        teacher=teacher,
+        strategy=strategy,
+        progress=progress,
+    )
+    return with_recipe(result.network, recipe)  # free of the strategy and of the precision
 
 
-def _kept(teacher: SuperResolution, run: RunFolder) -> Path:
-    """The teacher as a file in the run folder, so that the run can be resumed."""
+def _keep(teacher: SuperResolution, run: RunFolder) -> None:
+    """Write the teacher into the run folder, so that the run can be resumed.
+
+    Raises:
+      InputError: the folder has another teacher.
+    """
     if not run.teacher.is_file():
         save(teacher, run.teacher)
-        return run.teacher
+        return
     pairs = zip(load(run.teacher).variables, teacher.variables, strict=False)
     if any(not np.array_equal(np.asarray(a.value), np.asarray(b.value)) for a, b in pairs):
         raise InputError(
             f"{run.path} holds a run with another teacher; choose another run folder, or delete it"
         )
-    return run.teacher

@@ -2,22 +2,22 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+import hashlib
+import json
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from pams_tf import models
 from pams_tf.data import datasets
 from pams_tf.data.calibration import packed_images, packed_lr_images, training_batches
+from pams_tf.data.datasets import ImagePairs
 from pams_tf.data.packed import PackedPairs
 from pams_tf.data.pipeline import training_dataset
-from pams_tf.evaluation.benchmark import evaluate
-from pams_tf.evaluation.metrics import psnr_y
-from pams_tf.evaluation.upscaler import keras_upscale
+from pams_tf.errors import InputError
 from pams_tf.files import check_writable
 from pams_tf.models import SuperResolution
 from pams_tf.models.quantize import reach_every_colour
@@ -28,42 +28,51 @@ from pams_tf.runs import RunFolder
 from pams_tf.training.distillation import Distiller
 from pams_tf.training.logs import read_csv
 from pams_tf.training.loop import TrainingResult, fit
+from pams_tf.training.precision import check_precision, dtype_policy, optimizer_for
+from pams_tf.training.regression import Regression
+from pams_tf.training.replicas import Replicas, choose_replicas
 from pams_tf.training.schedules import adam
 from pams_tf.training.settings import DistillationSettings, RunSettings, TrainingSettings
 from pams_tf.training.teachers import load_teacher
+from pams_tf.training.validation import validation
 
 
-def train(settings: TrainingSettings, run: RunFolder, *, progress: bool = False) -> TrainingResult:
+def train(
+    settings: TrainingSettings, run: RunFolder, *, strategy: str = "auto", progress: bool = False
+) -> TrainingResult:
     """Train a float network on L1 (as for a teacher), or resume its training.
 
+    Args:
+      strategy: see `choose_replicas`. It is no setting: a run may go on with another one.
+
     Raises:
-      InputError: the settings, images or folder cannot be used, or the loss diverged.
+      InputError: the settings, images, folder or strategy cannot be used, the loss diverged, or
+        another process was lost.
     """
-    check_writable(run.path.parent)
-    keras.utils.set_random_seed(settings.seed)
-    with _dtype_policy(settings.precision):
-        network = models.build(settings.model, settings.scale, **settings.overrides)
-    if settings.start == "interpolation":
-        models.start_as_interpolation(network)
-    packed = packed_images(settings.data, settings.scale, settings.patch_size, settings.graphics)
-    with run.lock():
-        run.claim(settings.to_dict(), None, TrainingSettings().to_dict())
-        network.compile(
-            adam(settings, settings.learning_rate),
-            loss="mean_absolute_error",
-            jit_compile=bool(tf.config.list_physical_devices("GPU")),
-        )
-        network.optimizer.build(network.trainable_variables)
-        return fit(
-            network,
-            network,
-            {"network": network.variables, "optimizer": network.optimizer.variables},
-            settings,
-            run,
-            batches=lambda step: _batches(packed, settings, step),
-            validate=validation(network, settings),
-            progress=progress,
-        )
+    with _together(settings, run, None, strategy) as replicas:
+        with replicas.together():
+            packed = packed_images(
+                settings.data, settings.scale, settings.patch_size, settings.graphics
+            )
+            pairs = _validation_images(settings)
+        with replicas.strategy.scope(), dtype_policy(settings.precision):
+            network = models.build(settings.model, settings.scale, **settings.overrides)
+            trainee = Regression(network, _optimizer(settings, settings.learning_rate))
+        if settings.start == "interpolation":
+            models.start_as_interpolation(network)
+        optimizer, _ = trainee.updates[0]
+        with _claimed(run, settings, None, replicas, packed):
+            return fit(
+                trainee,
+                network,
+                {"network": network.variables, "optimizer": optimizer.variables},
+                settings,
+                run,
+                replicas,
+                batches=lambda step: _batches(packed, settings, replicas, step),
+                validate=validation(network, pairs, replicas),
+                progress=progress,
+            )
 
 
 def distil(
@@ -71,79 +80,156 @@ def distil(
     recipe: QuantizationRecipe,
     run: RunFolder,
     *,
+    teacher: SuperResolution | None = None,
+    strategy: str = "auto",
     progress: bool = False,
 ) -> TrainingResult:
     """Distil the float teacher into a student quantized by `recipe`, or resume its training.
 
+    Args:
+      teacher: `settings.teacher`, if it is loaded already.
+      strategy: see `choose_replicas`. It is no setting: a run may go on with another one.
+
     Raises:
-      InputError: the settings, teacher, images or folder cannot be used, or the loss diverged.
+      InputError: the settings, teacher, images, folder or strategy cannot be used, the loss
+        diverged, or another process was lost.
     """
-    check_writable(run.path.parent)
-    keras.utils.set_random_seed(settings.seed)
-    with _dtype_policy("float32"):
+    with _together(settings, run, recipe, strategy) as replicas:
+        with replicas.together():
+            packed = _packed(settings)
+            pairs = _validation_images(settings)
+            exact = _teacher(teacher or settings.teacher, settings, recipe, packed)
+        replicas.variables_from_chief(exact.variables)
+        with replicas.strategy.scope(), dtype_policy(settings.precision):
+            student = SuperResolution(
+                settings.model, settings.scale, recipe, settings.overrides, exact.graph
+            )
+            models.transfer_weights(exact, student)
+            frozen = models.with_recipe(exact, None)
+            distiller = Distiller(student, frozen, settings.skt_weight, settings.target)
+            # In grey levels, whatever the unit of the network's own values.
+            alpha_rate = settings.alpha_learning_rate / student.architecture.unit
+            distiller.compile(
+                _optimizer(settings, settings.learning_rate), _optimizer(settings, alpha_rate)
+            )
+        goal = exact if settings.target == "teacher" else None
+
+        def prepare() -> None:
+            if settings.initial_range == "random":
+                random_ranges(student, settings.seed)
+            elif settings.initial_range == "error":
+                search_ranges(student, exact, _first_batches(packed, settings, student.channels))
+            else:
+                calibrate_on_first_batches(student, exact, packed, settings)
+            if settings.initial_weights == "fitted":
+                batches = _first_batches(packed, settings, student.channels)
+                models.fit_kernels(student, exact, batches)
+
+        with _claimed(run, settings, recipe, replicas, packed):
+            result = fit(
+                distiller,
+                student,
+                {
+                    "student": student.variables,
+                    "optimizer": distiller.optimizer.variables,
+                    "alpha_optimizer": distiller.alpha_optimizer.variables,
+                },
+                settings,
+                run,
+                replicas,
+                batches=lambda step: _batches(packed, settings, replicas, step, student.channels),
+                validate=validation(student, pairs, replicas, goal),
+                prepare=prepare,
+                quantizers=quantizers(student),
+                progress=progress,
+            )
+            if replicas.chief and settings.steps:
+                _draw_alphas(run)
+    return result
+
+
+@contextlib.contextmanager
+def _together(
+    settings: RunSettings, run: RunFolder, recipe: QuantizationRecipe | None, strategy: str
+) -> Iterator[Replicas]:
+    """Who trains; a block in which a process that is lost ends the run with a message."""
+    replicas = choose_replicas(strategy)  # first: TensorFlow joins others only before it computes
+    with replicas.watched(run.path):
+        with replicas.together():
+            replicas.shares(settings.batch_size)
+            check_precision(settings.precision, recipe)
+            if replicas.chief:
+                check_writable(run.path.parent)
+        keras.utils.set_random_seed(settings.seed)
+        yield replicas
+
+
+@contextlib.contextmanager
+def _claimed(
+    run: RunFolder,
+    settings: RunSettings,
+    recipe: QuantizationRecipe | None,
+    replicas: Replicas,
+    packed: PackedPairs,
+) -> Iterator[None]:
+    """A block in which the chief has the run folder, for a run that all of them agree on.
+
+    Raises:
+      InputError: another process has the folder, or it holds another run; or a process has other
+        settings or images than the chief.
+    """
+    with contextlib.ExitStack() as stack:
+        with replicas.together():
+            check_alike(replicas, settings, recipe, packed)
+        with replicas.together():
+            if replicas.chief:
+                stack.enter_context(run.lock())
+                run.claim(settings.to_dict(), recipe, type(settings)().to_dict())
+        yield
+
+
+def _teacher(
+    source: SuperResolution | str | None,
+    settings: DistillationSettings,
+    recipe: QuantizationRecipe,
+    packed: PackedPairs,
+) -> SuperResolution:
+    """The teacher in float32, whatever the precision of the run: ranges are as fine as quantizers.
+
+    Raises:
+      InputError: see `load_teacher`.
+    """
+    with dtype_policy("float32"):
         teacher = load_teacher(
-            settings.teacher,
+            source,
             settings.model,
             settings.scale,
             settings.overrides,
             image_range=settings.image_range,
             skt_layer=settings.skt_layer,
         )
-        student = models.SuperResolution(
-            settings.model, settings.scale, recipe, settings.overrides, teacher.graph
-        )
-    packed = _packed(settings)
-    if recipe.equalize:
-        teacher = models.equalized(teacher, _first_batches(packed, settings, teacher.channels))
-    models.transfer_weights(teacher, student)
-    with run.lock():
-        run.claim(settings.to_dict(), recipe, DistillationSettings().to_dict())
-        distiller = Distiller(student, teacher, settings.skt_weight, settings.target)
-        # In grey levels, whatever the unit of the network's own values.
-        alpha_rate = settings.alpha_learning_rate / student.architecture.unit
-        distiller.compile(adam(settings, settings.learning_rate), adam(settings, alpha_rate))
+        if recipe.equalize:
+            teacher = models.equalized(teacher, _first_batches(packed, settings, teacher.channels))
+    return teacher
 
-        def prepare() -> None:
-            if settings.initial_range == "random":
-                random_ranges(student, settings.seed)
-            elif settings.initial_range == "error":
-                search_ranges(student, teacher, _first_batches(packed, settings, student.channels))
-            else:
-                calibrate_on_first_batches(student, teacher, packed, settings)
-            if settings.initial_weights == "fitted":
-                batches = _first_batches(packed, settings, student.channels)
-                models.fit_kernels(student, teacher, batches)
 
-        result = fit(
-            distiller,
-            student,
-            {
-                "student": student.variables,
-                "optimizer": distiller.optimizer.variables,
-                "alpha_optimizer": distiller.alpha_optimizer.variables,
-            },
-            settings,
-            run,
-            batches=lambda step: _batches(packed, settings, step, student.channels),
-            validate=(
-                fidelity(student, teacher, settings)
-                if settings.target == "teacher"
-                else validation(student, settings)
-            ),
-            prepare=prepare,
-            quantizers=quantizers(student),
-            progress=progress,
+def check_alike(
+    replicas: Replicas, settings: RunSettings, recipe: Any, packed: PackedPairs
+) -> None:
+    """Check that all processes train the same on the same images.
+
+    Raises:
+      InputError: this one's differ from the chief's.
+    """
+    fields = {key: value for key, value in settings.to_dict().items() if key != "teacher"}
+    fields = {**fields, "data": None, "valid_data": None}  # paths may differ between machines
+    text = json.dumps([fields, recipe.to_dict() if recipe else None, packed.shapes])
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
+    if replicas.from_chief([number]) != [number]:
+        raise InputError(
+            f"worker {replicas.worker} has other settings or images than the chief; give the same "
+            "command and the same images everywhere"
         )
-        if not settings.steps:
-            return result
-        rows = read_csv(run.alphas)
-        names = [name for name in rows[0] if name != "step"]
-        alpha_curves(
-            run.alpha_curves,
-            [int(row["step"]) for row in rows],
-            {name: [float(row[name]) for row in rows] for name in names},
-        )
-    return result
 
 
 def calibrate_on_first_batches(
@@ -174,35 +260,6 @@ def _first_batches(
     return islice(first, settings.calibration_steps)
 
 
-def validation(network: SuperResolution, settings: RunSettings) -> Callable[[], float]:
-    """A function that returns the current PSNR-Y (dB) of `network` on the validation images."""
-    pairs = datasets.find_or_sample(settings.valid_data, settings.scale, "valid")
-    upscale = keras_upscale(network)
-    return lambda: evaluate(upscale, pairs).psnr
-
-
-def fidelity(
-    student: SuperResolution, teacher: SuperResolution, settings: RunSettings
-) -> Callable[[], float]:
-    """A function that returns the PSNR-Y (dB) of the student to its teacher's images.
-
-    The LR images are those of the validation set.
-    """
-    pairs = datasets.find_or_sample(settings.valid_data, settings.scale, "valid")
-    images = [pairs.load(index)[0] for index in range(len(pairs))]
-    taught = list(map(keras_upscale(teacher), images))
-    upscale = keras_upscale(student)
-
-    def measure() -> float:
-        figures = [
-            psnr_y(upscale(image), wanted, settings.scale)
-            for image, wanted in zip(images, taught, strict=True)
-        ]
-        return float(np.mean(figures))
-
-    return measure
-
-
 def _packed(settings: DistillationSettings) -> PackedPairs:
     """The training images; a folder of any pictures holds LR images if no HR image is needed."""
     if settings.target == "hr" or settings.data is None:
@@ -210,23 +267,39 @@ def _packed(settings: DistillationSettings) -> PackedPairs:
     return packed_lr_images(settings.data, settings.scale, settings.patch_size)
 
 
-def _batches(packed: PackedPairs, settings: RunSettings, step: int, channels: int = 3) -> Any:
+def _validation_images(settings: RunSettings) -> ImagePairs:
+    return datasets.find_or_sample(settings.valid_data, settings.scale, "valid")
+
+
+def _batches(
+    packed: PackedPairs,
+    settings: RunSettings,
+    replicas: Replicas,
+    step: int,
+    channels: int = 3,
+) -> tf.data.Dataset:
+    """The batches from one step to the last, in the parts of this process's replicas."""
+    parts = replicas.shares(settings.batch_size)
     return training_dataset(
         packed,
         seed=settings.seed,
         start_step=step,
         batch_size=settings.batch_size,
         patch_size=settings.patch_size,
+        parts=parts,
         channels=channels,
+    ).take((settings.steps - step) * len(parts))
+
+
+def _optimizer(settings: RunSettings, rate: float) -> keras.optimizers.Optimizer:
+    return optimizer_for(settings.precision, adam(settings, rate))
+
+
+def _draw_alphas(run: RunFolder) -> None:
+    rows = read_csv(run.alphas)
+    names = [name for name in rows[0] if name != "step"]
+    alpha_curves(
+        run.alpha_curves,
+        [int(row["step"]) for row in rows],
+        {name: [float(row[name]) for row in rows] for name in names},
     )
-
-
-@contextlib.contextmanager
-def _dtype_policy(name: str) -> Iterator[None]:
-    """Build layers under a Keras dtype policy, then restore the caller's."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

@@ -1,14 +1,13 @@
 """Logs of a training run: CSV files and TensorBoard. A loss that is not finite stops the run."""
 
 import csv
-import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pams_tf.errors import InputError
@@ -62,11 +61,18 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if None not in row.values() and row["step"]]
 
 
-class TrainingLog(keras.callbacks.Callback):
-    """Logs the steps of one run across all its `fit` calls.
+class TrainingLog:
+    """Logs the steps of one run: each row has the means since the previous one.
 
-    `on_train_batch_end` raises InputError when the loss is no longer finite. The step that broke it
-    is not saved, so the last checkpoint stays intact.
+    Args:
+      run: the run folder.
+      quantizers: those whose alphas are logged.
+      optimizer: the one whose learning rate is logged.
+      losses: names of the losses, "loss" first.
+      start_step: the step at which this process starts.
+      log_every: steps between rows.
+      progress: shows the means too.
+      writes: False for processes that leave the files to the chief.
     """
 
     def __init__(
@@ -78,14 +84,20 @@ class TrainingLog(keras.callbacks.Callback):
         start_step: int,
         log_every: int,
         progress: StepProgress,
+        *,
+        writes: bool = True,
     ) -> None:
-        super().__init__()
         self.step = start_step
         self._run = run
         self._quantizers = quantizers
         self._optimizer = optimizer
+        self._names = losses
         self._log_every = log_every
         self._progress = progress
+        self._since: list[np.ndarray] = []
+        self._writes = writes
+        if not writes:
+            return
         columns = [*losses, "learning_rate", "valid_psnr"]
         self._losses = CsvLog(run.log, columns, start_step)
         self._alphas = (
@@ -96,26 +108,40 @@ class TrainingLog(keras.callbacks.Callback):
         if self._alphas is not None and self._alphas.empty:
             self._write_alphas()
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        logs = logs or {}
-        if not all(math.isfinite(value) for value in logs.values()):
+    def step_done(self, losses: np.ndarray) -> None:
+        """Log one step.
+
+        Args:
+          losses: float (L, R), every loss on every replica.
+
+        Raises:
+          InputError: a loss is not finite. The step that broke it is not saved, so the last
+            checkpoint stays intact.
+        """
+        broken = ~np.isfinite(losses).all(axis=0)
+        if broken.any():
+            place, replicas = "", len(broken)
+            if not broken.all():
+                place = f" on replica {int(np.argmax(broken))} of {replicas}"
             raise InputError(
-                f"{self._run.path}: the loss is {logs.get('loss')} at step {self.step + 1}; the "
-                "training has diverged. The last checkpoint is intact: lower the learning rate "
-                "and start a run under another --name"
+                f"{self._run.path}: the loss is {losses[0][broken][0]}{place} at step "
+                f"{self.step + 1}; the training has diverged. The last checkpoint is intact: lower "
+                "the learning rate and start a run under another --name"
             )
         self.step += 1
-        self._progress.update(self.step, logs.items())
+        self._since.append(losses.mean(axis=1))
+        means = dict(zip(self._names, np.mean(self._since, axis=0).tolist(), strict=True))
+        self._progress.update(self.step, means.items())
         if self.step % self._log_every == 0:
             rate = float(keras.ops.convert_to_numpy(self._optimizer.learning_rate))
-            self.write({**logs, "learning_rate": rate})
+            self.write({**means, "learning_rate": rate})
             self._write_alphas()
-            # So that each row is the mean since the previous row.
-            for metric in self.model.metrics:
-                metric.reset_state()
+            self._since.clear()
 
     def write(self, values: Mapping[str, float]) -> None:
         """Write a row of log.csv, and the same scalars for TensorBoard, at the current step."""
+        if not self._writes:
+            return
         self._losses.write(self.step, values)
         with self._summary.as_default(step=self.step):
             for key, value in values.items():
@@ -123,9 +149,9 @@ class TrainingLog(keras.callbacks.Callback):
         self._summary.flush()
 
     def _write_alphas(self) -> None:
-        if self._alphas is None:
+        if not self._writes or self._alphas is None:
             return
-        alphas = {q.name: float(q.alpha) for q in self._quantizers}
+        alphas = {q.name: q.range["alpha"] for q in self._quantizers}
         self._alphas.write(self.step, alphas)
         with self._summary.as_default(step=self.step):
             for name, alpha in alphas.items():

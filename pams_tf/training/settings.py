@@ -7,7 +7,7 @@ from pams_tf.errors import InputError
 from pams_tf.recipe import QuantizationRecipe
 
 SCHEDULES = ("halving", "cosine")
-PRECISIONS = ("float32", "mixed_bfloat16")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STARTS = ("random", "interpolation")
 INITIAL_RANGES = ("ema", "error", "random")
 INITIAL_WEIGHTS = ("teacher", "fitted")
@@ -31,6 +31,9 @@ class RunSettings:
       seed: seed of the weights and of the data order.
       graphics: share of the crops that are of drawn pictures: flat and saturated patches,
         gradients, text and line art; see `data.graphics`.
+      precision: "float32", or "mixed_bfloat16" or "mixed_float16": convolutions in that type, and
+        variables, quantizers and losses in float32. In a student, the sums of integer codes, which
+        are exact, stay float32.
     """
 
     LEAST_STEPS: ClassVar[int] = 1
@@ -50,6 +53,7 @@ class RunSettings:
     log_every: int = 10
     seed: int = 1
     graphics: float = 0.0
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         least = self.LEAST_STEPS
@@ -66,6 +70,9 @@ class RunSettings:
         self._require("seed", self.seed >= 0, "give a whole number from 0 up")
         self._require("graphics", 0 <= self.graphics <= 1, "give a share from 0 to 1")
         self._require("schedule", self.schedule in SCHEDULES, f"choose {' or '.join(SCHEDULES)}")
+        self._require(
+            "precision", self.precision in PRECISIONS, f"choose {' or '.join(PRECISIONS)}"
+        )
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, validated again."""
@@ -85,25 +92,20 @@ class TrainingSettings(RunSettings):
     """Settings of a run of a float network.
 
     Attributes:
-      precision: "float32" or "mixed_bfloat16" (convolutions in bfloat16, variables in float32).
       start: initial weights: "random", or "interpolation", which are random except for a path that
         interpolates the image.
     """
 
-    precision: str = "float32"
     start: str = "random"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require("start", self.start in STARTS, f"choose {' or '.join(STARTS)}")
-        self._require(
-            "precision", self.precision in PRECISIONS, f"choose {' or '.join(PRECISIONS)}"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
 class DistillationSettings(RunSettings):
-    """Settings of a run of a quantized student, which starts from its teacher, in float32.
+    """Settings of a run of a quantized student, which starts from its teacher.
 
     Attributes:
       teacher: a `.keras` file, a float run, or None for the float weights in the package.

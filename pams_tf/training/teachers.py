@@ -10,7 +10,7 @@ from pams_tf.models.registry import architecture
 
 
 def load_teacher(
-    source: str | os.PathLike[str] | None,
+    source: models.SuperResolution | str | os.PathLike[str] | None,
     preset: str,
     scale: int,
     overrides: dict[str, Any] | None = None,
@@ -21,8 +21,8 @@ def load_teacher(
     """Load a float network as the teacher.
 
     Args:
-      source: a `.keras` file, the folder of a float run, a name in the zoo, or None for the zoo's
-        network with this preset and scale.
+      source: a `.keras` file, the folder of a float run, a name in the zoo, the network itself, or
+        None for the zoo's network with this preset and scale.
       preset, scale, overrides: the wanted network; used only to choose from the zoo.
       image_range: as in `models.load`.
       skt_layer: as in `models.from_keras`.
@@ -41,5 +41,6 @@ def load_teacher(
             )
     teacher = models.load(source, image_range)
     if teacher.recipe is not None:
-        raise InputError(f"{source}: is quantized; give a float network as the teacher")
+        name = teacher.described if source is teacher else source
+        raise InputError(f"{name}: is quantized; give a float network as the teacher")
     return teacher if skt_layer is None else teacher.with_skt_layer(skt_layer)

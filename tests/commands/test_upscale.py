@@ -383,18 +383,18 @@ def test_nothing_is_left_of_a_result_that_cannot_be_written(rgb, capsys, monkeyp
 
 
 def test_too_little_memory_is_one_pictures_matter(rgb, capsys, monkeypatch):
-    from pams_tf.evaluation import upscaler
+    from pams_tf.evaluation import batch
 
     Image.fromarray(rgb).save("in/a.png")
     Image.fromarray(rgb[:10]).save("in/b.png")
-    whole = upscaler.upscale_picture
+    whole = batch.upscale_picture
 
     def hungry(picture, *rest):
         if picture.rgb.shape[0] > 10:
             raise MemoryError
         return whole(picture, *rest)
 
-    monkeypatch.setattr(upscaler, "upscale_picture", hungry)
+    monkeypatch.setattr(batch, "upscale_picture", hungry)
     assert command("--model=bicubic", "--input=in", "--out=out") == 1
     assert "in/a.png: too large for this machine's memory" in capsys.readouterr().err
     assert [path.name for path in Path("out").iterdir()] == ["b.png"]

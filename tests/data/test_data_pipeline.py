@@ -1,12 +1,17 @@
 """Batches: pure functions of (seed, step), crops that lie over each other, fair epochs."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from pams_tf.data import colour
 from pams_tf.data.datasets import folder, sample
+from pams_tf.data.graphics import Graphics
 from pams_tf.data.images import write_image
 from pams_tf.data.packed import pack
-from pams_tf.data.pipeline import training_batch, training_dataset
+from pams_tf.data.patches import training_batch, training_crops
+from pams_tf.data.pipeline import training_dataset
 from pams_tf.data.resize import downscale
 from pams_tf.errors import InputError
 
@@ -132,6 +137,25 @@ def test_the_dataset_is_the_function(numbered):
         np.testing.assert_array_equal(lr, expected[0])
         np.testing.assert_array_equal(hr, expected[1])
     assert step == 11
+
+
+@pytest.mark.parametrize("channels", [3, 1])
+def test_parts_are_those_of_the_whole_batch(photographs, channels):
+    packed = dataclasses.replace(photographs, graphics=Graphics(0.5, photographs.scale, 12))
+    options = {"seed": 2, "batch_size": 6, "patch_size": 12}
+    parts = [range(2, 4), range(4, 6)]
+    dataset = training_dataset(packed, start_step=3, parts=parts, channels=channels, **options)
+    for place, (lr, hr) in enumerate(dataset.take(6).as_numpy_iterator()):
+        step, part = 3 + place // 2, parts[place % 2]
+        crops = [
+            whole[part.start : part.stop] for whole in training_crops(packed, step=step, **options)
+        ]
+        if channels == 1:
+            low, high = (colour.luma(images)[..., None] for images in crops)
+            crops = [np.rint(low), high.astype(np.float32)]
+        np.testing.assert_array_equal(lr, crops[0])
+        np.testing.assert_array_equal(hr, crops[1])
+    assert place == 5
 
 
 def test_starting_late_is_going_on(photographs):

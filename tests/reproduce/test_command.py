@@ -80,19 +80,19 @@ def test_figures_on_a_given_set_that_do_not_say_where_folders_lie(tiny, tmp_path
 
 def test_what_was_cut_off_continues_and_what_is_done_is_not_repeated(tiny, monkeypatch, capsys):
     finetune, started = engine.distil, []
-    on_train_batch_end = TrainingLog.on_train_batch_end
+    step_done = TrainingLog.step_done
 
     def counted(settings, recipe, folder, **kwargs):
         started.append(folder.path.name)
         return finetune(settings, recipe, folder, **kwargs)
 
-    def killed(self, batch, logs=None):
+    def killed(self, losses):
         if len(started) == 3 and self.step == 1:
             raise KeyboardInterrupt
-        on_train_batch_end(self, batch, logs)
+        step_done(self, losses)
 
     monkeypatch.setattr(engine, "distil", counted)
-    monkeypatch.setattr(TrainingLog, "on_train_batch_end", killed)
+    monkeypatch.setattr(TrainingLog, "step_done", killed)
     assert run("--table=6") == 130
     assert run("--table=6", "--plan", "--json=plan.json") == 0
     plan = {r["name"]: r for r in json.loads(Path("plan.json").read_text())["plan"]["runs"]}

@@ -74,16 +74,20 @@ def test_the_teacher_stays_frozen_and_the_student_learns():
         np.testing.assert_array_equal(variable, old)
 
 
-def test_without_skt_the_teacher_is_not_asked():
+@pytest.mark.parametrize(
+    ("skt_weight", "target", "asked"),
+    [(0.0, "hr", False), (0.0, "teacher", True), (1.0, "hr", True), (1.0, "teacher", True)],
+)
+def test_the_teacher_computes_only_where_something_needs_it(skt_weight, target, asked, monkeypatch):
     teacher, student = pair(QuantizationRecipe(), SIZE)
-    lr, hr = batch()
-    distiller = Distiller(student, teacher, skt_weight=0.0)
+    distiller = Distiller(student, teacher, skt_weight, target)
     distiller.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-2))
-    for variable in teacher.variables:
-        variable.assign(variable * np.nan)
-    logs = distiller.train_step((lr, hr))
-    assert float(logs["skt"]) == 0
-    assert np.isfinite(float(logs["loss"]))
+    head, calls = teacher.get_layer("head"), []
+    convolve = head.call
+    monkeypatch.setattr(head, "call", lambda x: calls.append(x.shape) or convolve(x))
+    logs = distiller.train_step(batch())
+    assert len(calls) == asked
+    assert (float(logs["skt"]) > 0) == (skt_weight > 0)
 
 
 def test_calibration_observes_the_float_network():

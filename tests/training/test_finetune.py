@@ -62,8 +62,13 @@ def test_bad_input(teacher, photos, tmp_path):
         finetune(teacher, QuantizationRecipe(), photos, run=tmp_path / "r", budget="endless")
     with pytest.raises(InputError, match="steps=-1 is not possible"):
         finetune(teacher, QuantizationRecipe(), photos, run=tmp_path / "r", steps=-1)
-    with pytest.raises(TypeError, match="precision"):
-        finetune(teacher, QuantizationRecipe(), run=tmp_path / "r", precision="mixed_bfloat16")
+    with pytest.raises(InputError, match="precision 'mixed_float16' needs a GPU"):
+        finetune(teacher, QuantizationRecipe(), run=tmp_path / "r", precision="mixed_float16")
+    wide = QuantizationRecipe(bits=16)
+    with pytest.raises(InputError, match="'mixed_bfloat16' is coarser than the grid of 16 bits"):
+        finetune(teacher, wide, run=tmp_path / "r", precision="mixed_bfloat16")
+    with pytest.raises(InputError, match="strategy 'mirrored' needs GPUs"):
+        finetune(teacher, QuantizationRecipe(), run=tmp_path / "r", strategy="mirrored")
 
 
 def test_a_distiller_is_saved_with_both_networks(teacher, tmp_path):
