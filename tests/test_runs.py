@@ -76,7 +76,7 @@ def test_a_second_process_is_refused(tmp_path):
 def test_an_unwritable_folder(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with (
-        pytest.raises(InputError, match="choose a folder"),
+        pytest.raises(InputError, match="choose another folder"),
         RunFolder(tmp_path / "file/run").lock(),
     ):
         pass

@@ -99,7 +99,8 @@ def test_a_process_that_the_system_ends():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
 def test_ctrl_c_leaves_nothing_half_done():
-    for number in range(24):
+    many = 500  # so many that the interrupt comes before the last, on a busy machine too
+    for number in range(many):
         Path(f"in/{number}.png").write_bytes(Path("in/h.png").read_bytes())
     tool = Path(__file__).parents[2] / "tools" / "upscale.py"
     begun = subprocess.Popen(
@@ -114,7 +115,7 @@ def test_ctrl_c_leaves_nothing_half_done():
     assert begun.returncode == 130
     assert errors.splitlines()[-1] == "upscale.py: interrupted"
     assert "Traceback" not in errors
-    assert 0 < len(written("out")) < 31
+    assert 0 < len(written("out")) < many
     for path in Path("out").iterdir():
         assert path.suffix == ".png"
         Image.open(path).load()
