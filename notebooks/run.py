@@ -15,8 +15,9 @@ from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parent
 SECONDS_PER_CELL = 900  # a cell that hangs should not hang forever; no other time is limited
-# What LiteRT says when the first file is loaded; nothing can switch it off.
-_GREETING = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
+# What LiteRT says when the first file is loaded, and TensorFlow's converter when it quantizes;
+# nothing can switch it off.
+_CHATTER = ("INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", "fully_quantize: ")
 
 
 def executed(path: Path) -> NotebookNode:
@@ -39,7 +40,7 @@ def executed(path: Path) -> NotebookNode:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [kept for output in cell.outputs if (kept := _without_greeting(output))]
+            cell.outputs = [kept for output in cell.outputs if (kept := _without_chatter(output))]
     notebook.metadata.language_info = {"name": "python"}
     return notebook
 
@@ -50,10 +51,12 @@ def _environment(scripts: str) -> dict[str, str]:
     return {**inherited, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
 
 
-def _without_greeting(output: NotebookNode) -> NotebookNode | None:
+def _without_chatter(output: NotebookNode) -> NotebookNode | None:
     if output.output_type == "stream" and output.name == "stderr":
         lines = [
-            line for line in output.text.splitlines(keepends=True) if line.strip() != _GREETING
+            line
+            for line in output.text.splitlines(keepends=True)
+            if not line.strip().startswith(_CHATTER)
         ]
         output.text = "".join(lines)
         return output if output.text.strip() else None
