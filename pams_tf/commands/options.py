@@ -13,6 +13,17 @@ OVERRIDES = (
 )  # fmt: skip
 
 
+def define_images(values: flags.FlagValues) -> None:
+    """The flag of the images on which a network is measured."""
+    flags.DEFINE_string(
+        "images",
+        "sample",
+        "HR images: the folder of a benchmark (with HR/ in it) or of DIV2K, or any folder of "
+        "images; sample stands for the built-in photographs.",
+        flag_values=values,
+    )
+
+
 def define_network(values: flags.FlagValues) -> None:
     """Define --model, --scale and the flags that override a preset."""
     flags.DEFINE_string(

@@ -12,7 +12,7 @@ from typing import Any
 
 from absl import flags
 
-from pams_tf.commands import cli
+from pams_tf.commands import cli, options
 
 FLAGS = cli.command_flags()
 flags.DEFINE_string(
@@ -22,13 +22,7 @@ flags.DEFINE_string(
     required=True,
     flag_values=FLAGS,
 )
-flags.DEFINE_string(
-    "images",
-    "sample",
-    "HR images: the folder of a benchmark (with HR/ in it) or of DIV2K, or any folder of images; "
-    "sample stands for the built-in photographs.",
-    flag_values=FLAGS,
-)
+options.define_images(FLAGS)
 flags.DEFINE_integer(
     "top", 20, "How many tensors to print; --json has all.", lower_bound=1, flag_values=FLAGS
 )

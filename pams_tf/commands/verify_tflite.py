@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from pams_tf.commands import cli
+from pams_tf.commands import cli, options
 from pams_tf.errors import InputError
 from pams_tf.files import check_writable, write_text
 
@@ -31,13 +31,7 @@ if TYPE_CHECKING:
 FLAGS = cli.command_flags()
 flags.DEFINE_string("run", None, "The run folder.", required=True, flag_values=FLAGS)
 flags.DEFINE_string("tflite", None, "The file exported from it.", required=True, flag_values=FLAGS)
-flags.DEFINE_string(
-    "images",
-    "sample",
-    "HR images: the folder of a benchmark (with HR/ in it) or of DIV2K, or any folder of images; "
-    "sample stands for the built-in photographs.",
-    flag_values=FLAGS,
-)
+options.define_images(FLAGS)
 flags.DEFINE_string(
     "out", "parity", "Folder for parity.json, parity.md and parity.png.", flag_values=FLAGS
 )
