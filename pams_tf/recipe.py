@@ -17,6 +17,9 @@ _OLD_NAMES = {"edge_bits": "head_tail_bits"}
 METHODS = ("pams", "dorefa", "tflite", "pact")
 SCOPES = ("body", "all")
 ALPHA_GRADIENTS = ("eq3", "rounding")
+INITIAL_RANGES = ("ema", "error")
+INITIAL_WEIGHTS = ("teacher", "fitted")
+"""Where a student starts from, see `quantize`; a choice of each run, not of the recipe."""
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 
 
@@ -87,6 +90,11 @@ class QuantizationRecipe:
     def fits_int8(self) -> bool:
         """Whether int8 tensors can hold its codes; if so, a student computes with integers."""
         return max(self.bits, self.head_tail_bits) <= 8
+
+    @property
+    def fits_kernels(self) -> bool:
+        """Whether kernels can be fitted: their codes are in int8, and not on DoReFa's own grid."""
+        return self.fits_int8 and self.method != "dorefa"
 
     def replace(self, **changes: Any) -> "QuantizationRecipe":
         """A copy with some fields changed, validated again."""

@@ -37,8 +37,7 @@ def fit_kernels(student: SuperResolution, network: SuperResolution, batches: Ite
       InputError: the student has no integer weights or those of DoReFa, which have a grid of their
         own, or there is no batch.
     """
-    recipe = student.recipe
-    if recipe is None or not recipe.fits_int8 or recipe.method == "dorefa":
+    if student.recipe is None or not student.recipe.fits_kernels:
         raise InputError(
             "kernels can be fitted for methods pams, pact and tflite with at most 8 bits; leave "
             "the initial weights as they are in the teacher"

@@ -1,7 +1,7 @@
 """Post-training quantization: from a float network to a calibrated student."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from pams_tf.data.calibration import Images, lr_batches
 from pams_tf.data.colour import seen
@@ -13,10 +13,7 @@ from pams_tf.models.fitting import fit_kernels
 from pams_tf.models.network import SuperResolution
 from pams_tf.models.transfer import with_recipe
 from pams_tf.quantization import calibrate, quantizers, search_ranges
-from pams_tf.recipe import QuantizationRecipe, check_choice
-
-INITIAL_RANGES = ("ema", "error")
-INITIAL_WEIGHTS = ("teacher", "fitted")
+from pams_tf.recipe import INITIAL_RANGES, INITIAL_WEIGHTS, QuantizationRecipe, check_choice
 
 
 def quantize(
@@ -80,11 +77,10 @@ def quantize(
             f"percentile={percentile!r} is not for initial_range='error', which looks for the best "
             "range itself; leave one of them out"
         )
-    images = _again(images)
+    batches = list(lr_batches(images, network.scale, network.channels))  # read again and again
     if recipe.equalize:
-        network = equalized(network, images)
+        network = equalized(network, batches)
     student = with_recipe(network, recipe)
-    batches = lr_batches(images, network.scale, network.channels)
     if initial_range == "error":
         search_ranges(student, network, batches)
     else:
@@ -92,7 +88,7 @@ def quantize(
         if _photographs(images):
             reach_every_colour(student, network)
     if initial_weights == "fitted":
-        fit_kernels(student, network, lr_batches(images, network.scale, network.channels))
+        fit_kernels(student, network, batches)
     return student
 
 
@@ -160,8 +156,3 @@ def fully_quantized(
 def _photographs(images: Images) -> bool:
     """Whether the images are photographs to be read; arrays are what their owner means."""
     return images is None or isinstance(images, str | os.PathLike)
-
-
-def _again(images: Images) -> Images:
-    """Images that can be read again and again."""
-    return list(images) if isinstance(images, Iterator) else images

@@ -4,13 +4,12 @@ import dataclasses
 from typing import Any, ClassVar, Self
 
 from pams_tf.errors import InputError
-from pams_tf.recipe import QuantizationRecipe
+from pams_tf.recipe import INITIAL_RANGES, INITIAL_WEIGHTS, QuantizationRecipe
 
 SCHEDULES = ("halving", "cosine")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STARTS = ("random", "interpolation")
-INITIAL_RANGES = ("ema", "error", "random")
-INITIAL_WEIGHTS = ("teacher", "fitted")
+RUN_RANGES = (*INITIAL_RANGES, "random")
 TARGETS = ("hr", "teacher")
 
 
@@ -151,8 +150,8 @@ class DistillationSettings(RunSettings):
         )
         self._require(
             "initial_range",
-            self.initial_range in INITIAL_RANGES,
-            f"choose one of {', '.join(INITIAL_RANGES)}",
+            self.initial_range in RUN_RANGES,
+            f"choose one of {', '.join(RUN_RANGES)}",
         )
         self._require(
             "initial_weights",
@@ -220,8 +219,8 @@ def own_recipe(method: str) -> dict[str, Any]:
 
 def own_start(recipe: QuantizationRecipe) -> dict[str, Any]:
     """Fields of `DistillationSettings` that say where the training of such a network starts."""
-    fits = recipe.fits_int8 and recipe.method != "dorefa"
-    return {"initial_range": "error", "initial_weights": "fitted" if fits else "teacher"}
+    weights = "fitted" if recipe.fits_kernels else "teacher"
+    return {"initial_range": "error", "initial_weights": weights}
 
 
 def run_name(
