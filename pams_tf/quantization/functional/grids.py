@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from pams_tf.grid import qrange
-from pams_tf.quantization.functional.codes import Arithmetic, as_values, rounding
+from pams_tf.quantization.functional.codes import Arithmetic, as_values, passing, rounding
 
 Tensor = Any
 
@@ -57,13 +57,13 @@ def clip_and_round(
                 above, below = exact > high * OVER, exact < low * OVER
             else:
                 above, below = exact >= high * UNDER, exact <= low * UNDER
-            dx = tf.where(above | below, tf.zeros_like(upstream), upstream)
+            dx = passing(upstream, tf.logical_not(above | below))
             if to_alpha is None:
                 return None, *backward(dx)
             at_lower, at_upper = to_alpha
-            dalpha = at_upper * tf.reduce_sum(tf.where(above, upstream, 0.0))
+            dalpha = at_upper * tf.reduce_sum(passing(upstream, above))
             if at_lower:
-                dalpha += at_lower * tf.reduce_sum(tf.where(below, upstream, 0.0))
+                dalpha += at_lower * tf.reduce_sum(passing(upstream, below))
             if inside_to_alpha:
                 dalpha += tf.reduce_sum(dx * (codes - exact)) / qmax
             return tf.reshape(dalpha, tf.shape(alpha)), *backward(dx)
