@@ -40,6 +40,14 @@ flags.DEFINE_string(
     "image, which takes far fewer steps to train.",
     flag_values=FLAGS,
 )
+flags.DEFINE_string(
+    "start_weights",
+    None,
+    "A float network of the same size whose weights the run begins with, a .keras file, a run, or "
+    "a name in the zoo: to go on from what another run has reached, or, at another scale, from "
+    "all but its last layers.",
+    flag_values=FLAGS,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train() -> dict[str, Any]:
     from pams_tf.training.settings import TrainingSettings, train_budget
 
-    fields = train_budget(FLAGS.budget) | options.given(FLAGS, *options.TRAINING, "start")
+    fields = train_budget(FLAGS.budget) | options.given(
+        FLAGS, *options.TRAINING, "start", "start_weights"
+    )
     # EDSR's own training halves the rate after 200 of 300 epochs; here it is halved after every
     # fifth of the run.
     fields.setdefault("halve_every", max(1, fields["steps"] // 5))

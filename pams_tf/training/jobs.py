@@ -68,6 +68,13 @@ def train(
         if settings.start == "interpolation":
             models.start_as_interpolation(network)
         optimizer, _ = trainee.updates[0]
+
+        def prepare() -> None:
+            if settings.start_weights is not None:
+                with dtype_policy("float32"):
+                    begun = load_teacher(settings.start_weights, settings.model, settings.scale)
+                models.begin_with(network, begun)
+
         with _claimed(run, settings, None, replicas, packed):
             return fit(
                 trainee,
@@ -78,6 +85,7 @@ def train(
                 replicas,
                 batches=lambda step: _batches(packed, settings, replicas, step),
                 validate=validation(network, pairs, replicas),
+                prepare=prepare,
                 progress=progress,
             )
 

@@ -109,11 +109,15 @@ class TrainingSettings(RunSettings):
     Attributes:
       start: initial weights: "random", or "interpolation", which are random except for a path that
         interpolates the image.
+      start_weights: a float network of the same size whose weights replace them, a `.keras` file, a
+        run, or a name in the zoo: to go on from what another run has reached, or, at another scale,
+        from all but the weights that depend on it.
       teacher: a larger float network of the same scale, for `output_weight`: a `.keras` file, a
         run, or a name in the zoo.
     """
 
     start: str = "random"
+    start_weights: str | None = None
     teacher: str | None = None
 
     def __post_init__(self) -> None:

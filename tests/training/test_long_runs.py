@@ -1,6 +1,7 @@
 """What long and low-bit runs have besides: warm-up, clipping, averages, and further losses."""
 
 import json
+import re
 
 import keras
 import numpy as np
@@ -10,9 +11,11 @@ from students import batch, pair
 
 from pams_tf import Distiller, InputError, QuantizationRecipe, models
 from pams_tf.quantization import QuantConv2D, functional, kernels_off_grid, quantizers
+from pams_tf.reporting.progress import StepProgress, duration
 from pams_tf.runs import RunFolder
 from pams_tf.training.descent import average, averaged, descend
 from pams_tf.training.jobs import distil, train
+from pams_tf.training.logs import read_csv
 from pams_tf.training.regression import Regression
 from pams_tf.training.schedules import adam, schedule
 from pams_tf.training.settings import DistillationSettings, TrainingSettings
@@ -41,10 +44,10 @@ class Line:
 
     jit_compile = False
 
-    def __init__(self, clip_norm=0.0, extra=None, **settings):
+    def __init__(self, clip_norm=0.0, extra=None):
         self.clip_norm = clip_norm
         self.weights = [keras.Variable([1.0, 1.0], name="weight")]
-        optimizer = keras.optimizers.SGD(0.5, **settings)
+        optimizer = keras.optimizers.SGD(0.5)
         optimizer.build(self.weights)
         self.updates = [(optimizer, self.weights)]
         self._extra = extra
@@ -83,19 +86,31 @@ def test_a_loss_counts_only_where_it_agrees():
 
 
 def test_averages_are_those_of_the_steps_and_only_inside_the_block():
-    line = Line(use_ema=True, ema_momentum=0.75)
+    line = Line()
+    optimizer = adam(TrainingSettings(ema=0.5, learning_rate=0.1), 0.1)
+    optimizer.build(line.weights)
+    line.updates = [(optimizer, line.weights)]
     with averaged(line):
         assert line.values == [1.0, 1.0]  # no step yet
-    expected, seen = None, []
-    for _ in range(3):
+    expected, seen = 0.0, []
+    for done in range(20):
         step(line, [0.5, 0.5], [2.0, -1.0])
         seen.append(np.array(line.values))
-        expected = seen[0] if expected is None else 0.75 * expected + 0.25 * seen[-1]
+        momentum = min(0.5, (1 + done) / (10 + done)) if done else 0.0
+        expected = momentum * expected + (1 - momentum) * seen[-1]
     with averaged(line):
-        np.testing.assert_allclose(line.values, expected, rtol=1e-6)
+        np.testing.assert_allclose(line.values, expected, rtol=1e-5)
     np.testing.assert_array_equal(line.values, seen[-1])
     average(line)
-    np.testing.assert_allclose(line.values, expected, rtol=1e-6)
+    np.testing.assert_allclose(line.values, expected, rtol=1e-5)
+
+
+def test_an_averaging_optimizer_is_saved():
+    optimizer = adam(TrainingSettings(ema=0.75, steps=10, warmup=2), 1e-3)
+    config = keras.saving.serialize_keras_object(optimizer)
+    again = keras.saving.deserialize_keras_object(config)
+    assert again.get_config()["ema_momentum"] == 0.75
+    assert again.learning_rate == optimizer.learning_rate
 
 
 def test_overflow_is_its_formula_and_leaves_the_range_alone():
@@ -245,6 +260,47 @@ def test_a_run_without_averages_does_not_go_on_with_them(photos, tmp_path):
         train(settings.replace(ema=0.9), run)
 
 
+def test_a_run_begins_with_what_another_has_reached(photos, tmp_path):
+    settings = TrainingSettings(**RUN, data=photos, valid_data=photos)
+    first = train(settings, RunFolder(tmp_path / "first"))
+    more = settings.replace(start_weights=str(tmp_path / "first"), seed=2)
+    second = train(more, RunFolder(tmp_path / "second"))
+    assert read_csv(RunFolder(tmp_path / "second").log)  # a run of its own
+    with np.load(RunFolder(tmp_path / "second").best) as best:
+        psnr = json.loads(str(best["state"]))["best_psnr"]
+    assert second.best_psnr == psnr >= first.best_psnr - 1e-6  # step 0 is the other's result
+
+    larger = models.build("plain_small", 3, **RUN["overrides"])
+    fresh = {v.path: np.array(v) for v in larger.variables}
+    assert models.begin_with(larger, first.network) == 2  # kernel and bias of the last one
+    given = {v.path: np.array(v) for v in first.network.variables}
+    for v in larger.variables:
+        source = fresh if v.path.startswith("tail") else given
+        np.testing.assert_array_equal(np.array(v), source[v.path])
+
+
+def test_weights_of_another_size_are_no_beginning(photos, tmp_path):
+    settings = TrainingSettings(**RUN, data=photos, valid_data=photos)
+    with pytest.raises(InputError, match="edsr_mobile x2, and plain_small .* cannot begin"):
+        train(settings.replace(start_weights="edsr_mobile_x2"), RunFolder(tmp_path / "run"))
+    student = models.build("plain_small", 2, QuantizationRecipe(), **RUN["overrides"])
+    with pytest.raises(InputError, match="quantized, and"):
+        models.begin_with(models.with_recipe(student, None), student)
+
+
+def test_the_time_left_is_said(capsys):
+    with StepProgress("run", 100, 20, visible=True) as bar:
+        for step in (20, 60, 100):
+            bar.validated(step, 31.25)
+    first, middle, last = capsys.readouterr().out.splitlines()
+    assert first == "step 20 of 100: validation 31.250 dB"
+    assert re.fullmatch(r"step 60 of 100: validation 31\.250 dB, \d+ s left", middle)
+    assert last == "step 100 of 100: validation 31.250 dB"
+    assert [duration(s) for s in (0.2, 59, 61, 3590, 12_000)] == [
+        "1 s", "59 s", "1 min", "1 h 0 min", "3 h 20 min"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -275,4 +331,4 @@ def test_both_goals_of_a_student_cannot_be_the_teacher():
 def test_adam_keeps_averages_only_where_they_are_wanted():
     assert not adam(TrainingSettings(), 1e-3).use_ema
     averaging = adam(TrainingSettings(ema=0.9), 1e-3)
-    assert (averaging.use_ema, averaging.ema_momentum) == (True, 0.9)
+    assert averaging.use_ema
