@@ -106,6 +106,14 @@ class TrainingSettings(RunSettings):
 class DistillationSettings(RunSettings):
     """Settings of a run of a quantized student, which starts from its teacher.
 
+    `finetune` makes them of a budget and its own arguments; `training.jobs.distil` takes them.
+
+    Example:
+      >>> from pams_tf.training.settings import DistillationSettings
+      >>> settings = DistillationSettings(model="edsr_mobile", scale=2, steps=100)
+      >>> settings.replace(schedule="cosine").schedule
+      'cosine'
+
     Attributes:
       teacher: a `.keras` file, a float run, or None for the float weights in the package.
       alpha_learning_rate: initial learning rate of the alphas' own Adam, with the same schedule.
@@ -122,6 +130,12 @@ class DistillationSettings(RunSettings):
         with the seed (paper, Table 5).
       initial_weights: "teacher" for the weights of the teacher, or "fitted" for kernels rounded so
         that every convolution computes what the teacher's does, see `models.fit_kernels`.
+      others: see `RunSettings`; `patch_size` is in LR pixels.
+
+    Raises:
+      InputError: a field has an impossible value; the message repeats it and says what to give.
+
+    Source: Li et al., ECCV 2020, Section 4.1, and the released code.
     """
 
     LEAST_STEPS: ClassVar[int] = 0  # only calibrated
