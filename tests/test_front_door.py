@@ -39,8 +39,8 @@ PUBLIC = public()
 NEVER_RAISE = {
     *("list_presets", "presets", "merged", "with_recipe", "quantizers", "random_ranges"),
     *("activation_quantizer", "kernel_quantizer", "best_alpha", "fitted_weights", "histogram"),
-    *("histogram_weights", "max_abs_range", "moving_average", "quantization_error"),
-    *("running_maximum", "sample_maxima"),
+    *("histogram_weights", "kernels_off_grid", "max_abs_range", "moving_average", "off_grid"),
+    *("overflow", "quantization_error", "running_maximum", "sample_maxima"),
 }
 
 

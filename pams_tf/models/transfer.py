@@ -71,6 +71,12 @@ def begin_with(network: SuperResolution, source: SuperResolution) -> int:
 
     What depends on the scale, such as the last convolution, is copied at the same scale alone.
 
+    Example:
+      >>> from pams_tf import models
+      >>> small, large = (models.build("edsr_nano", scale, blocks=1) for scale in (2, 3))
+      >>> models.begin_with(large, small) < len(large.variables)
+      True
+
     Args:
       network: changed in place.
       source: not changed.
@@ -80,6 +86,8 @@ def begin_with(network: SuperResolution, source: SuperResolution) -> int:
 
     Raises:
       InputError: the networks have other sizes; `network` is left unchanged.
+
+    Source: the paths and shapes of Keras variables.
     """
     same = (source.preset, source.overrides, source.graph) == (
         network.preset, network.overrides, network.graph
