@@ -90,6 +90,7 @@ def test_examples_run_and_give_what_they_show(path, tmp_path, monkeypatch):
 PRINTED = {
     "README.md": "[]\n",  # no failures in the proof
     "docs/own_network.md": "[]\n",
+    "docs/training.md": "4 True\n",
     "docs/get_started.md": "[]\n",
     "docs/any_size.md": "(180, 320) 14\n(80, 1400, 3)\n",
     "docs/android.md": "(256, 256, 3)\n",
