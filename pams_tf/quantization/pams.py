@@ -14,11 +14,23 @@ class PamsQuantizer(AlphaQuantizer):
 
     Input and output: float32, any shape with the samples first.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import PamsQuantizer
+      >>> layer = PamsQuantizer(bits=2, initial_alpha=1.0)
+      >>> layer(np.float32([[0.3, -2.0]])).numpy().tolist(), len(layer.trainable_weights)
+      ([[0.0, -1.0]], 1)
+
     Args:
       bits: 2 to 16.
       alpha_gradient, full_range, unsigned: see `functional.pams`.
       initial_alpha: the range before any calibration.
       calibration, beta: see `ActivationQuantizer`.
+
+    Raises:
+      ValueError: bits, calibration or the two flags are not possible.
+
+    Source: Li et al., ECCV 2020, Eq. 1 to 4.
     """
 
     codes_function = staticmethod(functional.pams_codes)

@@ -10,6 +10,7 @@ from pams_tf.quantization.functional.fixed_ranges import (
     moving_average,
 )
 from pams_tf.quantization.functional.learned_ranges import pact, pact_codes, pams, pams_codes
+from pams_tf.quantization.functional.regularizers import off_grid, overflow
 from pams_tf.quantization.functional.search import (
     Histogram,
     best_alpha,
@@ -41,6 +42,8 @@ __all__ = [
     "min_max_codes",
     "min_max_grid",
     "moving_average",
+    "off_grid",
+    "overflow",
     "pact",
     "pact_codes",
     "pams",
