@@ -84,8 +84,8 @@ def signs_of_life() -> Iterator[None]:
 
     def watch() -> None:
         while not over.wait(_CHECK):
-            if time.monotonic() - _last_line > _EVERY:
-                say(f"     at work for {duration(time.monotonic() - begun)}")
+            if time.monotonic() - _last_line > _EVERY + 2:
+                say(f"     at work for {time.monotonic() - begun:.0f} s")
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
