@@ -20,7 +20,7 @@ from pams_tf.data.pipeline import training_dataset
 from pams_tf.errors import InputError
 from pams_tf.files import check_writable
 from pams_tf.models import SuperResolution
-from pams_tf.models.quantize import reach_every_colour
+from pams_tf.models.quantize import reach_every_colour, with_flat_colours
 from pams_tf.quantization import calibrate, quantizers, random_ranges, search_ranges
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.reporting.plots.ranges import alpha_curves
@@ -139,16 +139,19 @@ def distil(
             )
         goal = exact if settings.target == "teacher" else None
 
+        def seen() -> list[Any]:
+            batches = _first_batches(packed, settings, student.channels)
+            return with_flat_colours(batches, student.channels)
+
         def prepare() -> None:
             if settings.initial_range == "random":
                 random_ranges(student, settings.seed)
             elif settings.initial_range == "error":
-                search_ranges(student, exact, _first_batches(packed, settings, student.channels))
+                search_ranges(student, exact, seen())
             else:
                 calibrate_on_first_batches(student, exact, packed, settings)
             if settings.initial_weights == "fitted":
-                batches = _first_batches(packed, settings, student.channels)
-                models.fit_kernels(student, exact, batches)
+                models.fit_kernels(student, exact, seen())
 
         with _claimed(run, settings, recipe, replicas, packed):
             result = fit(
