@@ -1,4 +1,4 @@
-"""The paper's quantizer: a learned symmetric range."""
+"""The paper's quantizer, a learned symmetric range, and its relative with two learned ends."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import keras
 
 from pams_tf.quantization import functional
 from pams_tf.quantization.base import AlphaQuantizer
+from pams_tf.quantization.ends import EndsQuantizer
 
 
 @keras.saving.register_keras_serializable("pams_tf")
@@ -37,6 +38,44 @@ class PamsQuantizer(AlphaQuantizer):
 
     def codes(self, tensors: Any, arithmetic: Any, **settings: Any) -> Any:
         return super().codes(tensors, arithmetic, alpha_gradient=self.alpha_gradient, **settings)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "alpha_gradient": self.alpha_gradient}
+
+
+@keras.saving.register_keras_serializable("pams_tf")
+class PamsEndsQuantizer(EndsQuantizer):
+    """Two learned ends: `functional.pams_ends` with a trainable minimum and maximum.
+
+    Input and output: float32, any shape with the samples first.
+
+    Args:
+      bits: 2 to 16.
+      alpha_gradient: see `functional.pams_ends`.
+      initial_range: see `EndsQuantizer`.
+      calibration, beta, ceiling: see `ActivationQuantizer`; the rule applies to each end.
+    """
+
+    def __init__(
+        self,
+        bits: int = 8,
+        alpha_gradient: str = "eq3",
+        initial_range: tuple[float, float] = (-10.0, 10.0),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(bits, initial_range, learned=True, **kwargs)
+        self.alpha_gradient = alpha_gradient
+
+    def codes(self, tensors: Any, arithmetic: Any, **settings: Any) -> Any:
+        return functional.pams_ends_codes(
+            tensors,
+            arithmetic,
+            self.minimum.value,
+            self.maximum.value,
+            self.bits,
+            alpha_gradient=self.alpha_gradient,
+            **settings,
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha_gradient": self.alpha_gradient}

@@ -10,6 +10,7 @@ from pams_tf.errors import InputError
 from pams_tf.models import SuperResolution
 from pams_tf.quantization import quantizers
 from pams_tf.training.descent import descend
+from pams_tf.training.relative import is_relative
 from pams_tf.training.settings import TARGETS
 from pams_tf.training.skt import skt_loss
 
@@ -21,7 +22,8 @@ class Distiller(keras.Model):
     Losses of the student's own layers (PACT's decay) are added.
 
     Alphas have their own optimizer, because they are as large as activations (hundreds), while
-    weights are hundredths.
+    weights are hundredths. Learned clips of kernels are updated by the alphas' optimizer if its
+    rate is relative, see `RelativeAdam`, and by that of the weights otherwise.
 
     Example:
       >>> import keras, pams_tf
@@ -75,10 +77,11 @@ class Distiller(keras.Model):
         self.target = target
         self._student_with_feature = _with_feature(student, skt_weight)
         self._teacher_with_feature = _with_feature(teacher, skt_weight)
-        alphas = {id(q.alpha) for q in quantizers(student)}
+        alphas = {id(variable) for q in quantizers(student) for variable in q.trainable_variables}
         trainable = student.trainable_variables
         self.alpha_variables = [v for v in trainable if id(v) in alphas]
         self.weight_variables = [v for v in trainable if id(v) not in alphas]
+        self._clips = {id(layer.clip) for layer in student.layers if hasattr(layer, "clip")}
         self.loss_means = {name: keras.metrics.Mean(name) for name in ("loss", "l1", "skt")}
 
     def compile(
@@ -91,6 +94,10 @@ class Distiller(keras.Model):
         kwargs.setdefault("jit_compile", bool(tf.config.list_physical_devices("GPU")))
         super().compile(optimizer=optimizer, **kwargs)
         self.alpha_optimizer = alpha_optimizer
+        if is_relative(alpha_optimizer):
+            clips = [v for v in self.weight_variables if id(v) in self._clips]
+            self.alpha_variables += clips
+            self.weight_variables = [v for v in self.weight_variables if id(v) not in self._clips]
         self.optimizer.build(self.weight_variables)
         self.alpha_optimizer.build(self.alpha_variables)
 

@@ -14,9 +14,11 @@ def schedule(settings: RunSettings, rate: float) -> keras.optimizers.schedules.L
     )
 
 
-def adam(settings: RunSettings, rate: float) -> keras.optimizers.Adam:
-    """Adam with the paper's settings: 0.9, 0.999, 1e-8."""
+def adam(
+    settings: RunSettings, rate: float, kind: type[keras.optimizers.Adam] = keras.optimizers.Adam
+) -> keras.optimizers.Adam:
+    """Adam, or a kind of it, with the paper's settings: 0.9, 0.999, 1e-8."""
     # A fixed name: otherwise Keras numbers optimizers, which renames the variables in checkpoints.
-    return keras.optimizers.Adam(
+    return kind(
         schedule(settings, rate), beta_1=0.9, beta_2=0.999, epsilon=1e-8, name="adam"
     )

@@ -11,6 +11,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STARTS = ("random", "interpolation")
 RUN_RANGES = (*INITIAL_RANGES, "random")
 TARGETS = ("hr", "teacher")
+ALPHA_RATES = ("absolute", "relative")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +110,9 @@ class DistillationSettings(RunSettings):
     Attributes:
       teacher: a `.keras` file, a float run, or None for the float weights in the package.
       alpha_learning_rate: initial learning rate of the alphas' own Adam, with the same schedule.
+      alpha_rate: "absolute", in grey levels (paper); or "relative" to each alpha, so that one rate
+        does for ranges of 1 and of 300. Learned clips of kernels then have it, too; otherwise they
+        have that of the weights.
       skt_weight: lambda of Eq. 7; 0 for L1 alone.
       calibration_steps: number of batches that Eq. 4 sees before the first step.
       skt_layer: the layer of a network of the user's own whose result SKT compares; None for the
@@ -128,6 +132,7 @@ class DistillationSettings(RunSettings):
 
     teacher: str | None = None
     alpha_learning_rate: float = 1e-2
+    alpha_rate: str = "absolute"
     skt_weight: float = 1000.0
     calibration_steps: int = 16
     initial_range: str = "ema"
@@ -143,6 +148,14 @@ class DistillationSettings(RunSettings):
             "graphics", not self.graphics or self.target == "hr", "give it with --target hr"
         )
         self._require("image_range", self.image_range > 0, "give 255 or 1")
+        self._require(
+            "alpha_rate", self.alpha_rate in ALPHA_RATES, f"choose {' or '.join(ALPHA_RATES)}"
+        )
+        self._require(
+            "alpha_learning_rate",
+            self.alpha_rate == "absolute" or self.alpha_learning_rate < 1,
+            "give a relative rate below 1",
+        )
         self._require("alpha_learning_rate", self.alpha_learning_rate > 0, "give a number above 0")
         self._require("skt_weight", self.skt_weight >= 0, "give 0 or more")
         self._require(
