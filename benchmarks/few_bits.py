@@ -155,9 +155,7 @@ def _figures(model: Any) -> dict[str, list[float]]:
     import pams_tf
 
     return {
-        Path(images).name: [
-            image["psnr"] for image in pams_tf.evaluate(model, images).per_image
-        ]
+        Path(images).name: [image["psnr"] for image in pams_tf.evaluate(model, images).per_image]
         for images in FLAGS.images
     }
 

@@ -22,6 +22,8 @@ INITIAL_RANGES = ("ema", "error")
 INITIAL_WEIGHTS = ("teacher", "fitted")
 """Where a student starts from, see `quantize`; a choice of each run, not of the recipe."""
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
+FEW = 4
+"""Up to so many bits the options of `QuantizationRecipe.best` are the default of fine-tuning."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +102,37 @@ class QuantizationRecipe:
                 "weight_range='learned' is not for method='dorefa', whose weights have a grid of "
                 "their own; leave it 'maximum'"
             )
+
+    @classmethod
+    def best(cls, bits: int = 8, method: str = "pams", **fields: Any) -> "QuantizationRecipe":
+        """The recipe whose options measured best in short trainings; they are not in the paper.
+
+        Example:
+          >>> import pams_tf
+          >>> pams_tf.QuantizationRecipe.best(bits=4, scope="all").alpha_gradient
+          'rounding'
+
+        Args:
+          bits, method: see the attributes.
+          **fields: other fields, which override what is chosen here.
+
+        Source: the measurements in docs/method.md.
+        """
+        pams = method == "pams"
+        chosen: dict[str, Any] = {"per_channel": True, "unsigned": pams, "equalize": True}
+        if pams and bits <= FEW:
+            chosen |= {
+                "alpha_gradient": "rounding",
+                "weight_range": "learned",
+                "asymmetric": True,
+            }
+        return cls(**{"bits": bits, "method": method, **chosen, **fields})
+
+    @property
+    def best_start(self) -> dict[str, str]:
+        """Where a student of this recipe starts best: arguments of `quantize` and `finetune`."""
+        weights = "fitted" if self.fits_kernels else "teacher"
+        return {"initial_range": "error", "initial_weights": weights}
 
     def _check_layer_bits(self) -> None:
         if not isinstance(self.layer_bits, dict):

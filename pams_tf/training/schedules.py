@@ -19,6 +19,4 @@ def adam(
 ) -> keras.optimizers.Adam:
     """Adam, or a kind of it, with the paper's settings: 0.9, 0.999, 1e-8."""
     # A fixed name: otherwise Keras numbers optimizers, which renames the variables in checkpoints.
-    return kind(
-        schedule(settings, rate), beta_1=0.9, beta_2=0.999, epsilon=1e-8, name="adam"
-    )
+    return kind(schedule(settings, rate), beta_1=0.9, beta_2=0.999, epsilon=1e-8, name="adam")

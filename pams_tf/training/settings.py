@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any, ClassVar, Self
 
 from pams_tf.errors import InputError
-from pams_tf.recipe import INITIAL_RANGES, INITIAL_WEIGHTS, QuantizationRecipe
+from pams_tf.recipe import FEW, INITIAL_RANGES, INITIAL_WEIGHTS, QuantizationRecipe
 
 SCHEDULES = ("halving", "cosine")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -217,7 +217,7 @@ def finetune_budget(name: str, bits: int) -> dict[str, Any]:
     """
     if name not in FINETUNE_BUDGETS:
         raise InputError(f"unknown budget {name!r}; choose one of {', '.join(FINETUNE_BUDGETS)}")
-    return FINETUNE_BUDGETS[name] | (FEW_BITS if bits <= 4 else {})
+    return FINETUNE_BUDGETS[name] | (FEW_BITS if bits <= FEW else {})
 
 
 def paper_patch_size(model: str, scale: int) -> int:
@@ -225,15 +225,21 @@ def paper_patch_size(model: str, scale: int) -> int:
     return 24 if model.startswith("rdn") and scale == 4 else 48
 
 
-def own_recipe(method: str) -> dict[str, Any]:
-    """Fields of a recipe that suit a network of the user's own; they are not in the paper."""
-    return {"per_channel": True, "unsigned": method == "pams", "equalize": True}
+def best_settings(recipe: QuantizationRecipe) -> dict[str, Any]:
+    """Fields of `DistillationSettings` that measured best for a recipe; not those of the paper."""
+    few = recipe.method == "pams" and recipe.bits <= FEW
+    return {**recipe.best_start, **({"alpha_rate": "relative"} if few else {})}
 
 
-def own_start(recipe: QuantizationRecipe) -> dict[str, Any]:
-    """Fields of `DistillationSettings` that say where the training of such a network starts."""
-    weights = "fitted" if recipe.fits_kernels else "teacher"
-    return {"initial_range": "error", "initial_weights": weights}
+def best_by_default(method: str, bits: int, *, own: bool, budget: str | None) -> bool:
+    """Whether a run has `QuantizationRecipe.best` and `best_settings` unless told otherwise.
+
+    Args:
+      method, bits: of its recipe.
+      own: whether the network is one of the user's own.
+      budget: "paper" for what the paper does.
+    """
+    return own or (method == "pams" and bits <= FEW and budget != "paper")
 
 
 def run_name(
@@ -246,10 +252,26 @@ def run_name(
     learning rates and data: a run folder refuses values other than its own.
     """
     sizes = "".join(f"_{key}{value}" for key, value in sorted(settings.overrides.items()))
-    default, plain = DistillationSettings(), QuantizationRecipe()
-    if own:
-        default = default.replace(**own_start(recipe))
-        plain = plain.replace(method=recipe.method, **own_recipe(recipe.method))
+    network = settings.model if own else f"{settings.model}_x{settings.scale}{sizes}"
+    default = DistillationSettings()
+    best = (
+        default.replace(**best_settings(recipe)),
+        QuantizationRecipe.best(recipe.bits, recipe.method),
+    )
+    changes = _changes(settings, recipe, *best)
+    if not own:
+        paper = _changes(settings, recipe, default, QuantizationRecipe())
+        changes = min(paper, ["best", *changes], key=len)
+    return "_".join([network, f"{recipe.method}{recipe.bits}", *changes])
+
+
+def _changes(
+    settings: DistillationSettings,
+    recipe: QuantizationRecipe,
+    default: DistillationSettings,
+    plain: QuantizationRecipe,
+) -> list[str]:
+    """Words for what differs from a setting and a recipe."""
     changes = [
         (recipe.scope, recipe.scope != plain.scope),
         ("channel" if recipe.per_channel else "tensor", recipe.per_channel != plain.per_channel),
@@ -257,11 +279,16 @@ def run_name(
         (f"ends{recipe.head_tail_bits}", recipe.head_tail_bits != plain.head_tail_bits),
         ("unsigned" if recipe.unsigned else "signed", recipe.unsigned != plain.unsigned),
         ("equalized" if recipe.equalize else "unequal", recipe.equalize != plain.equalize),
+        (f"clip-{recipe.weight_range}", recipe.weight_range != plain.weight_range),
+        (
+            "asymmetric" if recipe.asymmetric else "symmetric",
+            recipe.asymmetric != plain.asymmetric,
+        ),
+        (f"mixed{len(recipe.layer_bits)}", recipe.layer_bits != plain.layer_bits),
         (f"skt{settings.skt_weight:g}", settings.skt_weight != default.skt_weight),
         (settings.initial_range, settings.initial_range != default.initial_range),
         (settings.initial_weights, settings.initial_weights != default.initial_weights),
+        (settings.alpha_rate, settings.alpha_rate != default.alpha_rate),
         (f"seed{settings.seed}", settings.seed != default.seed),
     ]
-    extra = "".join(f"_{name}" for name, changed in changes if changed)
-    network = settings.model if own else f"{settings.model}_x{settings.scale}{sizes}"
-    return f"{network}_{recipe.method}{recipe.bits}{extra}"
+    return [name for name, changed in changes if changed]

@@ -13,7 +13,6 @@ from pams_tf.quantization.functional.codes import Arithmetic, as_values, roundin
 Tensor = Any
 
 
-
 class ToRange(NamedTuple):
     """Factors on the gradient to the numbers that define a range: scalars, or (R,) for R numbers.
 

@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from pams_tf.grid import qrange, unsigned_qmax
-from pams_tf.quantization.functional.fixed_ranges import min_max_grid
 from pams_tf.quantization.functional.codes import Arithmetic
+from pams_tf.quantization.functional.fixed_ranges import min_max_grid
 from pams_tf.quantization.functional.grids import (
     ToRange,
     clip_and_round,
