@@ -35,7 +35,7 @@ flags.DEFINE_list("options", None, "Rows to measure; default: all.", flag_values
 flags.DEFINE_integer("steps", 200, "Training steps.", lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_integer("batch_size", 8, "Patches per step.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_integer("patch_size", 32, "LR patch size.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_float("learning_rate", 1e-4, "Of the weights.", flag_values=FLAGS)
+flags.DEFINE_float("learning_rate", 1e-3, "Of the weights.", flag_values=FLAGS)
 flags.DEFINE_integer(
     "raised",
     2,
@@ -135,6 +135,9 @@ def _run(teacher: Any, row: str, bits: int, seed: int) -> dict[str, list[float]]
         "schedule": "cosine",
         "checkpoint_every": max(FLAGS.steps, 1),
         "seed": seed,
+        "initial_range": "ema",
+        "initial_weights": "teacher",
+        "alpha_rate": "absolute",
         **settings,
     }
     if row.endswith("layers at 8 bits"):

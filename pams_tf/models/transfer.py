@@ -36,6 +36,6 @@ def transfer_weights(source: SuperResolution, target: SuperResolution) -> None:
         if variable.path in theirs:
             variable.assign(theirs[variable.path].value)
     for layer in target.layers:
-        if isinstance(layer, QuantConv2D) and layer.clip is not None:
-            if layer.clip.path not in theirs:
-                layer.fit_clip()
+        clip = layer.clip if isinstance(layer, QuantConv2D) else None
+        if clip is not None and clip.path not in theirs:
+            layer.fit_clip()

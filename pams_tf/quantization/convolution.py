@@ -156,6 +156,16 @@ class QuantConv2D(GroupedConv2D):
                 constraint=Positive(SMALLEST_CLIP),
             )
 
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)  # kernel and bias alone
+        if self.clip is not None:
+            store[str(len(self.weights) - 1)] = self.clip
+
+    def load_own_variables(self, store: Any) -> None:
+        super().load_own_variables(store)
+        if self.clip is not None:
+            self.clip.assign(store[str(len(self.weights) - 1)])
+
     def fit_clip(self) -> None:
         """Set the learned range to that with the smallest squared error of the kernel."""
         kernel = keras.ops.convert_to_numpy(self.kernel)
@@ -200,7 +210,7 @@ class QuantConv2D(GroupedConv2D):
         return tf.cast(self.step(), tf.float64) * tf.where(magnitude > 0, magnitude, 1.0)
 
     def quantized_kernel(self) -> Any:
-        """The quantized kernel, float32 HWIO; its gradient reaches the float kernel and the clip."""
+        """The quantized kernel, float32 HWIO; its gradient reaches float kernel and clip."""
         kernel = self.kernel.value
         if self.clip is not None:
             return functional.learned_clip(kernel, self.clip.value, self.bits)
