@@ -119,7 +119,8 @@ flags.DEFINE_string(
     "budget",
     None,
     "demo: 40 small steps at learning rate 3e-6 (default without --data); short: 300 steps at 1e-5 "
-    "(default with --data); paper: 30,000 steps at 1e-4, as in the paper. At 4 bits or fewer the "
+    "(default with --data); long: 3,000 steps with cosine schedule, warm-up, clipped gradients and "
+    "averaged weights; paper: 30,000 steps at 1e-4, as in the paper. At 4 bits or fewer the "
     "learning rate is 1e-4 in all of them. Other flags override it.",
     flag_values=FLAGS,
 )
@@ -140,6 +141,19 @@ flags.DEFINE_float(
     "skt_weight",
     1000.0,
     "Weight of the SKT loss, relative to L1; 0 for L1 alone.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    "overflow_weight",
+    None,
+    "Weight of a loss on activations beyond their ranges, which counts only where it agrees with "
+    "the other losses.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    "damping",
+    None,
+    "Weight, at the end, of a loss that keeps weights from swinging between two codes.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -215,9 +229,8 @@ def _finetune() -> dict[str, Any]:
 
     given = options.given(
         FLAGS,
-        "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
-        "learning_rate", "halve_every", "checkpoint_every", "log_every", "seed", "precision",
-        "teacher", "alpha_learning_rate", "skt_weight", "calibration_steps", "graphics",
+        *options.TRAINING,
+        "alpha_learning_rate", "skt_weight", "overflow_weight", "damping", "calibration_steps",
         "initial_range", "initial_weights", "image_range", "skt_layer", "target", "alpha_rate",
     )  # fmt: skip
     given["overrides"] = options.overrides(FLAGS)

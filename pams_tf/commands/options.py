@@ -70,6 +70,14 @@ def define_network(values: flags.FlagValues) -> None:
     )
 
 
+TRAINING = (
+    "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size", "learning_rate",
+    "schedule", "halve_every", "warmup", "clip_norm", "ema", "output_weight", "checkpoint_every",
+    "log_every", "seed", "graphics", "precision", "teacher",
+)  # fmt: skip
+"""Flags that are fields of the settings of every run."""
+
+
 def overrides(values: flags.FlagValues) -> dict[str, Any]:
     """The overrides that were given."""
     return {name: values[name].value for name in OVERRIDES if values[name].value is not None}
@@ -108,9 +116,38 @@ def define_training(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_float("learning_rate", None, "Initial learning rate of Adam.", flag_values=values)
+    flags.DEFINE_enum(
+        "schedule",
+        None,
+        ["halving", "cosine"],
+        "Learning rates: halving every --halve_every steps, or cosine, which ends at 0.",
+        flag_values=values,
+    )
     flags.DEFINE_integer("steps", None, "Number of training steps.", flag_values=values)
     flags.DEFINE_integer(
         "halve_every", None, "Steps between halvings of the learning rates.", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "warmup", None, "Steps over which the learning rates first rise.", flag_values=values
+    )
+    flags.DEFINE_float(
+        "clip_norm",
+        None,
+        "Longest gradient of the weights (Euclidean norm); 0 for no limit.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "ema",
+        None,
+        "Decay of a moving average of what is trained, such as 0.999, which is validated and kept "
+        "in its place; 0 for none.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "output_weight",
+        None,
+        "Weight of a second L1, to the images of the teacher, beside that to the HR images.",
+        flag_values=values,
     )
     flags.DEFINE_integer(
         "checkpoint_every",
@@ -118,7 +155,7 @@ def define_training(values: flags.FlagValues) -> None:
         "Steps between checkpoints, each of which is validated.",
         flag_values=values,
     )
-    flags.DEFINE_integer("log_every", 10, "Steps between rows of the logs.", flag_values=values)
+    flags.DEFINE_integer("log_every", None, "Steps between rows of the logs.", flag_values=values)
     flags.DEFINE_integer("seed", 1, "Seed of all random numbers.", flag_values=values)
     flags.DEFINE_enum(
         "precision",

@@ -2,6 +2,7 @@
 
 Example:
   pams-train --model edsr_mobile --scale 2 --data photographs --steps 20000 --learning_rate 4e-4
+  pams-train --model plain_small --scale 3 --data photographs --budget long
 
 The run folder holds checkpoints, logs and, at the end, model.keras: the checkpoint with the best
 validation PSNR. If a run is stopped, even by a crash, the same command continues it.
@@ -18,13 +19,33 @@ FLAGS = cli.command_flags()
 options.define_network(FLAGS)
 options.define_training(FLAGS)
 flags.DEFINE_string(
-    "schedule", "cosine", "Learning rate schedule: cosine (to 0) or halving.", flag_values=FLAGS
+    "budget",
+    "short",
+    "short: 1,000 steps at 1e-4; long: 30,000 steps at 1e-3 with patches of 64 LR pixels, a "
+    "warm-up, clipped gradients and averaged weights, for small networks. Other flags override "
+    "it.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "teacher",
+    None,
+    "With --output_weight: a larger float network whose images are a second goal: a .keras file, a "
+    "run, or a name in the zoo.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "start",
     "interpolation",
     "Initial weights: random; or interpolation: random except for a path that interpolates the "
     "image, which takes far fewer steps to train.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "start_weights",
+    None,
+    "A float network of the same size whose weights the run begins with, a .keras file, a run, or "
+    "a name in the zoo: to go on from what another run has reached, or, at another scale, from "
+    "all but its last layers.",
     flag_values=FLAGS,
 )
 
@@ -35,18 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train() -> dict[str, Any]:
-    from pams_tf.training.settings import TrainingSettings
+    from pams_tf.training.settings import TrainingSettings, train_budget
 
-    fields: dict[str, Any] = {"steps": 1000, "learning_rate": 1e-4}
-    fields |= options.given(
-        FLAGS,
-        "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size",
-        "learning_rate", "schedule", "checkpoint_every", "log_every", "precision", "start",
-        "seed", "graphics",
-    )  # fmt: skip
+    fields = train_budget(FLAGS.budget) | options.given(
+        FLAGS, *options.TRAINING, "start", "start_weights"
+    )
     # EDSR's own training halves the rate after 200 of 300 epochs; here it is halved after every
     # fifth of the run.
-    fields["halve_every"] = FLAGS.halve_every or max(1, fields["steps"] // 5)
+    fields.setdefault("halve_every", max(1, fields["steps"] // 5))
     settings = TrainingSettings(overrides=options.overrides(FLAGS), **fields)
     options.say_lr(settings.data, settings.scale)
 

@@ -18,11 +18,12 @@ from pams_tf.models.plain import PlainConfig, plain
 from pams_tf.models.quantize import fully_quantized, quantize
 from pams_tf.models.rdn import RDNConfig, rdn
 from pams_tf.models.registry import presets, receptive_field_radius, register
-from pams_tf.models.transfer import transfer_weights, with_recipe
+from pams_tf.models.transfer import begin_with, transfer_weights, with_recipe
 from pams_tf.recipe import QuantizationRecipe
 
 __all__ = [
     "SuperResolution",
+    "begin_with",
     "build",
     "equalized",
     "fit_kernels",

@@ -39,3 +39,38 @@ def transfer_weights(source: SuperResolution, target: SuperResolution) -> None:
         clip = layer.clip if isinstance(layer, QuantConv2D) else None
         if clip is not None and clip.path not in theirs:
             layer.fit_clip()
+
+
+def begin_with(network: SuperResolution, source: SuperResolution) -> int:
+    """Copy the weights of a float network of the same size, of this scale or another.
+
+    What depends on the scale, such as the last convolution, is copied at the same scale alone.
+
+    Args:
+      network: changed in place.
+      source: not changed.
+
+    Returns:
+      The number of variables that were not copied.
+
+    Raises:
+      InputError: the networks have other sizes; `network` is left unchanged.
+    """
+    same = (source.preset, source.overrides, source.graph) == (
+        network.preset, network.overrides, network.graph
+    )  # fmt: skip
+    if not same or source.recipe is not None:
+        quantized = "" if source.recipe is None else ", quantized"
+        raise InputError(
+            f"the weights are those of {source.described}{quantized}, and {network.described} "
+            "cannot begin with them; give a float network of the same size"
+        )
+    theirs = {(v.path, tuple(v.shape)): v for v in source.variables}
+    missing = 0
+    for variable in network.variables:
+        found = theirs.get((variable.path, tuple(variable.shape)))
+        if found is None:
+            missing += 1
+        else:
+            variable.assign(found.value)
+    return missing

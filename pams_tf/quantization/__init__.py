@@ -8,7 +8,12 @@ from pams_tf.quantization import functional
 from pams_tf.quantization.base import ActivationQuantizer, CodeGrid, quantizers
 from pams_tf.quantization.calibration import calibrate, random_ranges
 from pams_tf.quantization.choice import activation_quantizer, kernel_quantizer
-from pams_tf.quantization.convolution import ExpandedConv2D, GroupedConv2D, QuantConv2D
+from pams_tf.quantization.convolution import (
+    ExpandedConv2D,
+    GroupedConv2D,
+    QuantConv2D,
+    kernels_off_grid,
+)
 from pams_tf.quantization.dorefa import DorefaQuantizer
 from pams_tf.quantization.known_range import RangeQuantizer
 from pams_tf.quantization.min_max import MinMaxQuantizer
@@ -34,6 +39,7 @@ __all__ = [
     "calibrate",
     "functional",
     "kernel_quantizer",
+    "kernels_off_grid",
     "quantizers",
     "random_ranges",
     "search_ranges",

@@ -265,6 +265,17 @@ class QuantConv2D(GroupedConv2D):
         }
 
 
+def kernels_off_grid(model: keras.Model) -> Any:
+    """The mean of `functional.off_grid` over all weights of a network's quantized convolutions."""
+    layers = [layer for layer in model.layers if isinstance(layer, QuantConv2D)]
+    weights = sum(math.prod(layer.kernel.shape) for layer in layers)
+    parts = [
+        functional.off_grid(layer.kernel.value, layer.quantized_kernel(), layer.step())
+        for layer in layers
+    ]
+    return tf.add_n(parts) / weights
+
+
 def largest_sum(kernel_codes: Any, reach: int) -> Any:
     """The largest sum that a kernel (H, W, I, O) of codes can make of codes up to `reach`."""
     return reach * tf.reduce_max(tf.reduce_sum(tf.abs(kernel_codes), axis=(0, 1, 2)))

@@ -71,6 +71,11 @@ class EndsQuantizer(ActivationQuantizer):
         return tf.maximum(-self.minimum.value, self.maximum.value)
 
     @property
+    def ends(self) -> tuple[Any, Any]:
+        """(minimum, maximum), float32 scalars."""
+        return self.minimum.value, self.maximum.value
+
+    @property
     def range(self) -> dict[str, float]:
         ends = {"minimum": number(self.minimum), "maximum": number(self.maximum)}
         return {**super().range, **ends}

@@ -1,6 +1,8 @@
 """Progress bars on standard error, all in one style; hidden if it is not a terminal."""
 
+import math
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -68,6 +70,8 @@ class StepProgress:
     def __init__(self, title: str, steps: int, start_step: int, *, visible: bool) -> None:
         self._visible = visible
         self._steps = steps
+        self._first = start_step
+        self._begun = time.monotonic()
         self._bar = progress_bar(
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),
@@ -77,6 +81,7 @@ class StepProgress:
         self._task = self._bar.add_task(title, total=steps, completed=start_step, note="")
 
     def __enter__(self) -> "StepProgress":
+        self._begun = time.monotonic()
         self._bar.start()
         return self
 
@@ -89,6 +94,19 @@ class StepProgress:
         self._bar.update(self._task, completed=step, note=note)
 
     def validated(self, step: int, psnr: float) -> None:
-        """Print the validation PSNR (dB) of one checkpoint."""
-        if self._visible:
-            print(f"step {step} of {self._steps}: validation {psnr:.3f} dB", flush=True)
+        """Print the validation PSNR (dB) of one checkpoint, and the time left at this pace."""
+        if not self._visible:
+            return
+        left = ""
+        if self._first < step < self._steps:
+            seconds = (time.monotonic() - self._begun) / (step - self._first)
+            left = f", {duration(seconds * (self._steps - step))} left"
+        print(f"step {step} of {self._steps}: validation {psnr:.3f} dB{left}", flush=True)
+
+
+def duration(seconds: float) -> str:
+    """ "50 s", "12 min" or "3 h 20 min"."""
+    if seconds < 60:
+        return f"{math.ceil(seconds)} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -91,8 +91,9 @@ class Checkpoints:
         )
         if differing:
             raise InputError(
-                f"{path}: a checkpoint of another network; {differing[0]} and "
-                f"{len(differing) - 1} other variables do not match. Use another run name"
+                f"{path}: a checkpoint of another network, or of a run with other averages; "
+                f"{differing[0]} and {len(differing) - 1} other variables do not match. Use "
+                "another run name"
             )
         for key, variable in self._variables.items():
             variable.assign(arrays[key])

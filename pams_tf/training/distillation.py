@@ -1,18 +1,25 @@
 """Distillation: a float teacher guides the quantized student."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pams_tf.errors import InputError
 from pams_tf.models import SuperResolution
-from pams_tf.quantization import quantizers
-from pams_tf.training.descent import descend
+from pams_tf.quantization import PamsEndsQuantizer, kernels_off_grid, quantizers
+from pams_tf.quantization.functional import overflow
+from pams_tf.training.descent import AGREEING, descend
 from pams_tf.training.relative import is_relative
 from pams_tf.training.settings import TARGETS
 from pams_tf.training.skt import skt_loss
+
+_SETTINGS = (
+    "skt_weight", "target", "output_weight", "overflow_weight", "damping", "damping_steps",
+    "clip_norm",
+)  # fmt: skip
 
 
 @keras.saving.register_keras_serializable("pams_tf")
@@ -39,6 +46,12 @@ class Distiller(keras.Model):
       skt_weight: 1000 in the paper; 0 trains without SKT.
       target: what L1 compares the student's image with: "hr", the HR image, or "teacher", the
         teacher's image; the HR images of the batches are not read then.
+      output_weight: weight of a second L1, to the teacher's image, beside that to the HR image.
+      overflow_weight: weight of the loss on activations beyond their ranges, whose gradient counts
+        only where it has the sign of that of everything else; see `functional.overflow`.
+      damping: weight, at the end, of the loss that keeps weights from swinging between two codes,
+        see `functional.off_grid`; it grows from 0 over `damping_steps` steps.
+      clip_norm: longest gradient of the weights; 0 for no limit.
 
     Returns:
       A Keras model to compile with two optimizers and to fit.
@@ -46,7 +59,7 @@ class Distiller(keras.Model):
     Raises:
       InputError: student and teacher are different networks.
 
-    Source: Li et al., ECCV 2020, Eq. 6 and 7.
+    Source: Li et al., ECCV 2020, Eq. 6 and 7; of the other losses, see their functions.
     """
 
     def __init__(
@@ -55,6 +68,12 @@ class Distiller(keras.Model):
         teacher: SuperResolution,
         skt_weight: float = 1000.0,
         target: str = "hr",
+        *,
+        output_weight: float = 0.0,
+        overflow_weight: float = 0.0,
+        damping: float = 0.0,
+        damping_steps: int = 1,
+        clip_norm: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -75,8 +94,15 @@ class Distiller(keras.Model):
         teacher.trainable = False
         self.skt_weight = skt_weight
         self.target = target
-        self._student_with_feature = _with_feature(student, skt_weight)
-        self._teacher_with_feature = _with_feature(teacher, skt_weight)
+        self.output_weight = output_weight
+        self.overflow_weight = overflow_weight
+        self.damping = damping
+        self.damping_steps = damping_steps
+        self.clip_norm = clip_norm
+        self._ranges = [q for q in quantizers(student) if not q.follows] if overflow_weight else []
+        arriving = [student.arriving[q.name] for q in self._ranges]
+        self._student_outputs = _outputs(student, skt_weight, arriving)
+        self._teacher_outputs = _outputs(teacher, skt_weight)
         alphas = {id(variable) for q in quantizers(student) for variable in q.trainable_variables}
         trainable = student.trainable_variables
         self.alpha_variables = [v for v in trainable if id(v) in alphas]
@@ -106,8 +132,7 @@ class Distiller(keras.Model):
             **super().get_config(),
             "student": keras.saving.serialize_keras_object(self.student),
             "teacher": keras.saving.serialize_keras_object(self.teacher),
-            "skt_weight": self.skt_weight,
-            "target": self.target,
+            **{name: getattr(self, name) for name in _SETTINGS},
         }
 
     @classmethod
@@ -136,32 +161,58 @@ class Distiller(keras.Model):
     def losses(self, lr: Any, hr: Any) -> dict[str, Any]:
         """The means over (lr, hr), both (N, H, W, 3) in [0, 255]: "loss" and its parts."""
         lr, hr = (tf.cast(image, tf.float32) for image in (lr, hr))
-        sr, *feature = self._student_with_feature(lr, training=True)
-        goal = hr
-        if self.skt_weight or self.target == "teacher":  # otherwise the teacher is not run at all
-            image, *taught = self._teacher_with_feature(lr, training=False)
-            goal = tf.cast(image, tf.float32) if self.target == "teacher" else hr
-        l1 = tf.reduce_mean(tf.abs(tf.cast(sr, tf.float32) - tf.stop_gradient(goal)))
+        sr, features, arriving = self._student_outputs(lr, training=True)
+        image = None
+        # Otherwise the teacher is not run at all.
+        if self.skt_weight or self.output_weight or self.target == "teacher":
+            image, taught, _ = self._teacher_outputs(lr, training=False)
+            image = tf.stop_gradient(tf.cast(image, tf.float32))
+        sr = tf.cast(sr, tf.float32)
+        l1 = tf.reduce_mean(tf.abs(sr - (image if self.target == "teacher" else hr)))
         skt = tf.constant(0.0)
         if self.skt_weight:
-            skt = skt_loss(feature[0], tf.stop_gradient(taught[0]))
-        loss = tf.add_n([l1 + self.skt_weight * skt, *self.student.losses])
-        return {"loss": loss, "l1": l1, "skt": skt}
+            skt = skt_loss(features[0], tf.stop_gradient(taught[0]))
+        parts = [l1 + self.skt_weight * skt, *self.student.losses]
+        if self.output_weight:
+            parts.append(self.output_weight * tf.reduce_mean(tf.abs(sr - image)))
+        if self.damping:
+            parts.append(self._damping_now() * kernels_off_grid(self.student))
+        found = {"loss": tf.add_n(parts), "l1": l1, "skt": skt}
+        if self._ranges:
+            found[AGREEING] = self.overflow_weight * tf.add_n(
+                [
+                    overflow(x, q.alpha, q.ends if isinstance(q, PamsEndsQuantizer) else None)
+                    for x, q in zip(arriving, self._ranges, strict=True)
+                ]
+            )
+        return found
+
+    def _damping_now(self) -> Any:
+        """The weight of the damping, which rises like a cosine: early weights must be free."""
+        done = tf.cast(self.optimizer.iterations.value, tf.float32) / self.damping_steps
+        return self.damping * (1.0 - tf.cos(np.pi * tf.minimum(done, 1.0))) / 2.0
 
     def train_step(self, data: tuple[Any, ...]) -> dict[str, Any]:
         """One step on (lr, hr), both (N, H, W, 3) in [0, 255]."""
         lr, hr, _ = keras.utils.unpack_x_y_sample_weight(data)  # `train_on_batch` adds a None
-        for name, value in descend(self, lr, hr).items():
-            self.loss_means[name].update_state(value)
+        found = descend(self, lr, hr)
+        for name, mean in self.loss_means.items():
+            mean.update_state(found[name])
         return {name: metric.result() for name, metric in self.loss_means.items()}
 
 
-def _with_feature(network: SuperResolution, skt_weight: float) -> Callable[..., list[Any]]:
-    """A function of (lr, training) -> [image], and the feature behind it if SKT needs it."""
-    model = network.with_feature if skt_weight else network
+def _outputs(
+    network: SuperResolution, skt_weight: float, more: Sequence[Any] = ()
+) -> Callable[..., tuple[Any, list[Any], list[Any]]]:
+    """A function of (lr, training) -> image, [the feature that SKT needs], [tensors of `more`]."""
+    outputs = [network.outputs[0]]
+    if skt_weight:
+        outputs = list(network.with_feature.outputs)
+    model = keras.Model(network.inputs[0], [*outputs, *more]) if skt_weight or more else network
 
-    def run(lr: Any, training: bool) -> list[Any]:
-        outputs = model(lr, training=training)
-        return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+    def run(lr: Any, training: bool) -> tuple[Any, list[Any], list[Any]]:
+        found = model(lr, training=training)
+        found = list(found) if isinstance(found, list | tuple) else [found]
+        return found[0], found[1 : len(outputs)], found[len(outputs) :]
 
     return run

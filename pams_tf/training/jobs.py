@@ -56,12 +56,26 @@ def train(
                 settings.data, settings.scale, settings.patch_size, settings.graphics
             )
             pairs = _validation_images(settings)
+            source = _larger_network(settings)
         with replicas.strategy.scope(), dtype_policy(settings.precision):
             network = models.build(settings.model, settings.scale, **settings.overrides)
-            trainee = Regression(network, _optimizer(settings, settings.learning_rate))
+            trainee = Regression(
+                network,
+                _optimizer(settings, settings.learning_rate),
+                teacher=source and models.with_recipe(source, None),  # here, in the run's precision
+                output_weight=settings.output_weight,
+                clip_norm=settings.clip_norm,
+            )
         if settings.start == "interpolation":
             models.start_as_interpolation(network)
         optimizer, _ = trainee.updates[0]
+
+        def prepare() -> None:
+            if settings.start_weights is not None:
+                with dtype_policy("float32"):
+                    begun = load_teacher(settings.start_weights, settings.model, settings.scale)
+                models.begin_with(network, begun)
+
         with _claimed(run, settings, None, replicas, packed):
             return fit(
                 trainee,
@@ -72,6 +86,7 @@ def train(
                 replicas,
                 batches=lambda step: _batches(packed, settings, replicas, step),
                 validate=validation(network, pairs, replicas),
+                prepare=prepare,
                 progress=progress,
             )
 
@@ -107,7 +122,17 @@ def distil(
             )
             models.transfer_weights(exact, student)
             frozen = models.with_recipe(exact, None)
-            distiller = Distiller(student, frozen, settings.skt_weight, settings.target)
+            distiller = Distiller(
+                student,
+                frozen,
+                settings.skt_weight,
+                settings.target,
+                output_weight=settings.output_weight,
+                overflow_weight=settings.overflow_weight,
+                damping=settings.damping,
+                damping_steps=max(settings.steps, 1),
+                clip_norm=settings.clip_norm,
+            )
             distiller.compile(
                 _optimizer(settings, settings.learning_rate),
                 _alpha_optimizer(settings, student.architecture.unit),
@@ -186,6 +211,24 @@ def _claimed(
                 stack.enter_context(run.lock())
                 run.claim(settings.to_dict(), recipe, type(settings)().to_dict())
         yield
+
+
+def _larger_network(settings: TrainingSettings) -> SuperResolution | None:
+    """The network whose images are a second goal.
+
+    Raises:
+      InputError: see `load_teacher`; or it has another scale.
+    """
+    if settings.teacher is None:
+        return None
+    with dtype_policy("float32"):
+        teacher = load_teacher(settings.teacher, settings.model, settings.scale)
+    if (teacher.scale, teacher.channels) != (settings.scale, 3):
+        raise InputError(
+            f"{settings.teacher} is {teacher.described}; give a teacher that enlarges colour "
+            f"images x{settings.scale}"
+        )
+    return teacher
 
 
 def _teacher(

@@ -15,7 +15,7 @@ from pams_tf.quantization import ActivationQuantizer
 from pams_tf.reporting.progress import StepProgress
 from pams_tf.runs import RunFolder
 from pams_tf.training.checkpoints import Checkpoints, DamagedError
-from pams_tf.training.descent import Trainee, step_function
+from pams_tf.training.descent import Trainee, average, averaged, step_function
 from pams_tf.training.logs import TrainingLog
 from pams_tf.training.replicas import Replicas
 from pams_tf.training.settings import RunSettings
@@ -125,7 +125,8 @@ def fit(
                 for _ in range(length):
                     log.step_done(train_step(*next(iterator)).numpy())
                 step += length
-                state |= {"step": step, "psnr": validate()}
+                with averaged(trainee):
+                    state |= {"step": step, "psnr": validate()}
                 bar.validated(step, state["psnr"])
                 log.write({"valid_psnr": state["psnr"]})
                 better = state["psnr"] > state["best_psnr"]
@@ -138,6 +139,7 @@ def fit(
     with replicas.together():
         if replicas.chief:
             state = checkpoints.restore(run.best) | {"step": step}
+            average(trainee)
             save_network(merged(network), run.student if network.recipe else run.model)
     replicas.variables_from_chief(network.variables)
     return TrainingResult(network, step, state["best_step"], state["best_psnr"])

@@ -9,10 +9,29 @@ from pams_tf.models import SuperResolution
 
 
 class Regression:
-    """A float network and its optimizer, as a `descent.Trainee`."""
+    """A float network and its optimizer, as a `descent.Trainee`.
 
-    def __init__(self, network: SuperResolution, optimizer: keras.optimizers.Optimizer) -> None:
+    Args:
+      network: what is trained, (N, h, w, 3) in [0, 255] -> (N, s*h, s*w, 3).
+      optimizer: updates its variables.
+      teacher: a network of the same scale whose images are a second goal; it does not change.
+      output_weight: the weight of the L1 to them.
+      clip_norm: longest gradient; 0 for no limit.
+    """
+
+    def __init__(
+        self,
+        network: SuperResolution,
+        optimizer: keras.optimizers.Optimizer,
+        *,
+        teacher: SuperResolution | None = None,
+        output_weight: float = 0.0,
+        clip_norm: float = 0.0,
+    ) -> None:
         self._network = network
+        self._teacher = teacher
+        self._output_weight = output_weight
+        self.clip_norm = clip_norm
         self.jit_compile = bool(tf.config.list_physical_devices("GPU"))
         self.updates = [(optimizer, network.trainable_variables)]
         optimizer.build(network.trainable_variables)
@@ -20,5 +39,9 @@ class Regression:
     def losses(self, lr: Any, hr: Any) -> dict[str, Any]:
         """The mean absolute error over (lr, hr), both (N, H, W, 3) in [0, 255]."""
         lr, hr = (tf.cast(image, tf.float32) for image in (lr, hr))
-        sr = self._network(lr, training=True)
-        return {"loss": tf.reduce_mean(tf.abs(tf.cast(sr, tf.float32) - hr))}
+        sr = tf.cast(self._network(lr, training=True), tf.float32)
+        loss = tf.reduce_mean(tf.abs(sr - hr))
+        if self._teacher is not None:
+            taught = tf.stop_gradient(tf.cast(self._teacher(lr, training=False), tf.float32))
+            loss += self._output_weight * tf.reduce_mean(tf.abs(sr - taught))
+        return {"loss": loss}

@@ -4,9 +4,11 @@ from typing import Any
 
 import keras
 
+from pams_tf.training.schedules import AveragingAdam
+
 
 @keras.saving.register_keras_serializable("pams_tf")
-class RelativeAdam(keras.optimizers.Adam):
+class RelativeAdam(AveragingAdam):
     """Adam with the learning rate times the magnitude of each variable: steps of rate * |variable|.
 
     For ranges: a range of 1 and one of 300 then change by the same part in a step, and with a rate

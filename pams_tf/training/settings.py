@@ -26,8 +26,15 @@ class RunSettings:
         pixels.
       learning_rate: initial learning rate.
       schedule: "halving" every `halve_every` steps, or "cosine" decay to 0 at the end.
+      warmup: steps over which the learning rates first rise from 0.
+      clip_norm: longest gradient of the weights, as a Euclidean norm over all of them; a longer one
+        is scaled down. 0 for no limit.
+      ema: decay of a moving average of what is trained, which is validated, kept and exported in
+        its place; 0 for none. It reaches back 1 / (1 - ema) steps.
       checkpoint_every: steps between checkpoints; each one includes a validation.
       log_every: steps between rows of the logs.
+      output_weight: weight of a second L1, to the teacher's images, beside that to the HR images;
+        0 for none.
       seed: seed of the weights and of the data order.
       graphics: share of the crops that are of drawn pictures: flat and saturated patches,
         gradients, text and line art; see `data.graphics`.
@@ -49,8 +56,12 @@ class RunSettings:
     learning_rate: float = 1e-4
     schedule: str = "halving"
     halve_every: int = 100
+    warmup: int = 0
+    clip_norm: float = 0.0
+    ema: float = 0.0
     checkpoint_every: int = 100
     log_every: int = 10
+    output_weight: float = 0.0
     seed: int = 1
     graphics: float = 0.0
     precision: str = "float32"
@@ -68,6 +79,11 @@ class RunSettings:
             self._require(name, getattr(self, name) >= 1, "give a whole number from 1 up")
         self._require("learning_rate", self.learning_rate > 0, "give a number above 0")
         self._require("seed", self.seed >= 0, "give a whole number from 0 up")
+        self._require("warmup", self.warmup >= 0, "give a whole number from 0 up")
+        self._require("warmup", self.warmup <= max(self.steps, 1), "give fewer than the steps")
+        self._require("output_weight", self.output_weight >= 0, "give 0 or more")
+        self._require("clip_norm", self.clip_norm >= 0, "give 0 or more")
+        self._require("ema", 0 <= self.ema < 1, "give 0, or a number below 1 such as 0.999")
         self._require("graphics", 0 <= self.graphics <= 1, "give a share from 0 to 1")
         self._require("schedule", self.schedule in SCHEDULES, f"choose {' or '.join(SCHEDULES)}")
         self._require(
@@ -94,12 +110,24 @@ class TrainingSettings(RunSettings):
     Attributes:
       start: initial weights: "random", or "interpolation", which are random except for a path that
         interpolates the image.
+      start_weights: a float network of the same size whose weights replace them, a `.keras` file, a
+        run, or a name in the zoo: to go on from what another run has reached, or, at another scale,
+        from all but the weights that depend on it.
+      teacher: a larger float network of the same scale, for `output_weight`: a `.keras` file, a
+        run, or a name in the zoo.
     """
 
     start: str = "random"
+    start_weights: str | None = None
+    teacher: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._require(
+            "output_weight",
+            bool(self.output_weight) == (self.teacher is not None),
+            "give a weight above 0 and a teacher together, or neither",
+        )
         self._require("start", self.start in STARTS, f"choose {' or '.join(STARTS)}")
 
 
@@ -114,6 +142,7 @@ class DistillationSettings(RunSettings):
         does for ranges of 1 and of 300. Learned clips of kernels then have it, too; otherwise they
         have that of the weights.
       skt_weight: lambda of Eq. 7; 0 for L1 alone.
+      overflow_weight, damping: see `Distiller`; 0 for none.
       calibration_steps: number of batches that Eq. 4 sees before the first step.
       skt_layer: the layer of a network of the user's own whose result SKT compares; None for the
         input of the last convolution before the enlargement.
@@ -134,6 +163,8 @@ class DistillationSettings(RunSettings):
     alpha_learning_rate: float = 1e-2
     alpha_rate: str = "absolute"
     skt_weight: float = 1000.0
+    overflow_weight: float = 0.0
+    damping: float = 0.0
     calibration_steps: int = 16
     initial_range: str = "ema"
     initial_weights: str = "teacher"
@@ -157,7 +188,13 @@ class DistillationSettings(RunSettings):
             "give a relative rate below 1",
         )
         self._require("alpha_learning_rate", self.alpha_learning_rate > 0, "give a number above 0")
-        self._require("skt_weight", self.skt_weight >= 0, "give 0 or more")
+        for name in ("skt_weight", "overflow_weight", "damping"):
+            self._require(name, getattr(self, name) >= 0, "give 0 or more")
+        self._require(
+            "output_weight",
+            not self.output_weight or self.target == "hr",
+            "with target='teacher' L1 compares with the teacher's images already",
+        )
         self._require(
             "calibration_steps", self.calibration_steps >= 1, "give a whole number from 1 up"
         )
@@ -171,6 +208,40 @@ class DistillationSettings(RunSettings):
             self.initial_weights in INITIAL_WEIGHTS,
             f"choose {' or '.join(INITIAL_WEIGHTS)}",
         )
+
+
+# The settings of each budget of `train`. Small networks want large patches: their border, of which
+# they see less than the rest, is a smaller part of them.
+TRAIN_BUDGETS: dict[str, dict[str, Any]] = {
+    "short": {"steps": 1000, "schedule": "cosine", "start": "interpolation"},
+    "long": {
+        "steps": 30_000,
+        "patch_size": 64,
+        "learning_rate": 1e-3,
+        "schedule": "cosine",
+        "warmup": 500,
+        "clip_norm": 10.0,
+        "ema": 0.999,
+        "start": "interpolation",
+        "checkpoint_every": 1000,
+        "log_every": 100,
+    },
+}
+
+
+def train_budget(name: str) -> dict[str, Any]:
+    """Fields of `TrainingSettings` for a budget.
+
+    Raises:
+      InputError: the budget is unknown.
+    """
+    return dict(_budget(name, TRAIN_BUDGETS))
+
+
+def _budget(name: str, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    if name not in known:
+        raise InputError(f"unknown budget {name!r}; choose one of {', '.join(known)}")
+    return known[name]
 
 
 # The settings of each budget of `finetune`; "paper" follows its Section 4.1 and the released code.
@@ -191,6 +262,16 @@ FINETUNE_BUDGETS: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-5,
         "halve_every": 100,
         "checkpoint_every": 50,
+        "calibration_steps": 16,
+    },
+    "long": {
+        "steps": 3000,
+        "learning_rate": 1e-4,
+        "schedule": "cosine",
+        "warmup": 50,
+        "clip_norm": 10.0,
+        "ema": 0.995,
+        "checkpoint_every": 250,
         "calibration_steps": 16,
     },
     "paper": {
@@ -215,9 +296,7 @@ def finetune_budget(name: str, bits: int) -> dict[str, Any]:
     Raises:
       InputError: the budget is unknown.
     """
-    if name not in FINETUNE_BUDGETS:
-        raise InputError(f"unknown budget {name!r}; choose one of {', '.join(FINETUNE_BUDGETS)}")
-    return FINETUNE_BUDGETS[name] | (FEW_BITS if bits <= FEW else {})
+    return _budget(name, FINETUNE_BUDGETS) | (FEW_BITS if bits <= FEW else {})
 
 
 def paper_patch_size(model: str, scale: int) -> int:

@@ -63,7 +63,9 @@ def test_clips_and_ends_are_trained_at_the_rate_of_the_alphas_if_it_is_relative(
     assert found == {id(v) for v in (*ends, *(clips if relative else []))}
     assert len(distiller.weight_variables) + len(found) == len(student.trainable_variables)
     assert np.isfinite(float(distiller.train_step((lr, hr))["loss"]))
-    moved = [np.abs(np.array(v) / old - 1).max() for v, old in zip((*clips, *ends), before)]
+    moved = [
+        np.abs(np.array(v) / old - 1).max() for v, old in zip((*clips, *ends), before, strict=True)
+    ]
     if relative:
         assert max(moved) == pytest.approx(1e-2, rel=1e-2)
         assert np.mean(np.array(moved) > 5e-3) > 0.8

@@ -17,6 +17,7 @@ from pams_tf.quantization.functional.learned_ranges import (
     pams_ends,
     pams_ends_codes,
 )
+from pams_tf.quantization.functional.regularizers import off_grid, overflow
 from pams_tf.quantization.functional.search import (
     Histogram,
     best_alpha,
@@ -56,6 +57,8 @@ __all__ = [
     "min_max_codes",
     "min_max_grid",
     "moving_average",
+    "off_grid",
+    "overflow",
     "pact",
     "pact_codes",
     "pams",
