@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pams_tf.errors import InputError
 from pams_tf.models import SuperResolution
-from pams_tf.quantization import PamsEndsQuantizer, kernels_off_grid, quantizers
+from pams_tf.quantization import PamsEndsQuantizer, QuantConv2D, kernels_off_grid, quantizers
 from pams_tf.quantization.functional import overflow
 from pams_tf.training.descent import AGREEING, descend
 from pams_tf.training.relative import is_relative
@@ -103,11 +103,7 @@ class Distiller(keras.Model):
         arriving = [student.arriving[q.name] for q in self._ranges]
         self._student_outputs = _outputs(student, skt_weight, arriving)
         self._teacher_outputs = _outputs(teacher, skt_weight)
-        alphas = {id(variable) for q in quantizers(student) for variable in q.trainable_variables}
-        trainable = student.trainable_variables
-        self.alpha_variables = [v for v in trainable if id(v) in alphas]
-        self.weight_variables = [v for v in trainable if id(v) not in alphas]
-        self._clips = {id(layer.clip) for layer in student.layers if hasattr(layer, "clip")}
+        self._divide(with_clips=False)
         self.loss_means = {name: keras.metrics.Mean(name) for name in ("loss", "l1", "skt")}
 
     def compile(
@@ -120,12 +116,21 @@ class Distiller(keras.Model):
         kwargs.setdefault("jit_compile", bool(tf.config.list_physical_devices("GPU")))
         super().compile(optimizer=optimizer, **kwargs)
         self.alpha_optimizer = alpha_optimizer
-        if is_relative(alpha_optimizer):
-            clips = [v for v in self.weight_variables if id(v) in self._clips]
-            self.alpha_variables += clips
-            self.weight_variables = [v for v in self.weight_variables if id(v) not in self._clips]
+        self._divide(with_clips=is_relative(alpha_optimizer))
         self.optimizer.build(self.weight_variables)
         self.alpha_optimizer.build(self.alpha_variables)
+
+    def _divide(self, *, with_clips: bool) -> None:
+        """Divide what is trained between the optimizers; clips go with alphas or with weights."""
+        ranges = [v for q in quantizers(self.student) for v in q.trainable_variables]
+        if with_clips:
+            ranges += [
+                layer.clip for layer in self.student.layers if isinstance(layer, QuantConv2D)
+            ]
+        found = {id(variable) for variable in ranges}
+        trainable = self.student.trainable_variables
+        self.alpha_variables = [v for v in trainable if id(v) in found]
+        self.weight_variables = [v for v in trainable if id(v) not in found]
 
     def get_config(self) -> dict[str, Any]:
         return {
