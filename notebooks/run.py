@@ -4,6 +4,7 @@ Each runs from top to bottom in an empty folder, with the kernel of this Python'
 """
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -15,9 +16,13 @@ from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parent
 SECONDS_PER_CELL = 900  # a cell that hangs should not hang forever; no other time is limited
-# What LiteRT says when the first file is loaded, and TensorFlow's converter when it quantizes;
-# nothing can switch it off.
-_CHATTER = ("INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", "fully_quantize: ")
+# What C++ code logs: LiteRT when it loads a file; TensorFlow about the instructions and devices of
+# this machine, which another does not have; its converter. Not everything can be switched off. A
+# warning of Python's looks different and stays.
+_CHATTER = re.compile(
+    r"\s*(INFO: |WARNING: |[IWE]\d{4} \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "
+    r"|To enable the following instructions: |fully_quantize: |$)"
+)
 
 
 def executed(path: Path) -> NotebookNode:
@@ -40,27 +45,32 @@ def executed(path: Path) -> NotebookNode:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [kept for output in cell.outputs if (kept := _without_chatter(output))]
+            cell.outputs = _without_chatter(cell.outputs)
     notebook.metadata.language_info = {"name": "python"}
     return notebook
 
 
 def _environment(scripts: str) -> dict[str, str]:
-    # What this process says to TensorFlow's log is not what a reader's kernel would be told.
-    inherited = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    # A reader's kernel has neither this process's log level nor the sign by which ipykernel knows
+    # a test, in which it would not show what C++ code writes.
+    ours = ("TF_CPP_MIN_LOG_LEVEL", "PYTEST_CURRENT_TEST")
+    inherited = {key: value for key, value in os.environ.items() if key not in ours}
     return {**inherited, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
 
 
-def _without_chatter(output: NotebookNode) -> NotebookNode | None:
-    if output.output_type == "stream" and output.name == "stderr":
-        lines = [
-            line
-            for line in output.text.splitlines(keepends=True)
-            if not line.strip().startswith(_CHATTER)
-        ]
-        output.text = "".join(lines)
-        return output if output.text.strip() else None
-    return output
+def _without_chatter(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    kept: list[NotebookNode] = []
+    for output in outputs:
+        if output.get("name") == "stderr":
+            lines = output.text.splitlines(keepends=True)
+            output.text = "".join(line for line in lines if not _CHATTER.match(line))
+            if not output.text:
+                continue
+        if kept and output.get("name") and kept[-1].get("name") == output.name:
+            kept[-1].text += output.text  # chatter stood between them
+        else:
+            kept.append(output)
+    return kept
 
 
 def main(names: list[str]) -> None:

@@ -18,11 +18,19 @@ _ZOO_NAME = re.compile(r"(?P<preset>.+)_x(?P<scale>\d)(_(?P<bits>\d)bit)?")
 class Preset:
     """A network that is known by name.
 
+    Example:
+      >>> import pams_tf
+      >>> preset = pams_tf.list_presets()["edsr_mobile"]
+      >>> preset.scales, preset.bits[2]
+      ((2, 3, 4), (8, 4))
+
     Attributes:
       name: the preset.
       size: fields of its config and their values.
       scales: upscaling factors for which float weights ship.
       bits: upscaling factor -> widths of the fine-tuned students that ship, widest first.
+
+    Source: `list_presets`.
     """
 
     name: str

@@ -1,6 +1,7 @@
 """The public names: light to import, documented alike, and their examples are true."""
 
 import doctest
+import importlib
 import inspect
 import re
 import subprocess
@@ -10,15 +11,44 @@ from pathlib import Path
 import pytest
 
 import pams_tf
+from pams_tf import models, quantization
 from pams_tf.models import registry
-from pams_tf.models.registry import register
+from pams_tf.quantization import functional
 
-PUBLIC = [getattr(pams_tf, name) for name in pams_tf.__all__ if name != "__version__"]
-DOCUMENTED = [one for one in PUBLIC if one is not pams_tf.InputError]
+ROOT = Path(pams_tf.__file__).parents[1]
 
 
-def named(value):
-    return value.__name__
+def public():
+    """What the modules for users offer, and what else docs/api describes: path -> object."""
+    paths = [
+        f"{m.__name__}.{n}" for m in (pams_tf, models, quantization, functional) for n in m.__all__
+    ]
+    for page in sorted((ROOT / "docs" / "api").glob("*.md")):
+        paths += re.findall(r"^::: ([\w.]+)", page.read_text(), re.MULTILINE)
+    found = {}
+    for path in paths:
+        home, _, name = path.rpartition(".")
+        value = getattr(importlib.import_module(home), name)
+        if callable(value):
+            found.setdefault(value, path)
+    return {path: value for value, path in found.items()}
+
+
+PUBLIC = public()
+# Functions whose arguments leave nothing that could be refused.
+NEVER_RAISE = {
+    *("list_presets", "presets", "merged", "with_recipe", "quantizers", "random_ranges"),
+    *(
+        "activation_quantizer",
+        "kernel_quantizer",
+        "best_alpha",
+        "best_clip",
+        "fitted_weights",
+        "histogram",
+    ),
+    *("histogram_weights", "kernels_off_grid", "max_abs_range", "moving_average", "off_grid"),
+    *("overflow", "quantization_error", "running_maximum", "sample_maxima"),
+}
 
 
 def test_importing_the_package_loads_nothing_heavy():
@@ -35,24 +65,28 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = pams_tf.quantise
 
 
-@pytest.mark.parametrize("public", DOCUMENTED, ids=named)
-def test_every_docstring_says_what_a_user_asks(public):
-    text = inspect.getdoc(public)
-    has_fields = public is pams_tf.QuantizationRecipe
-    sections = ["Source:", "Example:"]
-    if public is not pams_tf.list_presets:  # takes nothing, and nothing can go wrong
-        sections += ["Attributes:" if has_fields else "Args:", "Raises:"]
-    if inspect.isfunction(public):
-        sections.append("Returns:")
-    missing = [section for section in sections if section not in text]
-    assert missing == []
+@pytest.mark.parametrize("path", PUBLIC)
+def test_every_docstring_says_what_a_user_asks(path):
+    value = PUBLIC[path]
+    lines = {line.strip() for line in inspect.getdoc(value).splitlines()}
+    wanted = {"Example:"}
+    if inspect.isfunction(value):
+        signature = inspect.signature(value)
+        wanted |= {"Args:"} if signature.parameters else set()
+        wanted |= {"Returns:"} if signature.return_annotation not in (None, "None") else set()
+        wanted |= {"Raises:"} - ({"Raises:"} if value.__name__ in NEVER_RAISE else set())
+    elif value is not pams_tf.InputError and not lines & {"Args:", "Attributes:"}:
+        wanted |= {"Args:"}
+    assert wanted - lines == set()
+    assert any(line.startswith("Source: ") for line in lines)
 
 
-@pytest.mark.parametrize("public", [*DOCUMENTED, register], ids=named)
-def test_examples_run_and_give_what_they_show(public, tmp_path, monkeypatch):
+@pytest.mark.parametrize("path", PUBLIC)
+def test_examples_run_and_give_what_they_show(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PAMS_TF_CACHE", str(tmp_path / "cache"))
-    found = doctest.DocTestFinder(recurse=False).find(public, public.__name__, globs={})
+    monkeypatch.setattr(registry, "_PRESETS", dict(registry._PRESETS))
+    found = doctest.DocTestFinder(recurse=False).find(PUBLIC[path], path, globs={})
     assert sum(len(test.examples) for test in found) > 0
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     for test in found:
@@ -63,6 +97,7 @@ def test_examples_run_and_give_what_they_show(public, tmp_path, monkeypatch):
 PRINTED = {
     "README.md": "[]\n",  # no failures in the proof
     "docs/own_network.md": "[]\n",
+    "docs/training.md": "4 True\n",
     "docs/get_started.md": "[]\n",
     "docs/any_size.md": "(180, 320) 14\n(80, 1400, 3)\n",
     "docs/android.md": "(256, 256, 3)\n",
@@ -75,9 +110,8 @@ PRINTED = {
 
 
 def test_every_page_with_python_is_run():
-    root = Path(pams_tf.__file__).parents[1]
-    pages = [root / "README.md", *(root / "docs").rglob("*.md")]
-    found = {str(p.relative_to(root)) for p in pages if "```python\n" in p.read_text()}
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    found = {str(p.relative_to(ROOT)) for p in pages if "```python\n" in p.read_text()}
     assert found == set(PRINTED)
 
 
@@ -85,7 +119,7 @@ def test_every_page_with_python_is_run():
 def test_the_python_in_the_documentation_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "_PRESETS", dict(registry._PRESETS))
-    text = (Path(pams_tf.__file__).parents[1] / page).read_text()
+    text = (ROOT / page).read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert blocks
     exec(compile("\n".join(blocks), page, "exec"), {})

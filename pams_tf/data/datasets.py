@@ -26,12 +26,24 @@ SAMPLE_VALID = ("astronaut", "chelsea", "coffee")
 class ImagePairs:
     """High-resolution (HR) images with their low-resolution (LR) versions.
 
+    Example:
+      >>> from pams_tf.evaluation.benchmark import find_pairs
+      >>> pairs = find_pairs("sample", 2)
+      >>> lr, hr = pairs.load(0)
+      >>> pairs.names[0], lr.shape, hr.shape
+      ('astronaut', (256, 256, 3), (512, 512, 3))
+
     Attributes:
       name: name of the set.
       scale: HR size divided by LR size.
       names: file stems, in order; where two files share a stem, with their suffix: "a_jpg".
       hr: HR files; images are cropped to a multiple of the scale, keeping the top left.
       lr: LR files; None where the LR image is made from the HR image by `downscale`.
+
+    Raises:
+      InputError: `load` cannot use a file.
+
+    Source: docs/your_data.md.
     """
 
     name: str

@@ -22,6 +22,12 @@ from pams_tf.reporting.progress import tracked
 class BenchmarkResult:
     """PSNR and SSIM of one model on one set.
 
+    Example:
+      >>> import pams_tf
+      >>> result = pams_tf.evaluate("bicubic", scale=2)
+      >>> result.images, round(result.psnr, 2), result.per_image[0]["name"]
+      (3, 32.52, 'astronaut')
+
     Attributes:
       benchmark: name of the set.
       scale: upscaling factor; also the width of the border that is cropped, in pixels.
@@ -30,6 +36,8 @@ class BenchmarkResult:
       ssim: mean SSIM on Y over the images, up to 1.
       per_image: one dict per image with `name`, `psnr` and `ssim`.
       lr_found: how many LR images were files; the others were made by bicubic.
+
+    Source: `evaluate`.
     """
 
     benchmark: str

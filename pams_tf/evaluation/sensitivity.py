@@ -20,11 +20,18 @@ FINE = 16
 class Cost:
     """The cost of one tensor.
 
+    Example:
+      >>> from pams_tf.evaluation.sensitivity import Cost
+      >>> Cost("block_0_conv_0", "weights", bits=4, loss=0.25).loss
+      0.25
+
     Attributes:
       name: name of its convolution or site.
       kind: "weights" or "activations".
       bits: its bit width in the student.
       loss: PSNR-Y (dB) that it costs while every other tensor has 16 bits; below 0 if it gains.
+
+    Source: `sensitivity`.
     """
 
     name: str
@@ -37,11 +44,19 @@ class Cost:
 class Sensitivity:
     """PSNR-Y (dB) of a student, with everything at 16 bits and the cost of each tensor.
 
+    Example:
+      >>> from pams_tf.evaluation.sensitivity import Cost, Sensitivity
+      >>> found = Sensitivity(psnr=34.3, fine=34.7, costs=[Cost("head", "weights", 8, 0.1)])
+      >>> found.costs[0].name
+      'head'
+
     Attributes:
       psnr: of the student.
       fine: of the student with 16 bits everywhere.
       costs: the tensors, the most expensive first. The sum need not be `fine - psnr`: errors of
         several tensors may add up or cancel.
+
+    Source: `sensitivity`.
     """
 
     psnr: float

@@ -18,6 +18,13 @@ from pams_tf.recipe import QuantizationRecipe
 class OperatorSummary:
     """One operator.
 
+    Example:
+      >>> import pams_tf
+      >>> from pams_tf import zoo
+      >>> operators = pams_tf.inspect(zoo.integer_file("edsr_mobile_x2", 8)).operators
+      >>> operators[-2].name, operators[-2].output, operators[-2].dtype
+      ('CONV_2D', (1, 360, 640, 3), 'int8')
+
     Attributes:
       name: built-in name.
       inputs: shapes of its inputs that are not constants.
@@ -28,6 +35,8 @@ class OperatorSummary:
       alpha: the learned range; None if there are no sites.
       macs: multiply-accumulate operations; None if the file leaves the image size open.
       constants: size of its constants in bytes.
+
+    Source: `inspect`.
     """
 
     name: str
@@ -45,7 +54,22 @@ class OperatorSummary:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """A guarantee of the export: kept, broken or unknown (None), and the reason."""
+    """A guarantee of the export.
+
+    Example:
+      >>> import pams_tf
+      >>> from pams_tf import zoo
+      >>> check = pams_tf.inspect(zoo.integer_file("edsr_mobile_x2", 8)).checks[0]
+      >>> check.promise, check.kept
+      ('only integers and built-in operators', True)
+
+    Attributes:
+      promise: what is guaranteed.
+      kept: whether it is kept; None if the file does not say enough.
+      detail: the reason; empty if it is kept.
+
+    Source: `inspect`.
+    """
 
     promise: str
     kept: bool | None
@@ -56,15 +80,26 @@ class Check:
 class Summary:
     """The contents and the costs of a file.
 
+    Example:
+      >>> import pams_tf
+      >>> from pams_tf import zoo
+      >>> summary = pams_tf.inspect(zoo.integer_file("edsr_mobile_x2", 8))
+      >>> summary.bytes, round(summary.macs / 1e9, 2)
+      (157328, 8.26)
+
     Attributes:
       bytes: size of the file.
       parts: the same by kind: kernels, biases, other constants, metadata, structure.
-      macs: of all operators at the file's own input size; None, like `activation_bytes`, if the
-        file leaves the size open.
+      macs: multiply-accumulate operations of all operators at the file's own input size; None, like
+        `activation_bytes`, if the file leaves the size open.
       activation_bytes: the least memory for the tensors between operators: the largest total of
         those alive at once. A runtime's arena is larger by alignment and scratch buffers.
+      operators: in order of execution.
+      checks: the guarantees of the export, for files from elsewhere too.
       remarks: advice for programs that run the file, one sentence each; see `remarks`.
       about: the metadata that the export embedded; None for a file from elsewhere.
+
+    Source: `inspect`.
     """
 
     bytes: int

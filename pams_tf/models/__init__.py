@@ -56,7 +56,12 @@ register("rdn_a", RDNConfig(blocks=20, layers=6, growth=32, features=64), rdn)
 def build(
     preset: str, scale: int, recipe: QuantizationRecipe | None = None, **overrides: Any
 ) -> SuperResolution:
-    """Build a network with fresh weights: `build("edsr_mobile", 2, blocks=3)`.
+    """Build a network with fresh weights.
+
+    Example:
+      >>> from pams_tf import models
+      >>> models.build("edsr_mobile", 2, blocks=3).described
+      'edsr_mobile x2, blocks=3'
 
     Args:
       preset: a registered name, see `presets` and `register`.
@@ -72,5 +77,7 @@ def build(
 
     Raises:
       InputError: unknown preset, scale or override.
+
+    Source: docs/networks.md; EDSR: Lim et al., CVPRW 2017; RDN: Zhang et al., CVPR 2018.
     """
     return SuperResolution(preset, scale, recipe, overrides)

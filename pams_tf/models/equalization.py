@@ -27,6 +27,15 @@ def equalized(network: SuperResolution, images: Images = None) -> SuperResolutio
     kernels are divided by it. Before that, steep slopes of a PReLU are turned over, see
     `models.slopes`.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf import models
+      >>> network = models.build("plain_small", 2, convolutions=2, features=4)
+      >>> images = np.random.default_rng(1).uniform(0, 255, (2, 16, 16, 3)).astype(np.float32)
+      >>> same = models.equalized(network, images)
+      >>> np.allclose(network(images), same(images), atol=1e-2)
+      True
+
     Args:
       network: a float network; not changed.
       images: as in `quantize`; they show the range of each channel.

@@ -24,14 +24,24 @@ Source: TypeAlias = SuperResolution | keras.Model | str | os.PathLike[str]
 def load(model: Source, image_range: float = 255.0) -> SuperResolution:
     """Load a Keras network by name.
 
+    Example:
+      >>> from pams_tf import models
+      >>> models.load("edsr_mobile_x2").described
+      'edsr_mobile x2'
+
     Args:
       model: a `.keras` or `.h5` file, a run folder, the name of float weights in the zoo, or a
         network, which is returned unchanged. Any other Keras model, or a file of one, is taken over
         as `from_keras` does.
       image_range: as in `from_keras`, for such a model.
 
+    Returns:
+      A Keras model, float32 (N, H, W, C) in [0, 255] -> (N, s*H, s*W, C).
+
     Raises:
       InputError: there is no such network, or its file is unreadable or holds something else.
+
+    Source: Keras 3's `.keras` and `.h5` files.
     """
     if isinstance(model, SuperResolution):
         return model
@@ -76,8 +86,21 @@ def load(model: Source, image_range: float = 255.0) -> SuperResolution:
 def save(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """Save a network as `.keras`; the file appears complete or not at all.
 
+    Example:
+      >>> from pams_tf import models
+      >>> network = models.build("edsr_nano", 2, blocks=1, features=4)
+      >>> models.save(network, "networks/nano.keras")
+      >>> models.load("networks/nano.keras").described
+      'edsr_nano x2, blocks=1, features=4'
+
+    Args:
+      model: a float network or a student; what it was built from is saved with it.
+      path: the file; folders that are missing are made.
+
     Raises:
       InputError: the folder cannot be written or the disk is full.
+
+    Source: Keras 3's `.keras` files.
     """
     path = Path(path)
     try:

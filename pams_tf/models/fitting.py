@@ -27,6 +27,19 @@ def fit_kernels(student: SuperResolution, network: SuperResolution, batches: Ite
 
     A kernel that several places share is left as it is.
 
+    Example:
+      >>> import numpy as np
+      >>> import pams_tf
+      >>> from pams_tf import models
+      >>> network = models.build("plain_small", 2, convolutions=2, features=4)
+      >>> images = np.random.default_rng(1).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+      >>> recipe = pams_tf.QuantizationRecipe(bits=4, scope="all")
+      >>> student = pams_tf.quantize(network, recipe, images)
+      >>> error = np.mean((student(images) - network(images)) ** 2)
+      >>> models.fit_kernels(student, network, [images])
+      >>> bool(np.mean((student(images) - network(images)) ** 2) < error)
+      True
+
     Args:
       student: a calibrated student whose convolutions have the weights of `network`; changed in
         place.
@@ -36,6 +49,8 @@ def fit_kernels(student: SuperResolution, network: SuperResolution, batches: Ite
     Raises:
       InputError: the student has no integer weights or those of DoReFa, which have a grid of their
         own, or there is no batch.
+
+    Source: docs/method.md; Frantar et al., "GPTQ", ICLR 2023, Section 3.
     """
     if student.recipe is None or not student.recipe.fits_kernels:
         raise InputError(

@@ -24,6 +24,15 @@ class SuperResolution(keras.Model):
     Created by `build` or `from_keras`. Saving as `.keras` includes everything it was built from. C
     is 3 for RGB; a network that arrived as a Keras graph may have one channel, Y.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf import models
+      >>> network = models.build("edsr_nano", 3, blocks=1)
+      >>> network.described, network.radius, network.calibrated
+      ('edsr_nano x3, blocks=1', 5, True)
+      >>> tuple(network(np.zeros((1, 8, 8, 3), np.float32)).shape)
+      (1, 24, 24, 3)
+
     Attributes:
       preset, scale, overrides, recipe: what it was built from; recipe None is the float network.
       graph: the network as it arrived from Keras; None for a registered one. Its `preset` is then
@@ -33,6 +42,11 @@ class SuperResolution(keras.Model):
       arriving, sites: site name -> the values that arrive there, and the codes behind it; see
         `KerasSites`.
       convolutions: the convolutions of codes, with the scales that an integer file computes with.
+
+    Raises:
+      InputError: unknown preset, scale or override, or settings of Keras that do not fit.
+
+    Source: docs/own_network.md.
     """
 
     def __init__(

@@ -121,15 +121,31 @@ def fully_quantized(
     are the largest values of the student's own activations there, or the largest of the images'
     percentiles; the ranges of the body stay as learned.
 
+    Example:
+      >>> import numpy as np
+      >>> import pams_tf
+      >>> from pams_tf import models, quantization
+      >>> network = models.build("edsr_nano", 2, blocks=1, features=4)
+      >>> images = np.random.default_rng(1).uniform(0, 255, (2, 16, 16, 3)).astype(np.float32)
+      >>> student = pams_tf.quantize(network, pams_tf.QuantizationRecipe(scope="body"), images)
+      >>> whole = models.fully_quantized(student, images)
+      >>> len(quantization.quantizers(student)) < len(quantization.quantizers(whole))
+      True
+
     Args:
       student: a network with a recipe.
       images: as in `quantize`; needed only for scope "body".
       percentile: use this percentile of each image's values at a site instead of its extremes; 100
         trims nothing and was best where measured.
 
+    Returns:
+      A student of scope "all".
+
     Raises:
       InputError: scope "body" without images, a percentile out of range, or one below 100 for
         scope "all".
+
+    Source: docs/integer_files.md.
     """
     assert student.recipe is not None
     if student.recipe.scope == "all":

@@ -90,7 +90,18 @@ def register(preset: str, config: Config, builder: Builder) -> None:
 
 
 def presets() -> list[str]:
-    """The registered names, in order of registration."""
+    """The registered names.
+
+    Example:
+      >>> from pams_tf import models
+      >>> models.presets()[:3]
+      ['edsr_baseline', 'edsr', 'edsr_mobile']
+
+    Returns:
+      Names for `build`, in order of registration; `pams_tf.list_presets` tells more about each.
+
+    Source: `register`.
+    """
     return list(_PRESETS)
 
 
@@ -126,12 +137,24 @@ def architecture(preset: str, scale: int, overrides: dict[str, Any]) -> Architec
 
 
 def receptive_field_radius(preset: str, scale: int, **overrides: Any) -> int:
-    """LR pixels on each side of an LR pixel that its upscaled version depends on.
+    """How far an enlarged pixel looks: the halo that tiles need to leave no seams.
 
-    This is the halo that tiles need to leave no seams: 36 for edsr_baseline at every scale, 133 for
-    rdn.
+    Example:
+      >>> from pams_tf import models
+      >>> models.receptive_field_radius("edsr_baseline", 4)
+      36
+      >>> models.receptive_field_radius("edsr_mobile", 2, blocks=1)
+      6
+
+    Args:
+      preset, scale, **overrides: as in `build`.
+
+    Returns:
+      LR pixels on each side of an LR pixel that its upscaled version depends on.
 
     Raises:
-      InputError: see `architecture`.
+      InputError: unknown preset, scale or override.
+
+    Source: the method `radius` of the preset's config.
     """
     return architecture(preset, scale, overrides).radius(scale)

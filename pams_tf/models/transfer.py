@@ -10,6 +10,23 @@ def with_recipe(model: SuperResolution, recipe: QuantizationRecipe | None) -> Su
     """The same network with another recipe (None: float) and every weight that the two share.
 
     The ranges of quantizers that `model` does not have are not calibrated; see `quantize`.
+
+    Example:
+      >>> import pams_tf
+      >>> from pams_tf import models
+      >>> network = models.build("edsr_nano", 2, blocks=1)
+      >>> student = models.with_recipe(network, pams_tf.QuantizationRecipe(bits=8))
+      >>> student.recipe.bits, student.calibrated
+      (8, False)
+
+    Args:
+      model: a float network or a student; not changed.
+      recipe: how the result is quantized.
+
+    Returns:
+      A network of the same architecture.
+
+    Source: `transfer_weights`.
     """
     twin = model.twin(recipe)
     transfer_weights(model, twin)
@@ -23,8 +40,22 @@ def transfer_weights(source: SuperResolution, target: SuperResolution) -> None:
     quantizers match where both networks have them. A learned range of weights that only `target`
     has gets the one with the smallest error of the kernel.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf import models
+      >>> one, other = (models.build("edsr_nano", 2, blocks=1) for _ in range(2))
+      >>> models.transfer_weights(one, other)
+      >>> all(map(np.array_equal, one.get_weights(), other.get_weights()))
+      True
+
+    Args:
+      source: the network whose weights are copied.
+      target: the network that is changed in place.
+
     Raises:
       InputError: the architectures differ; `target` is left unchanged.
+
+    Source: the paths of Keras variables.
     """
     if source.identity != target.identity:
         raise InputError(
@@ -46,6 +77,12 @@ def begin_with(network: SuperResolution, source: SuperResolution) -> int:
 
     What depends on the scale, such as the last convolution, is copied at the same scale alone.
 
+    Example:
+      >>> from pams_tf import models
+      >>> small, large = (models.build("edsr_nano", scale, blocks=1) for scale in (2, 3))
+      >>> models.begin_with(large, small) < len(large.variables)
+      True
+
     Args:
       network: changed in place.
       source: not changed.
@@ -55,6 +92,8 @@ def begin_with(network: SuperResolution, source: SuperResolution) -> int:
 
     Raises:
       InputError: the networks have other sizes; `network` is left unchanged.
+
+    Source: the paths and shapes of Keras variables.
     """
     same = (source.preset, source.overrides, source.graph) == (
         network.preset, network.overrides, network.graph

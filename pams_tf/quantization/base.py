@@ -37,7 +37,19 @@ class Positive(keras.constraints.Constraint):
 
 @dataclasses.dataclass(frozen=True)
 class CodeGrid:
-    """The values a quantizer can produce: scale * code for each code from qmin to qmax."""
+    """The values a quantizer can produce: scale * code for each code from qmin to qmax.
+
+    Example:
+      >>> from pams_tf.quantization import RangeQuantizer
+      >>> RangeQuantizer(0.0, 255.0).grid
+      CodeGrid(scale=1.0, qmin=0, qmax=255)
+
+    Attributes:
+      scale: step of the grid, above 0, in the unit of the activations.
+      qmin, qmax: the smallest and the largest code; the zero point is subtracted.
+
+    Source: Jacob et al. 2018, arXiv 1712.05877, Eq. 1.
+    """
 
     scale: float
     qmin: int
@@ -119,7 +131,18 @@ class Quantizer(keras.layers.Layer):
 class ActivationQuantizer(Quantizer):
     """Base class: an activation quantizer whose range is calibrated and possibly learned.
 
-    Subclasses own the range. Code that looks for ranges looks for this type.
+    Subclasses own the range. Code that looks for ranges looks for this type. Input and output are
+    float32, any shape with the samples first.
+
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import ActivationQuantizer, PamsQuantizer
+      >>> layer = PamsQuantizer(bits=8)
+      >>> isinstance(layer, ActivationQuantizer), layer.calibrated
+      (True, False)
+      >>> layer.observe(np.float32([[1.0, -3.0], [5.0, 2.0]]))  # two samples
+      >>> layer.calibrated, layer.range
+      (True, {'alpha': 4.0})
 
     Args:
       bits: 2 to 16.
@@ -127,6 +150,11 @@ class ActivationQuantizer(Quantizer):
         and leaves the rest to training; or "maximum", the largest value seen, which trims nothing.
       beta: decay of the running mean.
       ceiling: no range reaches beyond it, because the network clips there; None for no such end.
+
+    Raises:
+      ValueError: bits or calibration is not possible.
+
+    Source: Li et al., ECCV 2020, Eq. 4.
     """
 
     def __init__(
@@ -318,5 +346,21 @@ def number(scalar: Any) -> float:
 
 
 def quantizers(model: keras.Model) -> list[ActivationQuantizer]:
-    """The activation quantizers of a network, in data-flow order."""
+    """The activation quantizers of a network, in data-flow order.
+
+    Example:
+      >>> import pams_tf
+      >>> from pams_tf import models, quantization
+      >>> network = models.build("edsr_nano", 2, pams_tf.QuantizationRecipe(), blocks=1)
+      >>> [quantizer.name for quantizer in quantization.quantizers(network)]
+      ['block_0_input', 'block_0_relu', 'block_0_residual']
+
+    Args:
+      model: a student, or any other Keras model.
+
+    Returns:
+      The layers; none for a float network. Set their ranges with `calibrate` or `set_range`.
+
+    Source: the order of `keras.Model.layers`.
+    """
     return [layer for layer in model.layers if isinstance(layer, ActivationQuantizer)]

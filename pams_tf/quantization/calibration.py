@@ -34,6 +34,17 @@ def calibrate(
     The activations are those of `observed`, a network with the same sites. Before fine-tuning this
     is the float teacher, so that no range depends on another that is not known yet.
 
+    Example:
+      >>> import numpy as np
+      >>> import pams_tf
+      >>> from pams_tf import models, quantization
+      >>> teacher = models.build("edsr_nano", 2, blocks=1, features=4)
+      >>> student = models.with_recipe(teacher, pams_tf.QuantizationRecipe(bits=8))
+      >>> images = np.random.default_rng(1).uniform(0, 255, (2, 16, 16, 3)).astype(np.float32)
+      >>> quantization.calibrate(student, teacher, [images])
+      >>> student.calibrated
+      True
+
     Args:
       student: the network whose quantizers are set, in place.
       observed: the float network, or one with fewer quantizers.
@@ -48,6 +59,8 @@ def calibrate(
     Raises:
       InputError: there is no batch, the percentile is out of range, or the networks have different
         sites.
+
+    Source: Li et al., ECCV 2020, Eq. 4.
     """
     if not 50 < percentile <= 100:
         raise InputError(f"percentile={percentile!r} is not possible; give one above 50 up to 100")
@@ -84,10 +97,20 @@ def calibrate(
 def random_ranges(student: keras.Model, seed: int, largest: float = 128.0) -> None:
     """Set each range of `student` at random, without looking at any image (paper, Table 5).
 
+    Example:
+      >>> import pams_tf
+      >>> from pams_tf import models, quantization
+      >>> student = models.build("edsr_nano", 2, pams_tf.QuantizationRecipe(), blocks=1)
+      >>> quantization.random_ranges(student, seed=1)
+      >>> [round(quantizer.range["alpha"], 1) for quantizer in quantization.quantizers(student)]
+      [65.5, 121.7, 18.5]
+
     Args:
       student: the network whose quantizers are set, in place; one draw each, in data-flow order.
       seed: the same seed gives the same ranges.
       largest: ranges are drawn uniformly from [0, largest]; 128 in the paper.
+
+    Source: Li et al., ECCV 2020, Table 5.
     """
     rng = np.random.default_rng(seed)
     for quantizer in quantizers(student):

@@ -20,6 +20,14 @@ def activation_quantizer(
 ) -> ActivationQuantizer:
     """The quantizer that a recipe puts on a tensor.
 
+    Example:
+      >>> import pams_tf
+      >>> from pams_tf.quantization import activation_quantizer
+      >>> recipe = pams_tf.QuantizationRecipe(bits=4, method="pact")
+      >>> layer = activation_quantizer(recipe, "block_0_relu", signed=False)
+      >>> type(layer).__name__, layer.bits, layer.unsigned
+      ('PactQuantizer', 4, True)
+
     Args:
       recipe: how the network is quantized.
       name: name of the site.
@@ -29,6 +37,11 @@ def activation_quantizer(
       signed: False for a tensor after a ReLU. PACT and DoReFa then use all codes from 0 to alpha,
         and so does PAMS if the recipe sets `unsigned` or `asymmetric`.
       ceiling: where the network clips the tensor, beyond which no range reaches.
+
+    Returns:
+      A layer of the recipe's method, with a range that is still a placeholder.
+
+    Source: Li et al., ECCV 2020, Table 2, for the methods compared.
     """
     bits = recipe.bits_of(name, body=body)
     settings: dict[str, Any] = {
@@ -56,10 +69,26 @@ def activation_quantizer(
 
 
 def kernel_quantizer(recipe: QuantizationRecipe, *, body: bool = True) -> str:
-    """The name of the entry of `convolution.KERNEL_QUANTIZERS` that a recipe uses.
+    """The `kernel_quantizer` of the `QuantConv2D` layers that a recipe asks for.
 
     The paper's Table 2 compares methods in the body. Head and tail, which it leaves in float, use
     "max_abs" with DoReFa, too, because its 8-bit weights have no int8 codes.
+
+    Example:
+      >>> import pams_tf
+      >>> from pams_tf.quantization import kernel_quantizer
+      >>> recipe = pams_tf.QuantizationRecipe(method="dorefa")
+      >>> kernel_quantizer(recipe), kernel_quantizer(recipe, body=False)
+      ('dorefa', 'max_abs')
+
+    Args:
+      recipe: how the network is quantized.
+      body: False for a convolution of the head or tail.
+
+    Returns:
+      "max_abs", "learned" or "dorefa".
+
+    Source: Li et al., ECCV 2020, Table 2.
     """
     if recipe.method == "dorefa":
         return "dorefa" if body else "max_abs"

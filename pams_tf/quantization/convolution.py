@@ -40,7 +40,26 @@ class Accumulator(Protocol):
 
 @keras.saving.register_keras_serializable("pams_tf")
 class GroupedConv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` whose groups TensorFlow can train on a CPU, too."""
+    """`keras.layers.Conv2D` whose groups TensorFlow can train on a CPU, too.
+
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import GroupedConv2D
+      >>> layer = GroupedConv2D(6, 3, groups=2, padding="same")
+      >>> tuple(layer(np.zeros((1, 8, 8, 4), np.float32)).shape), tuple(layer.kernel.shape)
+      ((1, 8, 8, 6), (3, 3, 2, 6))
+
+    Args:
+      *args, **kwargs: those of `keras.layers.Conv2D`.
+
+    Returns:
+      When called on (N, H, W, I): (N, H', W', O).
+
+    Raises:
+      ValueError: what Keras refuses, such as groups that do not divide the filters.
+
+    Source: `keras.layers.Conv2D`.
+    """
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         if self.groups == 1:
@@ -70,6 +89,28 @@ class ExpandedConv2D(keras.layers.Conv2D):
 
     The branches are a kernel as usual; one to `expansion` hidden channels, which a 1x1 convolution
     projects to the filters; and the identity, where there are as many filters as channels.
+
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import ExpandedConv2D
+      >>> layer = ExpandedConv2D(4, 3, padding="same", expansion=16)
+      >>> tuple(layer(np.zeros((1, 8, 8, 4), np.float32)).shape)
+      (1, 8, 8, 4)
+      >>> tuple(layer.merged_kernel().shape)
+      (3, 3, 4, 4)
+
+    Args:
+      expansion: hidden channels of the second branch.
+      *args, **kwargs: those of `keras.layers.Conv2D`.
+
+    Returns:
+      When called on (N, H, W, I): (N, H', W', O).
+
+    Raises:
+      ValueError: what Keras refuses.
+
+    Source: Bhardwaj et al., "Collapsible Linear Blocks for Super-Efficient Super Resolution", MLSys
+    2022.
     """
 
     def __init__(self, *args: Any, expansion: int, **kwargs: Any) -> None:
@@ -113,15 +154,31 @@ class QuantConv2D(GroupedConv2D):
     Computes in float32 under every dtype policy: a sum of codes is beyond the 8 significant bits of
     bfloat16 and the 11 of float16. A mixed policy says in which type its gradients are computed.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import QuantConv2D
+      >>> layer = QuantConv2D(1, 1, bits=2, use_bias=False)
+      >>> layer.build((None, None, None, 2))
+      >>> layer.set_weights([np.float32([[[[0.4], [-1.0]]]])])
+      >>> layer.quantized_kernel().numpy().ravel().tolist()
+      [0.0, -1.0]
+
     Args:
       bits: bit width of the weights, 2 to 16.
       per_channel: use one range per output channel instead of one for the whole kernel.
       kernel_quantizer: "max_abs", "learned" or "dorefa", see `functional.max_abs`, `learned_clip`
         and `dorefa_weights`.
+      filters, kernel_size, **kwargs: those of `keras.layers.Conv2D`.
 
     Attributes:
       clip: the trained range of "learned", a positive float32 variable: a scalar or (1, 1, 1, O).
         It is a placeholder, 1, until `fit_clip` or `set_clip` sets it. None with other quantizers.
+
+    Raises:
+      ValueError: bits or kernel_quantizer is not possible, or what Keras refuses.
+
+    Source: Li et al., ECCV 2020, Eq. 1; integer sums as in Jacob et al. 2018, arXiv 1712.05877,
+    Section 2.2.
     """
 
     def __init__(
@@ -266,7 +323,23 @@ class QuantConv2D(GroupedConv2D):
 
 
 def kernels_off_grid(model: keras.Model) -> Any:
-    """The mean of `functional.off_grid` over all weights of a network's quantized convolutions."""
+    """The mean of `functional.off_grid` over all weights of a network's quantized convolutions.
+
+    Example:
+      >>> import pams_tf
+      >>> from pams_tf import models, quantization
+      >>> student = models.build("edsr_nano", 2, pams_tf.QuantizationRecipe(), blocks=1)
+      >>> 0 < float(quantization.kernels_off_grid(student)) <= 0.25
+      True
+
+    Args:
+      model: a student; a network without quantized convolutions has no such mean.
+
+    Returns:
+      float32 scalar in squared steps of the grids, from 0 to 0.25.
+
+    Source: `functional.off_grid`.
+    """
     layers = [layer for layer in model.layers if isinstance(layer, QuantConv2D)]
     weights = sum(math.prod(layer.kernel.shape) for layer in layers)
     parts = [

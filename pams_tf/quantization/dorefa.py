@@ -14,11 +14,23 @@ class DorefaQuantizer(AlphaQuantizer):
 
     Input and output: float32, any shape with the samples first.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import DorefaQuantizer
+      >>> layer = DorefaQuantizer(bits=2, initial_alpha=3.0, unsigned=True)
+      >>> layer(np.float32([[1.2, -5.0]])).numpy().tolist(), len(layer.trainable_weights)
+      ([[1.0, 0.0]], 0)
+
     Args:
       bits: 2 to 16.
       initial_alpha: the range before any calibration.
       full_range, unsigned: see `functional.dorefa_activations`.
       calibration, beta: see `ActivationQuantizer`.
+
+    Raises:
+      ValueError: bits, calibration or the two flags are not possible.
+
+    Source: Zhou et al. 2016, arXiv 1606.06160, Eq. 5 and 11.
     """
 
     codes_function = staticmethod(functional.dorefa_activation_codes)

@@ -14,10 +14,22 @@ from pams_tf.quantization.functional.grids import clip_and_round, code_ends
 class RangeQuantizer(Quantizer):
     """Quantizes to 8 bits on a range that is known, such as that of an image; nothing is learned.
 
-    The range is moved by less than a step, so that zero is exact.
+    The range is moved by less than a step, so that zero is exact. Input and output are float32, any
+    shape.
+
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import RangeQuantizer
+      >>> RangeQuantizer(0.0, 255.0)(np.float32([0.4, 1.6, 300.0])).numpy().tolist()
+      [0.0, 2.0, 255.0]
 
     Args:
-      minimum, maximum: the range; minimum <= 0 <= maximum.
+      minimum, maximum: the range, in the unit of the input; minimum <= 0 < maximum.
+
+    Raises:
+      ValueError: the range does not contain 0 or is empty.
+
+    Source: Jacob et al. 2018, arXiv 1712.05877, Section 3.1.
     """
 
     def __init__(self, minimum: float, maximum: float, **kwargs: Any) -> None:

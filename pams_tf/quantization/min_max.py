@@ -20,11 +20,23 @@ class MinMaxQuantizer(EndsQuantizer):
 
     Input and output: float32, any shape with the samples first.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import MinMaxQuantizer
+      >>> layer = MinMaxQuantizer(bits=2, initial_range=(-1.0, 2.0))
+      >>> layer(np.float32([[-0.9, 0.4, 3.0]])).numpy().tolist()
+      [[-1.0, 0.0, 2.0]]
+
     Args:
       bits: 2 to 16.
       decay: decay of the moving averages in training; 0.999 in TensorFlow.
       initial_range: see `EndsQuantizer`.
       calibration, beta: see `ActivationQuantizer`; the rule applies to each end.
+
+    Raises:
+      ValueError: bits, calibration, decay or initial_range is not possible.
+
+    Source: Jacob et al. 2018, arXiv 1712.05877, Section 3.1.
     """
 
     follows = True

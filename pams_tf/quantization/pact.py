@@ -18,12 +18,24 @@ class PactQuantizer(AlphaQuantizer):
 
     Input and output: float32, any shape with the samples first.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import PactQuantizer
+      >>> layer = PactQuantizer(bits=2, initial_alpha=3.0, unsigned=True)
+      >>> layer(np.float32([[1.2, -5.0]])).numpy().tolist(), len(layer.losses)
+      ([[1.0, 0.0]], 1)
+
     Args:
       bits: 2 to 16.
       decay: lambda of the L2 penalty lambda * alpha**2, which is one of the layer's `losses`.
       initial_alpha: the range before any calibration; 10 in the PACT paper.
       full_range, unsigned: see `functional.pact`.
       calibration, beta: see `ActivationQuantizer`.
+
+    Raises:
+      ValueError: bits, calibration, decay or the two flags are not possible.
+
+    Source: Choi et al. 2018, arXiv 1805.06085, Section 3.
     """
 
     codes_function = staticmethod(functional.pact_codes)

@@ -15,11 +15,23 @@ class PamsQuantizer(AlphaQuantizer):
 
     Input and output: float32, any shape with the samples first.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import PamsQuantizer
+      >>> layer = PamsQuantizer(bits=2, initial_alpha=1.0)
+      >>> layer(np.float32([[0.3, -2.0]])).numpy().tolist(), len(layer.trainable_weights)
+      ([[0.0, -1.0]], 1)
+
     Args:
       bits: 2 to 16.
       alpha_gradient, full_range, unsigned: see `functional.pams`.
       initial_alpha: the range before any calibration.
       calibration, beta: see `ActivationQuantizer`.
+
+    Raises:
+      ValueError: bits, calibration or the two flags are not possible.
+
+    Source: Li et al., ECCV 2020, Eq. 1 to 4.
     """
 
     codes_function = staticmethod(functional.pams_codes)
@@ -49,11 +61,23 @@ class PamsEndsQuantizer(EndsQuantizer):
 
     Input and output: float32, any shape with the samples first.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import PamsEndsQuantizer
+      >>> layer = PamsEndsQuantizer(bits=2, initial_range=(-1.0, 2.0))
+      >>> layer(np.float32([[-0.9, 0.4, 3.0]])).numpy().tolist()
+      [[-1.0, 0.0, 2.0]]
+
     Args:
       bits: 2 to 16.
       alpha_gradient: see `functional.pams_ends`.
       initial_range: see `EndsQuantizer`.
       calibration, beta, ceiling: see `ActivationQuantizer`; the rule applies to each end.
+
+    Raises:
+      ValueError: bits, calibration, alpha_gradient or initial_range is not possible.
+
+    Source: two learned bounds as in DDTB (Zhong et al., ECCV 2022, arXiv 2203.03844).
     """
 
     def __init__(

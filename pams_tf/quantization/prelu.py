@@ -17,6 +17,22 @@ class QuantPReLU(keras.layers.PReLU):
 
     The float slopes are trained and saved, as `alpha` (1, 1, C). Computes in float32 under every
     dtype policy, as quantizers do.
+
+    Example:
+      >>> import keras, numpy as np
+      >>> from pams_tf.quantization import QuantPReLU
+      >>> layer = QuantPReLU(alpha_initializer=keras.initializers.Constant(0.25))
+      >>> layer(np.float32([[[[-4.0, 2.0]]]])).numpy().ravel().tolist()
+      [-1.0, 2.0]
+
+    Args:
+      **kwargs: those of `keras.layers.PReLU`; `shared_axes` and `dtype` are set here.
+
+    Returns:
+      When called on float32 (N, H, W, C): the same shape and unit.
+
+    Source: He et al., "Delving Deep into Rectifiers", ICCV 2015; TensorFlow Lite's quantization
+    specification of PRELU.
     """
 
     def __init__(self, **kwargs: Any) -> None:

@@ -23,6 +23,17 @@ def search_ranges(student: keras.Model, observed: Observed, batches: Iterable[An
     squared gradients of the image times random signs is the sum of the squared gradients of its
     pixels. This weighs channels by what is made of them.
 
+    Example:
+      >>> import numpy as np
+      >>> import pams_tf
+      >>> from pams_tf import models, quantization
+      >>> teacher = models.build("edsr_nano", 2, blocks=1, features=4)
+      >>> student = models.with_recipe(teacher, pams_tf.QuantizationRecipe(bits=4))
+      >>> images = np.random.default_rng(1).uniform(0, 255, (2, 16, 16, 3)).astype(np.float32)
+      >>> quantization.search_ranges(student, teacher, [images])
+      >>> student.calibrated
+      True
+
     Args:
       student: the network whose quantizers are set, in place.
       observed: the float network, which has the same sites.
@@ -30,6 +41,9 @@ def search_ranges(student: keras.Model, observed: Observed, batches: Iterable[An
 
     Raises:
       InputError: there is no batch.
+
+    Source: docs/method.md; squared gradients in the place of second derivatives as in LeCun et al.,
+    "Optimal Brain Damage", NIPS 1989.
     """
     targets = quantizers(student)
     if not targets:

@@ -23,19 +23,22 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     Raises:
       InputError: a row does not have one cell per column.
     """
-    table = Table(title=printable(title), title_justify="left")
+    table = Table()
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(_displayed, _checked(row, columns)))
     terminal = sys.stdout.isatty()
     # Cells may be file names, in which brackets are not markup.
-    Console(
+    console = Console(
         markup=False,
         highlight=False,
         force_terminal=terminal,
         width=None if terminal else _UNLIMITED,
-    ).print(table)
+    )
+    # A title of rich's own is folded to the width of the table.
+    console.print(printable(title), style="italic")
+    console.print(table)
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

@@ -18,6 +18,11 @@ ALPHA_RATES = ("absolute", "relative")
 class RunSettings:
     """The settings that all runs have.
 
+    Example:
+      >>> from pams_tf.training.settings import RunSettings
+      >>> RunSettings(model="edsr_mobile", scale=2).replace(batch_size=8).batch_size
+      8
+
     Attributes:
       model, scale, overrides: preset, upscaling factor and overrides, as in `models.build`.
       data: folder of training images; None for the built-in photographs.
@@ -41,6 +46,11 @@ class RunSettings:
       precision: "float32", or "mixed_bfloat16" or "mixed_float16": convolutions in that type, and
         variables, quantizers and losses in float32. In a student, the sums of integer codes, which
         are exact, stay float32.
+
+    Raises:
+      InputError: a field has an impossible value; the message repeats it and says what to give.
+
+    Source: Li et al., ECCV 2020, Section 4.1, for what a run of the paper has.
     """
 
     LEAST_STEPS: ClassVar[int] = 1
@@ -135,6 +145,15 @@ class TrainingSettings(RunSettings):
 class DistillationSettings(RunSettings):
     """Settings of a run of a quantized student, which starts from its teacher.
 
+    `finetune` makes them of a budget and its own arguments; `training.jobs.distil` takes them. The
+    other fields are those of `RunSettings`.
+
+    Example:
+      >>> from pams_tf.training.settings import DistillationSettings
+      >>> settings = DistillationSettings(model="edsr_mobile", scale=2, steps=100)
+      >>> settings.replace(schedule="cosine").schedule
+      'cosine'
+
     Attributes:
       teacher: a `.keras` file, a float run, or None for the float weights in the package.
       alpha_learning_rate: initial learning rate of the alphas' own Adam, with the same schedule.
@@ -155,6 +174,11 @@ class DistillationSettings(RunSettings):
         with the seed (paper, Table 5).
       initial_weights: "teacher" for the weights of the teacher, or "fitted" for kernels rounded so
         that every convolution computes what the teacher's does, see `models.fit_kernels`.
+
+    Raises:
+      InputError: a field has an impossible value; the message repeats it and says what to give.
+
+    Source: Li et al., ECCV 2020, Section 4.1, and the released code.
     """
 
     LEAST_STEPS: ClassVar[int] = 0  # only calibrated

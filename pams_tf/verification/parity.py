@@ -9,7 +9,20 @@ from pams_tf.verification.npu import TargetParity
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """How two tensors of codes differ: number and share of differing codes, largest difference."""
+    """How two tensors of codes differ.
+
+    Example:
+      >>> from pams_tf.verification.parity import Difference
+      >>> Difference(differing=2, share=0.01, largest=1).share
+      0.01
+
+    Attributes:
+      differing: number of codes that differ.
+      share: the same as a part of all codes, from 0 to 1.
+      largest: the largest difference, in codes.
+
+    Source: `verify`.
+    """
 
     differing: int
     share: float
@@ -20,12 +33,20 @@ class Difference:
 class LayerParity:
     """One layer under one set of kernels.
 
+    Example:
+      >>> from pams_tf.verification.parity import Difference, LayerParity
+      >>> alone, whole = Difference(0, 0.0, 0), Difference(2, 0.01, 1)
+      >>> LayerParity("head_output", "CONV_2D", 200, alone, whole).cumulative.differing
+      2
+
     Attributes:
       site: the site at its end.
       operators: the operators that compute it in the file, such as "CONV_2D".
       codes: number of codes compared.
       given_codes: the layer alone, from the interpreter's own codes.
       cumulative: everything from the image to this layer.
+
+    Source: `verify`.
     """
 
     site: str
@@ -37,7 +58,24 @@ class LayerParity:
 
 @dataclasses.dataclass(frozen=True)
 class KernelParity:
-    """One set of kernels: its layers in order of execution, its mean PSNR-Y (dB), and a note."""
+    """The file under one set of kernels.
+
+    Example:
+      >>> from pams_tf.verification.parity import Difference, KernelParity, LayerParity
+      >>> same = Difference(0, 0.0, 0)
+      >>> layer = LayerParity("head_output", "CONV_2D", 200, same, same)
+      >>> result = KernelParity("xnnpack", (layer, layer), psnr=34.64)
+      >>> result.differing, result.codes
+      (0, 400)
+
+    Attributes:
+      kernels: "xnnpack", "builtin" or "reference".
+      layers: in order of execution.
+      psnr: mean PSNR-Y of the file against HR, in dB.
+      note: what a reader should know about these kernels; mostly empty.
+
+    Source: `verify`.
+    """
 
     kernels: str
     layers: tuple[LayerParity, ...]
@@ -59,10 +97,17 @@ class KernelParity:
 class Tolerance:
     """How much a file may differ from its network.
 
+    Example:
+      >>> from pams_tf.verification.parity import Tolerance
+      >>> str(Tolerance()), str(Tolerance(largest=1, share=0.001))
+      ('none may', '0.100% by 1 allowed')
+
     Attributes:
       largest, share: the largest difference, and the largest share of differing codes, in any one
         layer given the same codes.
       psnr: the largest difference of the mean PSNR over the images, in dB.
+
+    Source: docs/verification.md.
     """
 
     largest: int = 0
@@ -84,6 +129,13 @@ class Tolerance:
 class Parity:
     """A file against its student.
 
+    Example:
+      >>> from pams_tf.verification.parity import KernelParity, Parity
+      >>> result = KernelParity("xnnpack", (), psnr=34.5)
+      >>> parity = Parity("x2.tflite", 8, "Set5", 5, 140832, 34.6, 34.6, (result,), {})
+      >>> parity.failures()
+      ["PSNR-Y is 34.5000 dB, the student's 34.6000 dB (0 dB allowed)"]
+
     Attributes:
       file: name of the file.
       bits: bit width of the recipe.
@@ -97,6 +149,8 @@ class Parity:
       target: the target of the file. For an NPU, everything above describes a CPU file that was
         exported again from the same run and has the same weights.
       same_images: the file itself against that CPU file, for each set of kernels.
+
+    Source: `verify`.
     """
 
     file: str

@@ -1,5 +1,6 @@
 """The text of --help: complete, and the same as in the guide that lists the commands."""
 
+import json
 import re
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from absl import flags
 from pams_tf.commands import cli
 from pams_tf.commands.manual import all_manuals, manual
 
-GUIDE = Path(__file__).parents[2] / "docs" / "commands.md"
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs" / "commands.md"
 
 
 @pytest.fixture
@@ -53,3 +55,32 @@ def test_the_guide_lists_every_command_with_the_first_line_of_its_help():
         for found in all_manuals()
     }
     assert rows == expected
+
+
+def shown_commands():
+    """(where, program, its arguments) of each call that a page or a notebook shows in a block."""
+    pages = {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+        for path in (ROOT / "README.md", ROOT / "mobile/README.md", *(ROOT / "docs").rglob("*.md"))
+    }
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        pages[path.name] = "\n".join(f"```\n{''.join(c['source'])}\n```" for c in cells)
+    call = re.compile(r"\b(?:python tools/(\w+)\.py|(pams-[a-z-]+))((?: .*)?)$", re.MULTILINE)
+    for where, text in pages.items():
+        for block in re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            for tool, program, rest in call.findall(block.replace("\\\n", " ")):
+                yield where, program or f"pams-{tool.replace('_', '-')}", rest
+
+
+def test_every_command_that_a_page_shows_takes_the_flags_shown():
+    found = list(shown_commands())
+    assert len({where for where, _, _ in found}) > 10
+    known = {one.program: one for one in all_manuals()}
+    strangers = []
+    for where, program, rest in found:
+        names = {option.name.replace("[no]", "") for option in known[program].options}
+        for flag in re.findall(r"(?<!\S)--([a-z_\d]+)", rest.partition(" #")[0]):
+            if not {flag, flag.removeprefix("no")} & names:
+                strangers.append((where, program, flag))
+    assert strangers == []

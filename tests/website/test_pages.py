@@ -76,6 +76,22 @@ def test_a_public_name_without_a_page_or_docstring_is_a_warning(monkeypatch, cap
     assert "pams_tf.load has no docstring" in caplog.text
 
 
+def test_attributes_that_share_a_line_are_not_read_as_one_and_its_type():
+    griffe = pytest.importorskip("griffe")
+    text = "A grid.\n\nExample:\n  >>> 1\n  1\n\nAttributes:\n  qmin, qmax: codes.\n  scale: step."
+    docstring = griffe.Docstring(load("docstring_sections").rewritten(text))
+    _, examples, attributes = docstring.parse("google")
+    assert examples.kind.value == "examples"
+    found = [(a.name.split(",\N{NO-BREAK SPACE}"), a.annotation) for a in attributes.value]
+    assert found == [(["qmin", "qmax"], None), (["scale"], None)]
+
+
+def test_flags_in_the_text_are_kept_in_one_line():
+    html = '<p title="--x">use <code>--bits 4</code>; a--b</p><pre><code>pams --bits</code></pre>'
+    marked = html.replace("--bits 4", '<span class="flag">--bits</span> 4')
+    assert load("flags").on_page_content(html) == marked
+
+
 def test_an_equation_becomes_mathml():
     html = '<span class="arithmatex">\\(a &lt; b\\)</span>'
     shown = load("equations").on_page_content(html)

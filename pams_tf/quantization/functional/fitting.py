@@ -27,6 +27,16 @@ def fitted_weights(
     V q = W x, held back towards W. Then they are rounded one after the other; those that follow
     take over as much of each rounding error as they can. The bias, which is last, is not rounded.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import functional
+      >>> weights = np.array([[3.0], [1.35], [1.35], [0.0]])  # of three inputs, and the bias
+      >>> moments = np.eye(4)
+      >>> moments[1, 2] = moments[2, 1] = 0.99  # two inputs that are nearly the same
+      >>> fitted, _ = functional.fitted_weights(weights, moments, moments, 3, per_channel=True)
+      >>> fitted[:3, 0].round(2).tolist()  # the error of one is made up for by the other
+      [3.0, 1.0, 2.0]
+
     Args:
       weights: float64 (K + 1, O), the bias as the last row.
       inputs: float64 (K + 1, K + 1), the sum of q q^T, with 1 as the last entry of q.

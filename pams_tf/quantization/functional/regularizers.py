@@ -12,10 +12,19 @@ def overflow(x: Tensor, alpha: Tensor, ends: tuple[Tensor, Tensor] | None = None
 
     Its gradient moves the activations towards the range and leaves the range alone.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import functional
+      >>> functional.overflow(np.float32([1.0, -3.0, 2.0, 0.0]), alpha=2.0).numpy().item()
+      0.0625
+
     Args:
       x: float32 activations, any shape.
-      alpha: float32 scalar, positive.
+      alpha: float32 scalar, positive, in x's unit.
       ends: (minimum, maximum) of a range that is not [-alpha, alpha].
+
+    Returns:
+      float32 scalar, 0 or more; 0 if nothing is clipped.
 
     Source: after the mismatch loss of ODM (arXiv 2307.13337), which applies such a loss only where
     its gradient agrees with that of the reconstruction; see `training.descent`.
@@ -32,10 +41,20 @@ def off_grid(w: Tensor, quantized: Tensor, step: Tensor) -> Tensor:
     Weights beyond the ends of the grid count as if they were at the ends. The gradient pulls each
     weight to its code, which is constant, and keeps it from swinging between two of them.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import functional
+      >>> w, quantized = np.float32([0.5, 3.0, 2.0]), np.float32([0.0, 3.0, 2.0])
+      >>> functional.off_grid(w, quantized, step=1.0).numpy().item()
+      0.25
+
     Args:
       w: float32 weights, any shape.
       quantized: the same on the grid.
       step: float32 step of the grid, positive, broadcast over w.
+
+    Returns:
+      float32 scalar in squared steps, 0 or more.
 
     Source: the dampening of Nagel et al. 2022 (arXiv 2203.11086), Eq. 6, in steps of the grid.
     """

@@ -10,6 +10,13 @@ Tensor = Any
 def sample_ranges(x: Tensor, percentile: float = 100.0) -> tuple[Tensor, Tensor]:
     """The smallest and the largest value of each sample, which is what calibration observes.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import functional
+      >>> minima, maxima = functional.sample_ranges(np.float32([[1.0, -3.0], [5.0, 2.0]]))
+      >>> minima.numpy().tolist(), maxima.numpy().tolist()
+      ([-3.0, 2.0], [1.0, 5.0])
+
     Args:
       x: float activations, NHWC; the first axis is the samples.
       percentile: below 100, take this percentile of each sample's values as its maximum, and the
@@ -20,6 +27,8 @@ def sample_ranges(x: Tensor, percentile: float = 100.0) -> tuple[Tensor, Tensor]
 
     Raises:
       ValueError: the percentile is not above 50 and at most 100.
+
+    Source: Li et al., ECCV 2020, Eq. 4; percentiles are not in the paper.
     """
     if not 50 < percentile <= 100:
         raise ValueError(f"percentile={percentile!r} is not possible; give one above 50 up to 100")
@@ -33,7 +42,22 @@ def sample_ranges(x: Tensor, percentile: float = 100.0) -> tuple[Tensor, Tensor]
 
 
 def sample_maxima(x: Tensor) -> Tensor:
-    """max|x| of each sample, (N,), for x as in `sample_ranges`."""
+    """The largest magnitude of each sample.
+
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import functional
+      >>> functional.sample_maxima(np.float32([[1.0, -3.0], [5.0, 2.0]])).numpy().tolist()
+      [3.0, 5.0]
+
+    Args:
+      x: float activations, NHWC; the first axis is the samples.
+
+    Returns:
+      max|x| of each sample, (N,), of x's dtype.
+
+    Source: Li et al., ECCV 2020, Eq. 4.
+    """
     minima, maxima = sample_ranges(x)
     return tf.maximum(maxima, -minima)
 
@@ -41,11 +65,23 @@ def sample_maxima(x: Tensor) -> Tensor:
 def running_maximum(previous: Tensor, observed: Tensor, count: Tensor, beta: float) -> Tensor:
     """Paper, Eq. 4: beta * previous + (1 - beta) * observed, with beta = 0 at the first step.
 
+    Example:
+      >>> from pams_tf.quantization import functional
+      >>> functional.running_maximum(10.0, 20.0, count=1, beta=0.9).numpy().round(3).item()
+      11.0
+      >>> functional.running_maximum(10.0, 20.0, count=0, beta=0.9).numpy().item()
+      20.0
+
     Args:
       previous: alpha so far, a scalar.
       observed: mean of `sample_maxima` at this step, a scalar.
       count: number of steps averaged so far; at 0, the result is `observed`.
-      beta: decay; 0.9997 in the paper.
+      beta: decay, 0 to 1; 0.9997 in the paper.
+
+    Returns:
+      alpha after this step, a float32 scalar in the unit of the activations.
+
+    Source: Li et al., ECCV 2020, Eq. 4.
     """
     beta = tf.where(tf.equal(count, 0), 0.0, beta)
     return beta * previous + (1.0 - beta) * observed

@@ -16,7 +16,13 @@ CLIPS = np.linspace(1.0, 0.4, 31)
 def max_abs(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
     """Quantize weights to the grid of their own maximum: s * round(w / s), s = max|w| / n.
 
-    Paper, Eq. 1 with a = max|w| and n = 2**(bits-1) - 1. The gradient passes straight through.
+    The paper's Eq. 1 with a = max|w| and n = 2**(bits-1) - 1. The gradient passes straight through.
+
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import functional
+      >>> functional.max_abs(np.float32([0.4, -1.0]), bits=2).numpy().tolist()
+      [0.0, -1.0]
 
     Args:
       w: float32, any shape; convolution kernels are HWIO.
@@ -29,6 +35,8 @@ def max_abs(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
 
     Raises:
       ValueError: bits is out of range.
+
+    Source: Li et al., ECCV 2020, Eq. 1.
     """
     n = signed_qmax(bits)
 
@@ -43,12 +51,17 @@ def max_abs(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
 def learned_clip(w: Tensor, clip: Tensor, bits: int) -> Tensor:
     """Quantize weights to the grid of a learned range: s * round(clip(w, -a, a) / s), s = a / n.
 
-    With a the clip and n = 2**(bits-1) - 1. Example: `learned_clip([0.3, -2.0], 1.0, bits=2)` is
-    `[0.0, -1.0]`.
+    With a the clip and n = 2**(bits-1) - 1.
 
     Gradients: to w, 1 in [-a, a] and 0 outside. To the clip, (w_q - w) / a inside and the sign of w
     outside, times 1 / sqrt(n * number of weights in the range), which keeps the steps of the clip
     in proportion to those of the weights.
+
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import functional
+      >>> functional.learned_clip(np.float32([0.3, -2.0]), np.float32(1), bits=2).numpy().tolist()
+      [0.0, -1.0]
 
     Args:
       w: float32, any shape; convolution kernels are HWIO.
@@ -93,6 +106,13 @@ def best_clip(
 ) -> np.ndarray:
     """The clip of `learned_clip` with the smallest squared error of the weights.
 
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import functional
+      >>> weights = np.array([[1.0], [0.6], [-0.6], [0.6]])  # of one channel
+      >>> functional.best_clip(weights, 1, per_channel=True).round(2).tolist()
+      [0.7]
+
     Args:
       w: float, the output channels O last.
       qmax: the largest code.
@@ -103,6 +123,8 @@ def best_clip(
     Returns:
       float64 (O,), all equal unless per channel: the largest weight times one of `CLIPS`. Where
       all weights are 0, it is 1.
+
+    Source: a grid search, as the released code of many methods has it.
     """
     w = np.asarray(w, np.float64).reshape(-1, w.shape[-1])
     importance = np.ones(len(w)) if importance is None else importance
@@ -125,8 +147,7 @@ def dorefa_weights(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
 
     With N = 2**bits - 1, v = tanh(w) / (2 max|tanh w|) + 1/2 in [0, 1] is rounded to k / N, half to
     even, and the result is E * (2 k / N - 1). The grid has 2**bits codes, the odd numbers from -N
-    to N in units of E / N; zero is not one of them. Example: `dorefa_weights([0.1, -0.4], bits=2)`
-    is about `[0.133, -0.4]`, the codes 1 and -3.
+    to N in units of E / N; zero is not one of them.
 
     Here E = max|w|, while the DoReFa paper has E = 1. With 1, a network without batch
     normalization, like these, would lose its scale: its weights are hundredths, and no later layer
@@ -135,6 +156,12 @@ def dorefa_weights(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
     Gradient: straight through the rounding, then through the tanh: E / max|tanh w| * (1 - tanh(w)
     squared). Both maxima are treated as constants, like that of `max_abs`, so every weight is
     trained, including the largest.
+
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import functional
+      >>> functional.dorefa_weights(np.float32([0.5, -3.0]), bits=2).numpy().tolist()
+      [1.0, -3.0]
 
     Args:
       w: float32, any shape; convolution kernels are HWIO.
@@ -147,6 +174,8 @@ def dorefa_weights(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
 
     Raises:
       ValueError: bits is out of range.
+
+    Source: Zhou et al. 2016, arXiv 1606.06160, Eq. 9.
     """
     n = unsigned_qmax(bits)
 
@@ -168,7 +197,26 @@ def dorefa_weights(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
 
 
 def max_abs_range(w: Tensor, axis: int | None = None) -> Tensor:
-    """max|w| over all of `w`, or per slice along `axis` (with dimensions kept for broadcasting)."""
+    """The largest magnitude of a tensor, or of each slice of it.
+
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import functional
+      >>> w = np.float32([[0.5, -2.0], [-1.0, 1.5]])
+      >>> functional.max_abs_range(w).numpy().item()
+      2.0
+      >>> functional.max_abs_range(w, axis=-1).numpy().tolist()
+      [[1.0, 2.0]]
+
+    Args:
+      w: float32, any shape; convolution kernels are HWIO.
+      axis: as in `max_abs`.
+
+    Returns:
+      max|w|: a scalar, or with `axis` of w's rank, with length 1 along all other axes.
+
+    Source: Li et al., ECCV 2020, Eq. 1; one range per slice is not in the paper.
+    """
     if axis is None:
         return tf.reduce_max(tf.abs(w))
     rank = len(w.shape)
