@@ -181,11 +181,18 @@ def _train_command(settings: dict[str, Any], name: str) -> str:
 
 def _finetune_command(settings: dict[str, Any], name: str) -> str:
     from pams_tf.recipe import QuantizationRecipe
-    from pams_tf.training.settings import DistillationSettings, finetune_budget
+    from pams_tf.training.settings import (
+        DistillationSettings,
+        best_by_default,
+        finetune_budget,
+    )
 
-    recipe = settings["recipe"]
-    defaults = DistillationSettings(**finetune_budget("short", recipe["bits"])).to_dict()
-    how = _flags(recipe, QuantizationRecipe().to_dict() | {"bits": None})  # bits always
+    recipe = QuantizationRecipe.from_dict(settings["recipe"])
+    defaults = DistillationSettings(**finetune_budget("short", recipe.bits)).to_dict()
+    how = []
+    if best_by_default(recipe.method, recipe.bits, own=False, budget=None):
+        how.append("--recipe paper")
+    how += _flags(recipe.to_dict(), QuantizationRecipe().to_dict() | {"bits": None})  # bits always
     return _command("finetune", settings, defaults, name, *how)
 
 
@@ -210,6 +217,8 @@ def _flags(fields: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
     for field, value in fields.items():
         if value is None or value == defaults.get(field):
             continue
+        if isinstance(value, dict):
+            value = ",".join(f"{name}={number}" for name, number in value.items())
         text = f" {value:g}" if isinstance(value, float) else f" {value}"
         words.append(f"--{field}" + ("" if value is True else text))
     return words

@@ -81,15 +81,11 @@ def _measure() -> dict[str, Any]:
 def _student(teacher: Any, bits: int) -> Any:
     """As `pams-finetune --teacher --scope all --steps 0` makes it."""
     import pams_tf
-    from pams_tf.training.settings import own_recipe, own_start
 
-    recipe = pams_tf.QuantizationRecipe(
-        method=FLAGS.method, bits=bits, scope="all", **own_recipe(FLAGS.method)
-    )
+    recipe = pams_tf.QuantizationRecipe.best(bits, FLAGS.method, scope="all")
     with tempfile.TemporaryDirectory() as folder:
-        return pams_tf.finetune(
-            teacher, recipe, FLAGS.data, run=Path(folder) / "run", steps=0, **own_start(recipe)
-        )
+        run = Path(folder) / "run"
+        return pams_tf.finetune(teacher, recipe, FLAGS.data, run=run, steps=0)
 
 
 def _post_training(scale: int, channels: int) -> bytes:

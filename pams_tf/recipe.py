@@ -17,10 +17,13 @@ _OLD_NAMES = {"edge_bits": "head_tail_bits"}
 METHODS = ("pams", "dorefa", "tflite", "pact")
 SCOPES = ("body", "all")
 ALPHA_GRADIENTS = ("eq3", "rounding")
+WEIGHT_RANGES = ("maximum", "learned")
 INITIAL_RANGES = ("ema", "error")
 INITIAL_WEIGHTS = ("teacher", "fitted")
 """Where a student starts from, see `quantize`; a choice of each run, not of the recipe."""
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
+FEW = 4
+"""Up to so many bits the options of `QuantizationRecipe.best` are the default of fine-tuning."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +46,14 @@ class QuantizationRecipe:
         Not in the paper; the other methods always do so.
       equalize: give every channel between two convolutions the range of the widest before anything
         is calibrated; see `models.equalization`. Not in the paper.
+      weight_range: "maximum", the largest magnitude of a kernel (paper), or "learned", a clip that
+        starts with the smallest error of the kernel and is trained; see `functional.learned_clip`.
+        Not for DoReFa, whose weights have a grid of their own.
+      asymmetric: with "pams", two learned ends in the place of one for tensors of both signs, and
+        [0, alpha] after a ReLU, as with `unsigned`; see `functional.pams_ends`. Not in the paper.
+      layer_bits: bit widths of single convolutions (their kernels) and sites (their activations) by
+        name, such as {"conv_0": 8}; they override `bits` and `head_tail_bits`. A name that is none
+        of the network's is an error when the student is built.
 
     Example:
       >>> import pams_tf
@@ -64,6 +75,9 @@ class QuantizationRecipe:
     head_tail_bits: int = 8
     unsigned: bool = False
     equalize: bool = False
+    weight_range: str = "maximum"
+    asymmetric: bool = False
+    layer_bits: dict[str, int] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS)
@@ -74,11 +88,72 @@ class QuantizationRecipe:
         check_choice("head_tail_bits", self.head_tail_bits, BITS)
         check_choice("unsigned", self.unsigned, (False, True))
         check_choice("equalize", self.equalize, (False, True))
-        if self.unsigned and self.method != "pams":
+        check_choice("weight_range", self.weight_range, WEIGHT_RANGES)
+        check_choice("asymmetric", self.asymmetric, (False, True))
+        self._check_layer_bits()
+        for name in ("unsigned", "asymmetric"):
+            if getattr(self, name) and self.method != "pams":
+                raise InputError(
+                    f"{name}=True is for method='pams'; {self.method!r} has its own rule for the "
+                    "ends of a range, so leave it False"
+                )
+        if self.weight_range == "learned" and self.method == "dorefa":
             raise InputError(
-                f"unsigned=True is for method='pams'; {self.method!r} has its own rule for tensors "
-                "after a ReLU, so leave it False"
+                "weight_range='learned' is not for method='dorefa', whose weights have a grid of "
+                "their own; leave it 'maximum'"
             )
+
+    @classmethod
+    def best(cls, bits: int = 8, method: str = "pams", **fields: Any) -> "QuantizationRecipe":
+        """The recipe whose options measured best in short trainings; they are not in the paper.
+
+        Example:
+          >>> import pams_tf
+          >>> pams_tf.QuantizationRecipe.best(bits=4, scope="all").alpha_gradient
+          'rounding'
+
+        Args:
+          bits, method: see the attributes.
+          **fields: other fields, which override what is chosen here.
+
+        Source: the measurements in docs/method.md.
+        """
+        pams = method == "pams"
+        chosen: dict[str, Any] = {"per_channel": True, "unsigned": pams, "equalize": True}
+        if pams and bits <= FEW:
+            chosen |= {
+                "alpha_gradient": "rounding",
+                "weight_range": "learned",
+                "asymmetric": True,
+            }
+        return cls(**{"bits": bits, "method": method, **chosen, **fields})
+
+    @property
+    def best_start(self) -> dict[str, str]:
+        """Where a student of this recipe starts best: arguments of `quantize` and `finetune`."""
+        weights = "fitted" if self.fits_kernels else "teacher"
+        return {"initial_range": "error", "initial_weights": weights}
+
+    def _check_layer_bits(self) -> None:
+        if not isinstance(self.layer_bits, dict):
+            raise InputError(
+                f"layer_bits={excerpt(self.layer_bits)} is not possible; give a mapping of names "
+                "to bit widths"
+            )
+        for name, bits in self.layer_bits.items():
+            if not isinstance(name, str):
+                raise InputError(f"layer_bits has the name {excerpt(name)}; give a layer's name")
+            check_choice(f"layer_bits[{excerpt(name)}]", bits, BITS)
+        object.__setattr__(self, "layer_bits", dict(self.layer_bits))
+
+    def bits_of(self, name: str, *, body: bool) -> int:
+        """The bit width of a convolution's kernel or of the activations at a site, by its name."""
+        return self.layer_bits.get(name, self.bits if body else self.head_tail_bits)
+
+    @property
+    def all_bits(self) -> tuple[int, ...]:
+        """The bit widths that it names, for body, head and tail, and single layers."""
+        return (self.bits, self.head_tail_bits, *self.layer_bits.values())
 
     @property
     def kernel_qmax(self) -> int:
@@ -89,7 +164,7 @@ class QuantizationRecipe:
     @property
     def fits_int8(self) -> bool:
         """Whether int8 tensors can hold its codes; if so, a student computes with integers."""
-        return max(self.bits, self.head_tail_bits) <= 8
+        return max(self.all_bits) <= 8
 
     @property
     def fits_kernels(self) -> bool:

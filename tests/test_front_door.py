@@ -38,7 +38,14 @@ PUBLIC = public()
 # Functions whose arguments leave nothing that could be refused.
 NEVER_RAISE = {
     *("list_presets", "presets", "merged", "with_recipe", "quantizers", "random_ranges"),
-    *("activation_quantizer", "kernel_quantizer", "best_alpha", "fitted_weights", "histogram"),
+    *(
+        "activation_quantizer",
+        "kernel_quantizer",
+        "best_alpha",
+        "best_clip",
+        "fitted_weights",
+        "histogram",
+    ),
     *("histogram_weights", "kernels_off_grid", "max_abs_range", "moving_average", "off_grid"),
     *("overflow", "quantization_error", "running_maximum", "sample_maxima"),
 }

@@ -11,9 +11,12 @@ Examples:
   pams-finetune --bits 8 --scope all --teacher mine.keras --data photos
                                                           a Keras network of your own
 
-The student starts with the weights of the float teacher and with ranges from Eq. 4 of the paper. A
-network of your own starts with --per_channel, --unsigned, --equalize, --initial_range=error and
---initial_weights=fitted unless you say otherwise; with --steps=0 it is not trained at all.
+With --recipe=paper the student is quantized as in the paper, and starts with the weights of the
+float teacher and with ranges from its Eq. 4. With --recipe=best it has the options that measured
+best: --per_channel, --unsigned, --equalize, --initial_range=error and --initial_weights=fitted,
+and at 4 bits or fewer --alpha_gradient=rounding, --weight_range=learned, --asymmetric and
+--alpha_rate=relative, too. Other flags override each of them. That is the default for a network of
+your own and, unless --budget=paper, at 4 bits or fewer. With --steps=0 nothing is trained.
 The run folder holds checkpoints, logs, curves and, at the end, student.keras: the checkpoint with
 the best validation PSNR. If a run is stopped, even by a crash, the same command continues it.
 """
@@ -76,9 +79,32 @@ flags.DEFINE_boolean(
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
+    "weight_range",
+    None,
+    "maximum: the range of a kernel is its largest magnitude, as in the paper (default); learned: "
+    "a clip that is trained.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_boolean(
+    "asymmetric",
+    None,
+    "With pams: two learned ends for tensors of both signs, and [0, alpha] behind a ReLU. Not in "
+    "the paper.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_list(
+    "layer_bits",
+    None,
+    "Bits of single convolutions and sites by name, such as conv_0=8,conv_0_output=8; "
+    "pams-sensitivity says which want more.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
     "recipe",
     None,
-    "JSON file of a recipe, or the card beside a model file, instead of the flags of the recipe.",
+    "best: the options that measured best (default for a network of your own and for few bits, see "
+    "above); paper: those of the paper (default otherwise); or the JSON file of a recipe, or the "
+    "card beside a model file, instead of the flags of the recipe.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -102,6 +128,13 @@ flags.DEFINE_float(
     "alpha_learning_rate",
     1e-2,
     "Learning rate of the alphas, which have an Adam of their own.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "alpha_rate",
+    None,
+    "absolute: that rate is in grey levels, as in the paper (default); relative: it is a part of "
+    "each alpha, so that one rate does for ranges of 1 and of 300.",
     flag_values=FLAGS,
 )
 flags.DEFINE_float(
@@ -169,9 +202,9 @@ flags.DEFINE_string(
 
 RECIPE_FLAGS = (
     "bits", "method", "scope", "per_channel", "alpha_gradient", "head_tail_bits", "unsigned",
-    "equalize",
+    "equalize", "weight_range", "asymmetric", "layer_bits",
 )  # fmt: skip
-
+NAMED_RECIPES = ("best", "paper")
 
 RENAMED = {"edge_bits": "head_tail_bits", "preset": "budget"}
 
@@ -188,9 +221,8 @@ def _finetune() -> dict[str, Any]:
 
     from pams_tf.training.settings import (
         DistillationSettings,
+        best_settings,
         finetune_budget,
-        own_recipe,
-        own_start,
         paper_patch_size,
         run_name,
     )
@@ -199,7 +231,7 @@ def _finetune() -> dict[str, Any]:
         FLAGS,
         *options.TRAINING,
         "alpha_learning_rate", "skt_weight", "overflow_weight", "damping", "calibration_steps",
-        "initial_range", "initial_weights", "image_range", "skt_layer", "target",
+        "initial_range", "initial_weights", "image_range", "skt_layer", "target", "alpha_rate",
     )  # fmt: skip
     given["overrides"] = options.overrides(FLAGS)
     DistillationSettings(**given)
@@ -217,12 +249,9 @@ def _finetune() -> dict[str, Any]:
         teacher = models.load(FLAGS.teacher, FLAGS.image_range)
         given |= _of_teacher(teacher)
         own_network = teacher.graph is not None
-        if own_network:
-            if FLAGS.recipe is None:
-                recipe = recipe.replace(
-                    **(own_recipe(recipe.method) | options.given(FLAGS, *RECIPE_FLAGS))
-                )
-            given = own_start(recipe) | given
+        recipe = _recipe(own_network)
+    if _best(recipe, own_network):
+        given = best_settings(recipe) | given
     fields: dict[str, Any] = {"patch_size": paper_patch_size(given["model"], given["scale"])}
     fields |= finetune_budget(budget, recipe.bits)
     settings = DistillationSettings(**(fields | given))
@@ -259,13 +288,25 @@ def _of_teacher(teacher: Any) -> dict[str, Any]:
     }
 
 
-def _recipe() -> QuantizationRecipe:
+def _recipe(own_network: bool = False) -> QuantizationRecipe:
     fields = options.given(FLAGS, *RECIPE_FLAGS)
-    if FLAGS.recipe is None:
-        return QuantizationRecipe(**fields)
+    if "layer_bits" in fields:
+        fields["layer_bits"] = options.layer_bits(fields["layer_bits"])
+    if FLAGS.recipe is None or FLAGS.recipe in NAMED_RECIPES:
+        paper = QuantizationRecipe(**fields)
+        return QuantizationRecipe.best(**fields) if _best(paper, own_network) else paper
     if fields:
         raise InputError(
             f"--recipe={FLAGS.recipe} and {', '.join(f'--{name}' for name in fields)} both say "
             "how to quantize; give one of them"
         )
     return QuantizationRecipe.load(FLAGS.recipe)
+
+
+def _best(recipe: QuantizationRecipe, own_network: bool) -> bool:
+    """Whether the run has the options that measured best, where no flag says otherwise."""
+    from pams_tf.training.settings import best_by_default
+
+    if FLAGS.recipe in NAMED_RECIPES:
+        return bool(FLAGS.recipe == "best")
+    return best_by_default(recipe.method, recipe.bits, own=own_network, budget=FLAGS.budget)

@@ -71,7 +71,7 @@ def _inspect() -> dict[str, Any]:
 def _about(about: Any) -> list[str]:
     if about is None:
         return ["no metadata of pams_tf: the file is older or from another tool"]
-    recipe = about.get("recipe") or {}
+    recipe = {name: value for name, value in (about.get("recipe") or {}).items() if value != {}}
     settings = ", ".join(f"{name} {value}" for name, value in recipe.items())
     overrides = "".join(f", {k} {v}" for k, v in (about.get("overrides") or {}).items())
     images = "; ".join(

@@ -1,5 +1,6 @@
 """Flags that several commands share."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -179,6 +180,21 @@ def define_training(values: flags.FlagValues) -> None:
 def given(values: flags.FlagValues, *names: str) -> dict[str, Any]:
     """The values of those flags in `names` that are not None."""
     return {name: values[name].value for name in names if values[name].value is not None}
+
+
+def layer_bits(texts: Sequence[str]) -> dict[str, int]:
+    """["conv_0=8", ...] -> {"conv_0": 8, ...}.
+
+    Raises:
+      InputError: a text has another form.
+    """
+    found = {}
+    for text in texts:
+        name, equals, bits = text.strip().rpartition("=")
+        if not (name and equals and bits.isdecimal()):
+            raise InputError(f"layer_bits {text!r} is not possible; give NAME=BITS, such as head=8")
+        found[name] = int(bits)
+    return found
 
 
 def say_lr(data: str | None, scale: int) -> None:

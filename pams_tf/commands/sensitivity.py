@@ -3,16 +3,19 @@
 Example: pams-sensitivity --model runs/mine_x2_pams8_all --images benchmark/Set5
 
 All tensors have 16 bits except for one, which has the bits of the student. The tensors that cost
-most are those to look at: their ranges, their layers, or their bit width.
+most are those to look at: their ranges, their layers, or their bit width. The last line printed
+gives 8 bits to those that cost most, as a flag of pams-finetune.
 """
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from pams_tf.commands import cli, options
+from pams_tf.files import check_writable
 
 FLAGS = cli.command_flags()
 flags.DEFINE_string(
@@ -25,6 +28,19 @@ flags.DEFINE_string(
 options.define_images(FLAGS)
 flags.DEFINE_integer(
     "top", 20, "How many tensors to print; --json has all.", lower_bound=1, flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "raise_most",
+    2,
+    "To how many of the tensors that cost most the printed flag gives 8 bits.",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "save_recipe",
+    None,
+    "Also write the student's recipe with these 8 bits to this JSON file, for pams-finetune.",
+    flag_values=FLAGS,
 )
 
 
@@ -39,7 +55,10 @@ def _sensitivity() -> dict[str, Any]:
     from pams_tf.models import load
     from pams_tf.reporting.tables import print_table
 
-    found = sensitivity(load(FLAGS.model), FLAGS.images, progress=True)
+    if FLAGS.save_recipe:
+        check_writable(Path(FLAGS.save_recipe).parent)
+    student = load(FLAGS.model)
+    found = sensitivity(student, FLAGS.images, progress=True)
     print_table(
         f"{FLAGS.model}: {found.psnr:.3f} dB, with 16 bits everywhere {found.fine:.3f} dB",
         ("tensor", "", "bits", "costs, dB"),
@@ -48,4 +67,11 @@ def _sensitivity() -> dict[str, Any]:
             for cost in found.costs[: FLAGS.top]
         ],
     )
-    return dataclasses.asdict(found)
+    raised = found.layer_bits(FLAGS.raise_most)
+    if raised:
+        print(f"--layer_bits={','.join(f'{name}={bits}' for name, bits in raised.items())}")
+    assert student.recipe is not None  # a float network has no costs
+    recipe = student.recipe.replace(layer_bits={**student.recipe.layer_bits, **raised})
+    if FLAGS.save_recipe:
+        recipe.save(FLAGS.save_recipe)
+    return {**dataclasses.asdict(found), "recipe": recipe.to_dict()}

@@ -63,6 +63,16 @@ class Sensitivity:
     fine: float
     costs: list[Cost]
 
+    def layer_bits(self, count: int, bits: int = 8) -> dict[str, int]:
+        """More bits for the tensors that cost most, as `QuantizationRecipe.layer_bits` takes them.
+
+        Args:
+          count: how many tensors; those that have as many bits already are left out.
+          bits: their bit width.
+        """
+        poor = [cost.name for cost in self.costs if cost.bits < bits and cost.loss > 0]
+        return dict.fromkeys(poor[:count], bits)
+
 
 def sensitivity(
     student: SuperResolution,
@@ -107,7 +117,7 @@ def sensitivity(
     def psnr(network: SuperResolution) -> float:
         return evaluate(keras_upscale(network), pairs).psnr
 
-    fine = with_recipe(student, recipe.replace(bits=FINE, head_tail_bits=FINE))
+    fine = with_recipe(student, recipe.replace(bits=FINE, head_tail_bits=FINE, layer_bits={}))
     costs = []
     every = psnr(fine)
     layers: list[Any] = [layer for layer in fine.layers if isinstance(layer, QuantConv2D)]

@@ -15,6 +15,7 @@ from pams_tf.litert.checks import check_alphas, check_integer
 from pams_tf.models import SuperResolution, fully_quantized, load
 from pams_tf.models.files import Source
 from pams_tf.models.limits import check_limits
+from pams_tf.quantization import QuantConv2D
 
 IO_DTYPES = ("int8", "uint8", "float32")
 WEIGHTS = ("int8", "int4")
@@ -148,22 +149,25 @@ def _check_exportable(model: SuperResolution, io_dtype: str, weights: str) -> No
         )
     if not recipe.fits_int8:
         raise InputError(
-            f"a recipe of {max(recipe.bits, recipe.head_tail_bits)} bits cannot become an int8 "
+            f"a recipe of {max(recipe.all_bits)} bits cannot become an int8 "
             "file; 8 bits are the most"
         )
-    if weights == "int4" and min(recipe.bits, recipe.head_tail_bits) > 4:
+    if weights == "int4" and min(recipe.all_bits) > 4:
         raise InputError(
             f"weights='int4' cannot hold the kernels of a recipe of {recipe.bits} bits; "
             "fine-tune one of at most 4, or store them as int8"
         )
-    if recipe.method == "dorefa":
+    for layer in model.layers:
+        if not (isinstance(layer, QuantConv2D) and layer.kernel_quantizer == "dorefa"):
+            continue
         # DoReFa's codes are odd numbers from -(2**bits - 1) to 2**bits - 1: they need one bit more.
-        width = 4 if weights == "int4" and recipe.bits <= 4 else 8
-        if recipe.bits >= width:
+        bits = layer.bits
+        width = 4 if weights == "int4" and bits <= 4 else 8
+        if bits >= width:
             raise InputError(
-                f"the {recipe.bits}-bit weights of method='dorefa' have the codes -"
-                f"{2**recipe.bits - 1} to {2**recipe.bits - 1}, which need {recipe.bits + 1} bits: "
-                f"int{width} holds those of at most {width - 1} bits"
+                f"the {bits}-bit weights of method='dorefa' have the codes -{layer.qmax} to "
+                f"{layer.qmax}, which need {bits + 1} bits: int{width} holds those of at most "
+                f"{width - 1} bits"
             )
     if not model.calibrated:
         raise InputError(

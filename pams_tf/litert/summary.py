@@ -277,6 +277,9 @@ def _weight_checks(content: bytes, about: Mapping[str, Any] | None) -> tuple[Che
     if bits >= 8:
         return ()
     assert about is not None
+    wide = {name for name, width in recipe.get("layer_bits", {}).items() if width > bits}
+    if wide - set(about["sites"]):  # kernels, which have no name in a file
+        return ()
     most = QuantizationRecipe.from_dict(recipe, "the file's recipe").kernel_qmax
     largest = {name: most for name, site in about["sites"].items() if site["bits"] == bits}
     promise = f"{bits}-bit weights hold codes of at most +-{most}"

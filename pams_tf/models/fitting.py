@@ -73,9 +73,10 @@ def fit_kernels(student: SuperResolution, network: SuperResolution, batches: Ite
             every,
         )
         kernel, bias = original.kernel.numpy(), original.bias.numpy()
-        kernel, bias = _fitted(kernel, bias, inputs, cross, layer)
+        kernel, bias, limits = _fitted(kernel, bias, inputs, cross, layer)
         layer.kernel.assign(kernel)
         layer.bias.assign(bias)
+        layer.set_clip(limits)
 
 
 def _convolutions(student: SuperResolution) -> list[Convolved]:
@@ -124,13 +125,16 @@ def _patches(layer: QuantConv2D, x: Any, every: int) -> Any:
 
 def _fitted(
     kernel: np.ndarray, bias: np.ndarray, inputs: np.ndarray, cross: np.ndarray, layer: QuantConv2D
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Kernel, bias and the range of each output channel."""
     *size, depth, filters = kernel.shape
     weights = np.concatenate([kernel.reshape(-1, filters), bias[None]]).astype(np.float64)
     groups = np.split(weights, layer.groups, axis=1)
     fitted = [
-        functional.fitted_weights(w, q, x, layer.qmax, per_channel=layer.per_channel)
+        functional.fitted_weights(
+            w, q, x, layer.qmax, per_channel=layer.per_channel, free_range=layer.clip is not None
+        )
         for w, q, x in zip(groups, inputs, cross, strict=True)
     ]
-    weights = np.concatenate(fitted, axis=1)
-    return weights[:-1].reshape(*size, depth, filters), weights[-1]
+    weights, limits = (np.concatenate(parts, axis=-1) for parts in zip(*fitted, strict=True))
+    return weights[:-1].reshape(*size, depth, filters), weights[-1], limits

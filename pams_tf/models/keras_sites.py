@@ -55,6 +55,7 @@ class KerasSites(Sites):
       arriving: name of each activation site -> the Keras tensor of values that arrives there,
         before any quantizer; calibration observes these tensors.
       sites: name of each site that holds codes -> its tensor.
+      names: names of the convolutions and sites for which a recipe can choose bits.
     """
 
     def __init__(self, recipe: QuantizationRecipe | None = None, unit: float = 1.0) -> None:
@@ -63,6 +64,7 @@ class KerasSites(Sites):
         self._layers: dict[str, keras.layers.Layer] = {}
         self.arriving = _Values()
         self.sites: dict[str, Coded] = {}
+        self.names: list[str] = []
         self._convolved: list[Convolved] = []
         self._integer = recipe is not None and recipe.fits_int8
 
@@ -104,6 +106,7 @@ class KerasSites(Sites):
         shared: str | None = None,
         expansion: int = 0,
     ) -> Any:
+        self.names.append(shared or name)
         settings: dict[str, Any] = {
             "strides": geometry.strides,
             "padding": geometry.padding,
@@ -128,7 +131,7 @@ class KerasSites(Sites):
         if shift is not None:
             behind.append(ChannelShift(shift, name=f"{name}_shift", dtype=dtype))
         if recipe := self._recipe_at(body):
-            settings["bits"] = recipe.bits if body else recipe.head_tail_bits
+            settings["bits"] = recipe.bits_of(name, body=body)
             # TensorFlow Lite quantizes depthwise kernels per channel, and no other way.
             assert not expansion, "merged before quantization"
             settings["per_channel"] = recipe.per_channel or geometry.groups > 1
@@ -168,6 +171,7 @@ class KerasSites(Sites):
         ceiling: float | None = None,
         true_values: bool = False,
     ) -> Any:
+        self.names.append(name)
         self.arriving.add(name, x)
         recipe = self._recipe_at(body)
         if recipe is None:

@@ -1,5 +1,6 @@
 """The network as a Keras model that knows what it was built from."""
 
+import difflib
 import re
 from typing import Any
 
@@ -62,6 +63,8 @@ class SuperResolution(keras.Model):
         image = keras.Input((None, None, network.channels), name="lr")
         sites = KerasSites(recipe, network.unit)
         output, feature = network.connect(sites.input(image), scale, sites)
+        if recipe is not None:
+            check_names(recipe, sites.names, f"{preset} x{scale}")
         name = kwargs.setdefault("name", f"{preset}_x{scale}")
         if not re.fullmatch("[A-Za-z0-9.][A-Za-z0-9_.>/-]*", str(name)):
             raise InputError(
@@ -158,6 +161,26 @@ class SuperResolution(keras.Model):
             graph=Graph.from_dict(graph) if graph else None,
             **config,
         )
+
+
+def check_names(recipe: QuantizationRecipe, names: list[str], network: str) -> None:
+    """Check that a network has the layers for which a recipe chooses bits.
+
+    Args:
+      recipe: the recipe.
+      names: of the network's convolutions and sites.
+      network: what to call it.
+
+    Raises:
+      InputError: a name is not among `names`; the message lists similar ones.
+    """
+    for name in recipe.layer_bits:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
+            raise InputError(
+                f"layer_bits names {excerpt(name)}, which is no convolution or site of {network}; "
+                f"it has {', '.join(near)}, ..."
+            )
 
 
 def of_graph(graph: Graph) -> Architecture:

@@ -2,6 +2,7 @@
 
 from pams_tf.errors import InputError
 from pams_tf.models.network import SuperResolution
+from pams_tf.quantization import QuantConv2D
 from pams_tf.recipe import QuantizationRecipe
 
 
@@ -36,7 +37,8 @@ def transfer_weights(source: SuperResolution, target: SuperResolution) -> None:
     """Copy every weight that both networks have, matched by layer and variable name.
 
     For networks of the same architecture with different recipes: convolutions always match,
-    quantizers match where both networks have them.
+    quantizers match where both networks have them. A learned range of weights that only `target`
+    has gets the one with the smallest error of the kernel.
 
     Example:
       >>> import numpy as np
@@ -64,6 +66,10 @@ def transfer_weights(source: SuperResolution, target: SuperResolution) -> None:
     for variable in target.variables:
         if variable.path in theirs:
             variable.assign(theirs[variable.path].value)
+    for layer in target.layers:
+        clip = layer.clip if isinstance(layer, QuantConv2D) else None
+        if clip is not None and clip.path not in theirs:
+            layer.fit_clip()
 
 
 def begin_with(network: SuperResolution, source: SuperResolution) -> int:

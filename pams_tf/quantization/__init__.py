@@ -18,7 +18,7 @@ from pams_tf.quantization.dorefa import DorefaQuantizer
 from pams_tf.quantization.known_range import RangeQuantizer
 from pams_tf.quantization.min_max import MinMaxQuantizer
 from pams_tf.quantization.pact import PactQuantizer
-from pams_tf.quantization.pams import PamsQuantizer
+from pams_tf.quantization.pams import PamsEndsQuantizer, PamsQuantizer
 from pams_tf.quantization.prelu import QuantPReLU
 from pams_tf.quantization.range_search import search_ranges
 
@@ -30,6 +30,7 @@ __all__ = [
     "GroupedConv2D",
     "MinMaxQuantizer",
     "PactQuantizer",
+    "PamsEndsQuantizer",
     "PamsQuantizer",
     "QuantConv2D",
     "QuantPReLU",

@@ -6,7 +6,7 @@ from pams_tf.quantization.base import ActivationQuantizer
 from pams_tf.quantization.dorefa import DorefaQuantizer
 from pams_tf.quantization.min_max import MinMaxQuantizer
 from pams_tf.quantization.pact import PactQuantizer
-from pams_tf.quantization.pams import PamsQuantizer
+from pams_tf.quantization.pams import PamsEndsQuantizer, PamsQuantizer
 from pams_tf.recipe import QuantizationRecipe
 
 
@@ -35,7 +35,7 @@ def activation_quantizer(
         trimming the long shortcut or the image costs more than a coarser scale does, and nothing
         trains them in a student of scope "body".
       signed: False for a tensor after a ReLU. PACT and DoReFa then use all codes from 0 to alpha,
-        and so does PAMS if the recipe sets `unsigned`.
+        and so does PAMS if the recipe sets `unsigned` or `asymmetric`.
       ceiling: where the network clips the tensor, beyond which no range reaches.
 
     Returns:
@@ -43,7 +43,7 @@ def activation_quantizer(
 
     Source: Li et al., ECCV 2020, Table 2, for the methods compared.
     """
-    bits = recipe.bits if body else recipe.head_tail_bits
+    bits = recipe.bits_of(name, body=body)
     settings: dict[str, Any] = {
         "bits": bits,
         "calibration": "ema" if body else "maximum",
@@ -52,7 +52,11 @@ def activation_quantizer(
     }
     if recipe.method == "tflite":
         return MinMaxQuantizer(initial_range=(-10.0 if signed else 0.0, 10.0), **settings)
-    settings["unsigned"] = not signed and (recipe.unsigned or recipe.method != "pams")
+    if recipe.asymmetric and signed:
+        return PamsEndsQuantizer(alpha_gradient=recipe.alpha_gradient, **settings)
+    settings["unsigned"] = not signed and (
+        recipe.unsigned or recipe.asymmetric or recipe.method != "pams"
+    )
     # Nothing prevents an int8 tensor from taking the code -128, so a network that mirrors an
     # integer file uses that code too. Narrower grids are clipped in the file, and scope "body"
     # keeps the grid of the paper.
@@ -68,7 +72,7 @@ def kernel_quantizer(recipe: QuantizationRecipe, *, body: bool = True) -> str:
     """The `kernel_quantizer` of the `QuantConv2D` layers that a recipe asks for.
 
     The paper's Table 2 compares methods in the body. Head and tail, which it leaves in float, use
-    "max_abs" with every method, because DoReFa's 8-bit weights have no int8 codes.
+    "max_abs" with DoReFa, too, because its 8-bit weights have no int8 codes.
 
     Example:
       >>> import pams_tf
@@ -82,8 +86,10 @@ def kernel_quantizer(recipe: QuantizationRecipe, *, body: bool = True) -> str:
       body: False for a convolution of the head or tail.
 
     Returns:
-      "max_abs" or "dorefa".
+      "max_abs", "learned" or "dorefa".
 
     Source: Li et al., ECCV 2020, Table 2.
     """
-    return "dorefa" if recipe.method == "dorefa" and body else "max_abs"
+    if recipe.method == "dorefa":
+        return "dorefa" if body else "max_abs"
+    return "learned" if recipe.weight_range == "learned" else "max_abs"

@@ -5,14 +5,18 @@ from functools import partial
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pams_tf.grid import signed_qmax, unsigned_qmax
 from pams_tf.quantization import functional
+from pams_tf.quantization.base import Positive
 from pams_tf.quantization.functional.codes import EXACT, sums_of_products
 from pams_tf.quantization.functional.stored import divided
 
-KERNEL_QUANTIZERS = {"max_abs": functional.max_abs, "dorefa": functional.dorefa_weights}
+KERNEL_QUANTIZERS = ("max_abs", "learned", "dorefa")
+SMALLEST_CLIP = 1e-6
+"""Far below any weight that matters to an image in [0, 255]: no training takes a clip below."""
 
 
 class Accumulator(Protocol):
@@ -162,9 +166,13 @@ class QuantConv2D(GroupedConv2D):
     Args:
       bits: bit width of the weights, 2 to 16.
       per_channel: use one range per output channel instead of one for the whole kernel.
-      kernel_quantizer: "max_abs", see `functional.max_abs`, or "dorefa", see
-        `functional.dorefa_weights`.
+      kernel_quantizer: "max_abs", "learned" or "dorefa", see `functional.max_abs`, `learned_clip`
+        and `dorefa_weights`.
       filters, kernel_size, **kwargs: those of `keras.layers.Conv2D`.
+
+    Attributes:
+      clip: the trained range of "learned", a positive float32 variable: a scalar or (1, 1, 1, O).
+        It is a placeholder, 1, until `fit_clip` or `set_clip` sets it. None with other quantizers.
 
     Raises:
       ValueError: bits or kernel_quantizer is not possible, or what Keras refuses.
@@ -188,11 +196,46 @@ class QuantConv2D(GroupedConv2D):
         if kernel_quantizer not in KERNEL_QUANTIZERS:
             raise ValueError(
                 f"kernel_quantizer={kernel_quantizer!r} is not possible; "
-                f"choose {' or '.join(KERNEL_QUANTIZERS)}"
+                f"choose one of {', '.join(KERNEL_QUANTIZERS)}"
             )
         self.bits = bits
         self.per_channel = per_channel
         self.kernel_quantizer = kernel_quantizer
+        self.clip: keras.Variable | None = None
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if self.kernel_quantizer == "learned":
+            self.clip = self.add_weight(
+                name="clip",
+                shape=(1, 1, 1, self.filters) if self.per_channel else (),
+                initializer="ones",
+                constraint=Positive(SMALLEST_CLIP),
+            )
+
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)  # kernel and bias alone
+        if self.clip is not None:
+            store[str(len(self.weights) - 1)] = self.clip
+
+    def load_own_variables(self, store: Any) -> None:
+        super().load_own_variables(store)
+        if self.clip is not None:
+            self.clip.assign(store[str(len(self.weights) - 1)])
+
+    def fit_clip(self) -> None:
+        """Set the learned range to that with the smallest squared error of the kernel."""
+        kernel = keras.ops.convert_to_numpy(self.kernel)
+        self.set_clip(functional.best_clip(kernel, self.qmax, per_channel=self.per_channel))
+
+    def set_clip(self, limits: Any) -> None:
+        """Set the learned range to that of each output channel, (O,); equal if there is only one.
+
+        Ranges of another kernel quantizer are those of its kernel, and this does nothing.
+        """
+        if self.clip is not None:
+            limits = np.maximum(limits, SMALLEST_CLIP)
+            self.clip.assign(np.reshape(limits, (1, 1, 1, -1)) if self.per_channel else limits[0])
 
     @property
     def range_axis(self) -> int | None:
@@ -210,6 +253,8 @@ class QuantConv2D(GroupedConv2D):
 
         A range of zeros counts as 1: its codes are 0 on any grid, and its bias needs a unit.
         """
+        if self.clip is not None:
+            return divided(tf.convert_to_tensor(self.clip.value), self.qmax)
         limit = functional.max_abs_range(self.kernel.value, self.range_axis)
         return divided(tf.where(limit > 0, limit, 1.0), self.qmax)
 
@@ -222,10 +267,13 @@ class QuantConv2D(GroupedConv2D):
         return tf.cast(self.step(), tf.float64) * tf.where(magnitude > 0, magnitude, 1.0)
 
     def quantized_kernel(self) -> Any:
-        """The quantized kernel, float32 HWIO; its gradient reaches the float kernel."""
-        return KERNEL_QUANTIZERS[self.kernel_quantizer](
-            self.kernel.value, self.bits, axis=self.range_axis
-        )
+        """The quantized kernel, float32 HWIO; its gradient reaches float kernel and clip."""
+        kernel = self.kernel.value
+        if self.clip is not None:
+            return functional.learned_clip(kernel, self.clip.value, self.bits)
+        dorefa = self.kernel_quantizer == "dorefa"
+        quantize = functional.dorefa_weights if dorefa else functional.max_abs
+        return quantize(kernel, self.bits, axis=self.range_axis)
 
     def call(
         self, inputs: Any, accumulator: Accumulator | None = None, training: bool = False

@@ -48,9 +48,7 @@ class RangeQuantizer(Quantizer):
     def codes(self, tensors: Any, arithmetic: Any, *, nonnegative: bool = False) -> Any:
         _, qmin, qmax = self.steps()
         ends = code_ends(qmin, qmax, nonnegative)
-        return clip_and_round(
-            tensors, arithmetic, 1.0, ends, qmax=qmax, to_alpha=None, inclusive=True
-        )
+        return clip_and_round(tensors, arithmetic, 1.0, ends, to_range=None, inclusive=True)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "minimum": self.minimum, "maximum": self.maximum}

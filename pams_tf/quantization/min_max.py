@@ -1,19 +1,17 @@
 """The quantizer of TensorFlow Lite's quantization-aware training: its range follows the data."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from pams_tf.grid import unsigned_qmax
 from pams_tf.quantization import functional
-from pams_tf.quantization.base import SMALLEST_ALPHA, ActivationQuantizer, number
+from pams_tf.quantization.base import SMALLEST_ALPHA
+from pams_tf.quantization.ends import EndsQuantizer
 
 
 @keras.saving.register_keras_serializable("pams_tf")
-class MinMaxQuantizer(ActivationQuantizer):
+class MinMaxQuantizer(EndsQuantizer):
     """TensorFlow Lite: `functional.min_max` between moving averages (Jacob et al. 2018).
 
     Each training step moves both ends towards the smallest and the largest value of its batch and
@@ -32,8 +30,7 @@ class MinMaxQuantizer(ActivationQuantizer):
     Args:
       bits: 2 to 16.
       decay: decay of the moving averages in training; 0.999 in TensorFlow.
-      initial_range: both ends before any calibration; must contain 0 and not be empty. A range that
-        starts at 0 is for tensors after a ReLU.
+      initial_range: see `EndsQuantizer`.
       calibration, beta: see `ActivationQuantizer`; the rule applies to each end.
 
     Raises:
@@ -51,63 +48,10 @@ class MinMaxQuantizer(ActivationQuantizer):
         initial_range: tuple[float, float] = (-10.0, 10.0),
         **kwargs: Any,
     ) -> None:
-        super().__init__(bits=bits, **kwargs)
+        super().__init__(bits, initial_range, learned=False, **kwargs)
         if not 0 <= decay <= 1:
             raise ValueError(f"decay={decay!r} is not possible; give a number from 0 to 1")
-        low, high = initial_range
-        if not low <= 0 < high:
-            raise ValueError(f"the range [{low}, {high}] must contain 0 and not be empty")
         self.decay = decay
-        self.initial_range = (float(low), float(high))
-        self.minimum, self.maximum = (
-            self.add_weight(
-                name=name,
-                shape=(),
-                initializer=keras.initializers.Constant(end),
-                trainable=False,
-            )
-            for name, end in zip(("minimum", "maximum"), self.initial_range, strict=True)
-        )
-
-    @property
-    def alpha(self) -> Any:
-        return tf.maximum(-self.minimum.value, self.maximum.value)
-
-    @property
-    def range(self) -> dict[str, float]:
-        ends = {"minimum": number(self.minimum), "maximum": number(self.maximum)}
-        return {**super().range, **ends}
-
-    def steps(self) -> tuple[Any, Any, Any]:
-        scale, qmin, qmax = functional.min_max_grid(
-            self.minimum.value, self.maximum.value, self.bits
-        )
-        return tf.cast(scale, tf.float64), qmin, qmax
-
-    @property
-    def _initial_range(self) -> dict[str, float]:
-        low, high = (float(np.float32(end)) for end in self.initial_range)
-        return {"alpha": max(-low, high), "minimum": low, "maximum": high}
-
-    def restore_range(self, numbers: Mapping[str, Any]) -> None:
-        low, high = float(numbers["minimum"]), float(numbers["maximum"])
-        self.minimum.assign(low)
-        self.maximum.assign(high)
-
-    def set_range(self, alpha: float) -> None:
-        alpha = max(alpha, SMALLEST_ALPHA)
-        self.minimum.assign(-alpha if self.initial_range[0] < 0 else 0.0)
-        self.maximum.assign(alpha)
-
-    def fit_range(self, seen: functional.Histogram) -> None:
-        low, high = functional.best_ends(seen, self.bits)
-        self.minimum.assign(low)
-        self.maximum.assign(max(high, SMALLEST_ALPHA))
-        self.observations.assign_add(1)
-
-    @property
-    def reach(self) -> int:
-        return unsigned_qmax(self.bits)
 
     def codes(self, tensors: Any, arithmetic: Any, **settings: Any) -> Any:
         return functional.min_max_codes(
@@ -124,20 +68,8 @@ class MinMaxQuantizer(ActivationQuantizer):
     def _moved(self, end: keras.Variable, observed: Any) -> Any:
         return functional.moving_average(end.value, tf.stop_gradient(observed), self.decay)
 
-    def _adapt(self, minima: Any, maxima: Any) -> None:
-        low = self._calibrated(-tf.convert_to_tensor(self.minimum), -tf.minimum(minima, 0.0))
-        high = self._calibrated(
-            tf.convert_to_tensor(self.maximum), tf.maximum(maxima, SMALLEST_ALPHA)
-        )
-        self.minimum.assign(-low)
-        self.maximum.assign(high)
-
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "decay": self.decay,
-            "initial_range": self.initial_range,
-        }
+        return {**super().get_config(), "decay": self.decay}
 
 
 def _of_the_whole_batch(lowest: Any, highest: Any) -> tuple[Any, Any]:

@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from pams_tf.errors import InputError
 from pams_tf.models import SuperResolution
-from pams_tf.quantization import kernels_off_grid, quantizers
+from pams_tf.quantization import PamsEndsQuantizer, QuantConv2D, kernels_off_grid, quantizers
 from pams_tf.quantization.functional import overflow
 from pams_tf.training.descent import AGREEING, descend
+from pams_tf.training.relative import is_relative
 from pams_tf.training.settings import TARGETS
 from pams_tf.training.skt import skt_loss
 
@@ -28,7 +29,8 @@ class Distiller(keras.Model):
     Losses of the student's own layers (PACT's decay) are added.
 
     Alphas have their own optimizer, because they are as large as activations (hundreds), while
-    weights are hundredths.
+    weights are hundredths. Learned clips of kernels are updated by the alphas' optimizer if its
+    rate is relative, see `RelativeAdam`, and by that of the weights otherwise.
 
     Example:
       >>> import keras, pams_tf
@@ -101,10 +103,7 @@ class Distiller(keras.Model):
         arriving = [student.arriving[q.name] for q in self._ranges]
         self._student_outputs = _outputs(student, skt_weight, arriving)
         self._teacher_outputs = _outputs(teacher, skt_weight)
-        alphas = {id(q.alpha) for q in quantizers(student)}
-        trainable = student.trainable_variables
-        self.alpha_variables = [v for v in trainable if id(v) in alphas]
-        self.weight_variables = [v for v in trainable if id(v) not in alphas]
+        self._divide(with_clips=False)
         self.loss_means = {name: keras.metrics.Mean(name) for name in ("loss", "l1", "skt")}
 
     def compile(
@@ -117,8 +116,21 @@ class Distiller(keras.Model):
         kwargs.setdefault("jit_compile", bool(tf.config.list_physical_devices("GPU")))
         super().compile(optimizer=optimizer, **kwargs)
         self.alpha_optimizer = alpha_optimizer
+        self._divide(with_clips=is_relative(alpha_optimizer))
         self.optimizer.build(self.weight_variables)
         self.alpha_optimizer.build(self.alpha_variables)
+
+    def _divide(self, *, with_clips: bool) -> None:
+        """Divide what is trained between the optimizers; clips go with alphas or with weights."""
+        ranges = [v for q in quantizers(self.student) for v in q.trainable_variables]
+        if with_clips:
+            ranges += [
+                layer.clip for layer in self.student.layers if isinstance(layer, QuantConv2D)
+            ]
+        found = {id(variable) for variable in ranges}
+        trainable = self.student.trainable_variables
+        self.alpha_variables = [v for v in trainable if id(v) in found]
+        self.weight_variables = [v for v in trainable if id(v) not in found]
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -177,7 +189,10 @@ class Distiller(keras.Model):
         found = {"loss": tf.add_n(parts), "l1": l1, "skt": skt}
         if self._ranges:
             found[AGREEING] = self.overflow_weight * tf.add_n(
-                [overflow(x, q.alpha.value) for x, q in zip(arriving, self._ranges, strict=True)]
+                [
+                    overflow(x, q.alpha, q.ends if isinstance(q, PamsEndsQuantizer) else None)
+                    for x, q in zip(arriving, self._ranges, strict=True)
+                ]
             )
         return found
 

@@ -15,6 +15,8 @@ from pams_tf.training.jobs import distil
 from pams_tf.training.replicas import choose_replicas
 from pams_tf.training.settings import (
     DistillationSettings,
+    best_by_default,
+    best_settings,
     finetune_budget,
     paper_patch_size,
     run_name,
@@ -34,6 +36,10 @@ def finetune(
 ) -> SuperResolution:
     """Distil a float network into a quantized student with L1 + 1000 * SKT.
 
+    At 4 bits or fewer (unless `budget` is "paper"), and for networks of the user's own, the student
+    starts from `recipe.best_start` by default, see `QuantizationRecipe.best`; otherwise from ranges
+    by Eq. 4 and the weights of the teacher.
+
     Weights and ranges are trained. Checkpoints, logs and plots go to the run folder. If a call is
     interrupted in any way, the same call resumes the run and ends with the same weights.
 
@@ -48,7 +54,7 @@ def finetune(
     Args:
       model: the float teacher: a Keras model of `pams_tf`, a `.keras` file, a run folder, or a name
         in the zoo. It is not changed.
-      recipe: how the student is quantized.
+      recipe: how the student is quantized, such as `QuantizationRecipe.best(bits=4)`.
       images: folder of HR training images: DIV2K, a benchmark set, or any folder; None for the
         built-in photographs.
       run: the run folder; by default one in "runs" that is named after the network and the recipe.
@@ -74,6 +80,9 @@ def finetune(
     replicas = choose_replicas(strategy)  # before TensorFlow computes anything
     teacher = load(model, settings.get("image_range", 255.0))
     fields: dict[str, Any] = {"patch_size": paper_patch_size(teacher.preset, teacher.scale)}
+    own = teacher.graph is not None
+    if best_by_default(recipe.method, recipe.bits, own=own, budget=budget):
+        fields |= best_settings(recipe)
     fields |= finetune_budget(budget or ("short" if images else "demo"), recipe.bits)
     fields |= settings
     if images is not None:
@@ -84,7 +93,7 @@ def finetune(
         overrides=dict(teacher.overrides),
         **fields,
     )
-    name = run_name(chosen, recipe, own=teacher.graph is not None)
+    name = run_name(chosen, recipe, own=own)
     folder = RunFolder(run or Path("runs") / name)
     source = model if isinstance(model, str | os.PathLike) else folder.teacher
     if source is folder.teacher:

@@ -20,7 +20,7 @@ from pams_tf.data.pipeline import training_dataset
 from pams_tf.errors import InputError
 from pams_tf.files import check_writable
 from pams_tf.models import SuperResolution
-from pams_tf.models.quantize import reach_every_colour
+from pams_tf.models.quantize import reach_every_colour, with_flat_colours
 from pams_tf.quantization import calibrate, quantizers, random_ranges, search_ranges
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.reporting.plots.ranges import alpha_curves
@@ -30,6 +30,7 @@ from pams_tf.training.logs import read_csv
 from pams_tf.training.loop import TrainingResult, fit
 from pams_tf.training.precision import check_precision, dtype_policy, optimizer_for
 from pams_tf.training.regression import Regression
+from pams_tf.training.relative import RelativeAdam
 from pams_tf.training.replicas import Replicas, choose_replicas
 from pams_tf.training.schedules import adam
 from pams_tf.training.settings import DistillationSettings, RunSettings, TrainingSettings
@@ -132,23 +133,25 @@ def distil(
                 damping_steps=max(settings.steps, 1),
                 clip_norm=settings.clip_norm,
             )
-            # In grey levels, whatever the unit of the network's own values.
-            alpha_rate = settings.alpha_learning_rate / student.architecture.unit
             distiller.compile(
-                _optimizer(settings, settings.learning_rate), _optimizer(settings, alpha_rate)
+                _optimizer(settings, settings.learning_rate),
+                _alpha_optimizer(settings, student.architecture.unit),
             )
         goal = exact if settings.target == "teacher" else None
+
+        def seen() -> list[Any]:
+            batches = _first_batches(packed, settings, student.channels)
+            return with_flat_colours(batches, student.channels)
 
         def prepare() -> None:
             if settings.initial_range == "random":
                 random_ranges(student, settings.seed)
             elif settings.initial_range == "error":
-                search_ranges(student, exact, _first_batches(packed, settings, student.channels))
+                search_ranges(student, exact, seen())
             else:
                 calibrate_on_first_batches(student, exact, packed, settings)
             if settings.initial_weights == "fitted":
-                batches = _first_batches(packed, settings, student.channels)
-                models.fit_kernels(student, exact, batches)
+                models.fit_kernels(student, exact, seen())
 
         with _claimed(run, settings, recipe, replicas, packed):
             result = fit(
@@ -336,6 +339,14 @@ def _batches(
 
 def _optimizer(settings: RunSettings, rate: float) -> keras.optimizers.Optimizer:
     return optimizer_for(settings.precision, adam(settings, rate))
+
+
+def _alpha_optimizer(settings: DistillationSettings, unit: float) -> keras.optimizers.Optimizer:
+    if settings.alpha_rate == "relative":
+        adam_of_ranges = adam(settings, settings.alpha_learning_rate, RelativeAdam)
+        return optimizer_for(settings.precision, adam_of_ranges)
+    # In grey levels, whatever the unit of the network's own values.
+    return _optimizer(settings, settings.alpha_learning_rate / unit)
 
 
 def _draw_alphas(run: RunFolder) -> None:

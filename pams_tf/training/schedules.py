@@ -40,11 +40,13 @@ class WarmUp(schedules.LearningRateSchedule):
         return cls(**{**config, "then": keras.saving.deserialize_keras_object(config["then"])})
 
 
-def adam(settings: RunSettings, rate: float) -> keras.optimizers.Adam:
-    """Adam with the paper's settings: 0.9, 0.999, 1e-8."""
+def adam(
+    settings: RunSettings, rate: float, kind: "type[AveragingAdam] | None" = None
+) -> keras.optimizers.Adam:
+    """Adam, or a kind of it, with the paper's settings: 0.9, 0.999, 1e-8."""
     averaging = {"use_ema": True, "ema_momentum": settings.ema} if settings.ema else {}
     # A fixed name: otherwise Keras numbers optimizers, which renames the variables in checkpoints.
-    return AveragingAdam(
+    return (kind or AveragingAdam)(
         schedule(settings, rate),
         beta_1=0.9,
         beta_2=0.999,

@@ -4,13 +4,14 @@ import dataclasses
 from typing import Any, ClassVar, Self
 
 from pams_tf.errors import InputError
-from pams_tf.recipe import INITIAL_RANGES, INITIAL_WEIGHTS, QuantizationRecipe
+from pams_tf.recipe import FEW, INITIAL_RANGES, INITIAL_WEIGHTS, QuantizationRecipe
 
 SCHEDULES = ("halving", "cosine")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STARTS = ("random", "interpolation")
 RUN_RANGES = (*INITIAL_RANGES, "random")
 TARGETS = ("hr", "teacher")
+ALPHA_RATES = ("absolute", "relative")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +157,9 @@ class DistillationSettings(RunSettings):
     Attributes:
       teacher: a `.keras` file, a float run, or None for the float weights in the package.
       alpha_learning_rate: initial learning rate of the alphas' own Adam, with the same schedule.
+      alpha_rate: "absolute", in grey levels (paper); or "relative" to each alpha, so that one rate
+        does for ranges of 1 and of 300. Learned clips of kernels then have it, too; otherwise they
+        have that of the weights.
       skt_weight: lambda of Eq. 7; 0 for L1 alone.
       overflow_weight, damping: see `Distiller`; 0 for none.
       calibration_steps: number of batches that Eq. 4 sees before the first step.
@@ -181,6 +185,7 @@ class DistillationSettings(RunSettings):
 
     teacher: str | None = None
     alpha_learning_rate: float = 1e-2
+    alpha_rate: str = "absolute"
     skt_weight: float = 1000.0
     overflow_weight: float = 0.0
     damping: float = 0.0
@@ -198,6 +203,14 @@ class DistillationSettings(RunSettings):
             "graphics", not self.graphics or self.target == "hr", "give it with --target hr"
         )
         self._require("image_range", self.image_range > 0, "give 255 or 1")
+        self._require(
+            "alpha_rate", self.alpha_rate in ALPHA_RATES, f"choose {' or '.join(ALPHA_RATES)}"
+        )
+        self._require(
+            "alpha_learning_rate",
+            self.alpha_rate == "absolute" or self.alpha_learning_rate < 1,
+            "give a relative rate below 1",
+        )
         self._require("alpha_learning_rate", self.alpha_learning_rate > 0, "give a number above 0")
         for name in ("skt_weight", "overflow_weight", "damping"):
             self._require(name, getattr(self, name) >= 0, "give 0 or more")
@@ -307,7 +320,7 @@ def finetune_budget(name: str, bits: int) -> dict[str, Any]:
     Raises:
       InputError: the budget is unknown.
     """
-    return _budget(name, FINETUNE_BUDGETS) | (FEW_BITS if bits <= 4 else {})
+    return _budget(name, FINETUNE_BUDGETS) | (FEW_BITS if bits <= FEW else {})
 
 
 def paper_patch_size(model: str, scale: int) -> int:
@@ -315,15 +328,21 @@ def paper_patch_size(model: str, scale: int) -> int:
     return 24 if model.startswith("rdn") and scale == 4 else 48
 
 
-def own_recipe(method: str) -> dict[str, Any]:
-    """Fields of a recipe that suit a network of the user's own; they are not in the paper."""
-    return {"per_channel": True, "unsigned": method == "pams", "equalize": True}
+def best_settings(recipe: QuantizationRecipe) -> dict[str, Any]:
+    """Fields of `DistillationSettings` that measured best for a recipe; not those of the paper."""
+    few = recipe.method == "pams" and recipe.bits <= FEW
+    return {**recipe.best_start, **({"alpha_rate": "relative"} if few else {})}
 
 
-def own_start(recipe: QuantizationRecipe) -> dict[str, Any]:
-    """Fields of `DistillationSettings` that say where the training of such a network starts."""
-    weights = "fitted" if recipe.fits_kernels else "teacher"
-    return {"initial_range": "error", "initial_weights": weights}
+def best_by_default(method: str, bits: int, *, own: bool, budget: str | None) -> bool:
+    """Whether a run has `QuantizationRecipe.best` and `best_settings` unless told otherwise.
+
+    Args:
+      method, bits: of its recipe.
+      own: whether the network is one of the user's own.
+      budget: "paper" for what the paper does.
+    """
+    return own or (method == "pams" and bits <= FEW and budget != "paper")
 
 
 def run_name(
@@ -336,10 +355,26 @@ def run_name(
     learning rates and data: a run folder refuses values other than its own.
     """
     sizes = "".join(f"_{key}{value}" for key, value in sorted(settings.overrides.items()))
-    default, plain = DistillationSettings(), QuantizationRecipe()
-    if own:
-        default = default.replace(**own_start(recipe))
-        plain = plain.replace(method=recipe.method, **own_recipe(recipe.method))
+    network = settings.model if own else f"{settings.model}_x{settings.scale}{sizes}"
+    default = DistillationSettings()
+    best = (
+        default.replace(**best_settings(recipe)),
+        QuantizationRecipe.best(recipe.bits, recipe.method),
+    )
+    changes = _changes(settings, recipe, *best)
+    if not own:
+        paper = _changes(settings, recipe, default, QuantizationRecipe())
+        changes = min(paper, ["best", *changes], key=len)
+    return "_".join([network, f"{recipe.method}{recipe.bits}", *changes])
+
+
+def _changes(
+    settings: DistillationSettings,
+    recipe: QuantizationRecipe,
+    default: DistillationSettings,
+    plain: QuantizationRecipe,
+) -> list[str]:
+    """Words for what differs from a setting and a recipe."""
     changes = [
         (recipe.scope, recipe.scope != plain.scope),
         ("channel" if recipe.per_channel else "tensor", recipe.per_channel != plain.per_channel),
@@ -347,11 +382,16 @@ def run_name(
         (f"ends{recipe.head_tail_bits}", recipe.head_tail_bits != plain.head_tail_bits),
         ("unsigned" if recipe.unsigned else "signed", recipe.unsigned != plain.unsigned),
         ("equalized" if recipe.equalize else "unequal", recipe.equalize != plain.equalize),
+        (f"clip-{recipe.weight_range}", recipe.weight_range != plain.weight_range),
+        (
+            "asymmetric" if recipe.asymmetric else "symmetric",
+            recipe.asymmetric != plain.asymmetric,
+        ),
+        (f"mixed{len(recipe.layer_bits)}", recipe.layer_bits != plain.layer_bits),
         (f"skt{settings.skt_weight:g}", settings.skt_weight != default.skt_weight),
         (settings.initial_range, settings.initial_range != default.initial_range),
         (settings.initial_weights, settings.initial_weights != default.initial_weights),
+        (settings.alpha_rate, settings.alpha_rate != default.alpha_rate),
         (f"seed{settings.seed}", settings.seed != default.seed),
     ]
-    extra = "".join(f"_{name}" for name, changed in changes if changed)
-    network = settings.model if own else f"{settings.model}_x{settings.scale}{sizes}"
-    return f"{network}_{recipe.method}{recipe.bits}{extra}"
+    return [name for name, changed in changes if changed]

@@ -82,14 +82,16 @@ def _fill(student: SuperResolution, convolution: ConvolvedAt, found: Match, info
     shift = 0.0 if result.shift is None else np.asarray(result.shift)
     layer = result.layer
     layer.bias.assign((stored.bias * stored.accumulator / unit - shift) / result.gain)
-    exact = kernel = stored.kernel * step / result.gain
-    # The scale of a kernel is that of its largest weight after several roundings to float32; the
-    # one that the file's scale came from is a few of them away.
+    step = np.broadcast_to(step / result.gain, stored.kernel.shape[-1:])
+    # The scale of a kernel comes from its range after several roundings to float32; the range that
+    # the file's scale came from is a few of them away.
     own_units = convolution.file_units() == (source.unit, unit)
+    exact = step
     for ulps in (1, -1, 2, -2, 3, -3, 4, -4, 0):
-        layer.kernel.assign(kernel)
+        layer.kernel.assign(stored.kernel * step)
+        layer.set_clip(step * layer.qmax)
         wrong = np.ravel(convolution.in_file()[2]) != stored.scales
         if not (own_units and np.any(wrong)):
             break
-        kernel = np.where(wrong, exact * (1 + ulps * 2.0**-24), kernel)
+        step = np.where(wrong, exact * (1 + ulps * 2.0**-24), step)
     student.get_layer(layer.name).set_weights(layer.get_weights())

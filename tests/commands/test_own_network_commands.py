@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
+from pams_tf import QuantizationRecipe
 from pams_tf.data.images import write_image
 from tests.commands.test_commands import command, elsewhere  # noqa: F401
 from tests.models.graph import networks
@@ -55,3 +57,21 @@ def test_dorefa_starts_with_the_weights_as_they_are(mine):
     assert command("finetune", *mine, "--steps=0", "--method=dorefa") == 0
     chosen = settings("mine_dorefa4_all")
     assert (chosen["unsigned"], chosen["initial_weights"]) == (False, "teacher")
+
+
+def test_few_bits_have_the_best_options_and_the_papers_are_a_flag_away(mine, capsys):
+    mine = (*mine[:-2], "--bits=3", "--scope=all", "--steps=0")
+    teacher = keras.saving.load_model("mine.keras", compile=False)
+    name = next(layer.name for layer in teacher.layers if isinstance(layer, keras.layers.Conv2D))
+    assert command("finetune", *mine, f"--layer_bits={name}x=8") == 1
+    assert f"layer_bits names '{name}x', which is no convolution" in capsys.readouterr().err
+    assert command("finetune", *mine, f"--layer_bits={name}=8", "--noasymmetric") == 0
+    chosen = settings("mine_pams3_all_symmetric_mixed1")
+    assert (chosen["weight_range"], chosen["alpha_gradient"]) == ("learned", "rounding")
+    assert (chosen["alpha_rate"], chosen["layer_bits"]) == ("relative", {name: 8})
+    assert command("finetune", *mine, "--recipe=paper", "--name=paper") == 0
+    stored = json.loads(Path("runs/paper/recipe.json").read_text())
+    assert stored == QuantizationRecipe(bits=3, scope="all").to_dict()
+    chosen = settings("paper")
+    assert (chosen["initial_range"], chosen["initial_weights"]) == ("ema", "teacher")
+    assert chosen["alpha_rate"] == "absolute"

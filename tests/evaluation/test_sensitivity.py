@@ -35,8 +35,9 @@ def small(tmp_path_factory):
 def test_the_tensor_that_costs_most_is_the_one_that_is_spoilt(student, small, tmp_path, capsys):
     path, out = tmp_path / "student.keras", tmp_path / "costs.json"
     models.save(student, path)
+    recipe = tmp_path / "recipe.json"
     argv = ["sensitivity", f"--model={path}", f"--images={small}", "--top=1", f"--json={out}"]
-    assert command.main(argv) == 0
+    assert command.main([*argv, "--raise_most=1", f"--save_recipe={recipe}"]) == 0
     found = json.loads(out.read_text())
     first, second, *_ = costs = found["costs"]
     assert (first["name"], first["kind"]) == ("feature", "activations")
@@ -44,8 +45,12 @@ def test_the_tensor_that_costs_most_is_the_one_that_is_spoilt(student, small, tm
     assert {cost["bits"] for cost in costs} == {4, 8}  # head and tail have 8
     assert {cost["kind"] for cost in costs} == {"weights", "activations"}
     printed = capsys.readouterr().out
+    most = next(cost["name"] for cost in costs if cost["bits"] == 4)  # "feature" has 8 already
+    assert f"--layer_bits={most}=8\n" in printed
+    raised = pams_tf.QuantizationRecipe.load(recipe)
+    assert raised == student.recipe.replace(layer_bits={most: 8})
+    assert found["recipe"] == raised.to_dict()
     assert "feature" in printed
-    assert second["name"] not in printed
 
 
 def test_a_float_network_has_no_costs():

@@ -27,6 +27,9 @@ METHODS = [
     *({"method": "dorefa", "bits": bits} for bits in (7, 4, 2)),
     *({"unsigned": True, "bits": bits} for bits in (8, 7, 4)),
     {"method": "dorefa", "bits": 3, "per_channel": True},
+    *({"asymmetric": True, "bits": bits} for bits in (8, 4, 2)),
+    {"weight_range": "learned", "bits": 4, "unsigned": True},
+    {"weight_range": "learned", "bits": 3, "per_channel": True, "asymmetric": True},
 ]
 
 
@@ -92,12 +95,29 @@ def test_codes_are_those_of_the_trained_grid(student, tensors_of, recipe):
         if site.endswith("_relu"):
             assert (grid.qmin, grid.qmax) == (0, 2**bits - 1)
             assert zero == (-128 if bits == 8 else 0)
-        elif recipe.get("method") == "tflite":
+        elif recipe.get("method") == "tflite" or recipe.get("asymmetric"):
             assert grid.qmax - grid.qmin == 2**bits - 1
         else:
             assert zero == 0
     assert reached["relu"] == {0, 2**bits - 1}
     assert len(reached["signed"]) >= 2
+
+
+LAYER_BITS = {"block_0_conv_0": 8, "block_0_relu": 8, "block_1_residual": 3, "feature": 4}
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+def test_bits_of_single_layers_are_those_of_the_file(student, pairs, tmp_path, weights):
+    network = restless(student(scope="all", bits=4, headroom=0.6, layer_bits=LAYER_BITS))
+    content = convert(network, SIZE, weights=weights)
+    assert proof(network, content, pairs, tmp_path / "x.tflite") == []
+    about = read(content)
+    assert about["recipe"]["layer_bits"] == LAYER_BITS
+    for name, bits in LAYER_BITS.items():
+        assert network.get_layer(name).bits == bits
+        assert name not in about["sites"] or about["sites"][name]["bits"] == bits
+    assert network.get_layer("block_0_conv_1").bits == 4
+    assert all(check.kept for check in inspect(content).checks)
 
 
 @pytest.mark.parametrize("recipe", [{"method": "tflite", "bits": 5}, {"method": "pact", "bits": 4}])

@@ -11,7 +11,7 @@ from pams_tf import InputError, QuantizationRecipe, models
 from pams_tf.models.blocks import RGB_MEAN
 from pams_tf.models.torch_weights import load_released
 from pams_tf.models.transfer import transfer_weights
-from pams_tf.quantization import ActivationQuantizer, PamsQuantizer, QuantConv2D
+from pams_tf.quantization import ActivationQuantizer, PamsQuantizer, QuantConv2D, functional
 
 SMALL = {
     "edsr_baseline": {"blocks": 2, "features": 8},
@@ -349,3 +349,33 @@ def test_branches_are_merged_into_one_kernel():
     hidden = conv(x, layer.expand.numpy())
     expected = conv(x, layer.kernel.numpy()) + hidden @ layer.project.numpy() + x
     np.testing.assert_allclose(layer(x), expected + layer.bias.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_bits_for_a_layer_that_the_network_lacks():
+    recipe = QuantizationRecipe(bits=4, layer_bits={"block_0_conv0": 8})
+    with pytest.raises(
+        InputError, match=r"names 'block_0_conv0', .* edsr_nano x2.* block_0_conv_0,"
+    ):
+        models.build("edsr_nano", 2, recipe)
+    recipe = QuantizationRecipe(bits=4, layer_bits={"head": 6, "block_0_relu": 3})
+    student = models.build("edsr_nano", 2, recipe)  # of scope "body": the head stays float
+    assert student.get_layer("block_0_relu").bits == 3
+    whole = models.with_recipe(student, recipe.replace(scope="all"))
+    assert whole.get_layer("head").bits == 6
+
+
+def test_a_learned_clip_is_fitted_kept_and_loaded(tmp_path):
+    teacher = models.build("edsr_nano", 2, blocks=1, features=4)
+    recipe = QuantizationRecipe(bits=3, weight_range="learned", per_channel=True)
+    student = models.with_recipe(teacher, recipe)
+    layer = student.get_layer("block_0_conv_0")
+    kernel = teacher.get_layer("block_0_conv_0").kernel.numpy()
+    expected = functional.best_clip(kernel, 3, per_channel=True)
+    np.testing.assert_allclose(np.ravel(layer.clip), expected, rtol=1e-6)
+    layer.set_clip(np.full(4, 0.125))
+    models.save(student, tmp_path / "student.keras")
+    for again in (models.load(tmp_path / "student.keras"), models.with_recipe(student, recipe)):
+        np.testing.assert_array_equal(np.ravel(again.get_layer(layer.name).clip), 0.125)
+    whole = models.with_recipe(student, recipe.replace(scope="all"))
+    assert np.all(np.ravel(whole.get_layer(layer.name).clip) == 0.125)
+    assert np.all(np.ravel(whole.get_layer("head").clip) < 1)  # fitted, not the placeholder

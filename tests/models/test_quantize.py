@@ -154,3 +154,21 @@ def test_presets_and_their_weights():
 def test_presets_that_are_not_there(arguments, message):
     with pytest.raises(InputError, match=message):
         from_preset(**arguments)
+
+
+def test_flat_colours_are_searched_and_fitted_beside_photographs(tmp_path):
+    """A network that copies its image, and photographs that are grey: colours must survive."""
+    keras.utils.set_random_seed(7)
+    network = models.build("edsr_mobile", 2, blocks=1, features=6)
+    models.start_as_interpolation(network)
+    rng = np.random.default_rng(2)
+    noise = rng.normal(120, 4, (40, 40, 1)).clip(0, 255).astype(np.uint8).repeat(3, 2)
+    write_image(tmp_path / "grey.png", noise)
+    recipe = QuantizationRecipe(scope="all", per_channel=True, unsigned=True)
+    best = {"initial_range": "error", "initial_weights": "fitted"}
+    beside = quantize(network, recipe, tmp_path, **best)
+    alone = quantize(network, recipe, noise, **best)
+    flat = flat_colours()[:, :16, :16].astype(np.float32)
+    exact = network(flat)
+    errors = [float(np.abs(student(flat) - exact).max()) for student in (beside, alone)]
+    assert errors[0] < 8 < 80 < errors[1], errors

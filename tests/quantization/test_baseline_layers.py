@@ -178,7 +178,7 @@ def test_bad_arguments_name_the_value():
         MinMaxQuantizer(8, decay=1.5)
     with pytest.raises(ValueError, match=r"\[1, 2\] must contain 0"):
         MinMaxQuantizer(8, initial_range=(1, 2))
-    with pytest.raises(ValueError, match="kernel_quantizer='ternary' .*max_abs or dorefa"):
+    with pytest.raises(ValueError, match="kernel_quantizer='ternary' .*max_abs, learned, dorefa"):
         QuantConv2D(1, 1, kernel_quantizer="ternary")
     for maker in CLASSES.values():
         with pytest.raises(ValueError, match="bits=1 "):

@@ -1,5 +1,7 @@
 """Fine-tuning by one call: the student of its run, continued, and refused where it must be."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -31,6 +33,8 @@ def test_a_model_in_memory_and_its_file_give_the_same_student(teacher, photos, t
         for name, model in (("memory", teacher), ("file", path))
     ]
     assert runs[0].recipe == recipe
+    chosen = json.loads((tmp_path / "memory" / "settings.json").read_text())
+    assert chosen["initial_weights"] == "fitted"  # as always at few bits
     for one, other in zip(*map(values, runs), strict=True):
         np.testing.assert_array_equal(one, other)
     again = finetune(teacher, recipe, photos, run=tmp_path / "memory", valid_data=photos, **SHORT)

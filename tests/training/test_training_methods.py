@@ -14,7 +14,13 @@ from pams_tf.recipe import METHODS
 from pams_tf.runs import RunFolder
 from pams_tf.training.distillation import Distiller
 from pams_tf.training.jobs import distil, train
-from pams_tf.training.settings import DistillationSettings, TrainingSettings, run_name
+from pams_tf.training.relative import RelativeAdam
+from pams_tf.training.settings import (
+    DistillationSettings,
+    TrainingSettings,
+    best_settings,
+    run_name,
+)
 
 SIZE = {"blocks": 1, "features": 4}
 RECIPES = [
@@ -33,6 +39,38 @@ COMMON = {
     "log_every": 1,
     "learning_rate": 1e-3,
 }
+
+
+FEW = QuantizationRecipe(
+    bits=3, scope="all", alpha_gradient="rounding", weight_range="learned", asymmetric=True,
+    per_channel=True, layer_bits={"head": 4},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_clips_and_ends_are_trained_at_the_rate_of_the_alphas_if_it_is_relative(relative):
+    teacher, student = pair(FEW, SIZE)
+    lr, hr = batch()
+    calibrate(student, teacher, [lr])
+    clips = [layer.clip for layer in student.layers if isinstance(layer, QuantConv2D)]
+    ends = [v for q in quantizers(student) for v in q.trainable_variables]
+    assert len(ends) > len(quantizers(student))  # two for tensors of both signs
+    before = [np.array(v) for v in (*clips, *ends)]
+    distiller = Distiller(student, teacher)
+    kind = RelativeAdam if relative else keras.optimizers.Adam
+    distiller.compile(keras.optimizers.Adam(1e-6), kind(1e-2))
+    found = {id(v) for v in distiller.alpha_variables}
+    assert found == {id(v) for v in (*ends, *(clips if relative else []))}
+    assert len(distiller.weight_variables) + len(found) == len(student.trainable_variables)
+    assert np.isfinite(float(distiller.train_step((lr, hr))["loss"]))
+    moved = [
+        np.abs(np.array(v) / old - 1).max() for v, old in zip((*clips, *ends), before, strict=True)
+    ]
+    if relative:
+        assert max(moved) == pytest.approx(1e-2, rel=1e-2)
+        assert np.mean(np.array(moved) > 5e-3) > 0.8
+    else:
+        assert max(moved[: len(clips)]) < 1e-3
 
 
 def distiller_of(student, teacher, skt_weight=1000.0):
@@ -247,6 +285,9 @@ def test_runs_are_named_by_what_tells_them_apart():
         DistillationSettings(seed=2),
     ]
     recipes = [
+        QuantizationRecipe(asymmetric=True),
+        QuantizationRecipe(weight_range="learned"),
+        QuantizationRecipe(layer_bits={"head": 8}),
         QuantizationRecipe(unsigned=True),
         QuantizationRecipe(per_channel=True),
         QuantizationRecipe(alpha_gradient="rounding"),
@@ -256,6 +297,10 @@ def test_runs_are_named_by_what_tells_them_apart():
     names = [run_name(s, QuantizationRecipe()) for s in changed]
     names += [run_name(plain, r) for r in recipes]
     assert len(set(names)) == len(names)
+    best = QuantizationRecipe.best(4, scope="all")
+    chosen = plain.replace(**best_settings(best))
+    assert run_name(chosen, best) == "edsr_baseline_x4_pams4_best_all"
+    assert run_name(chosen, best.replace(equalize=False), own=True).endswith("_pams4_all_unequal")
 
 
 def test_unknown_initial_range():

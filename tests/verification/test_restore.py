@@ -20,6 +20,17 @@ from pams_tf.verification.restore import restore_student
         ("edsr_mobile", {"bits": 4, "unsigned": True}),
         ("edsr_nano", {"bits": 8, "method": "tflite", "scale": 3}),
         ("rdn", {"bits": 8, "method": "pact"}),
+        (
+            "edsr_mobile",
+            {
+                "bits": 4,
+                "weight_range": "learned",
+                "asymmetric": True,
+                "layer_bits": {"block_0_conv_0": 8},
+                "overrides": {"res_scale": 0.5},
+            },
+        ),
+        ("rdn", {"bits": 3, "weight_range": "learned", "per_channel": True}),
     ],
 )
 def test_a_restored_student_is_the_network_of_the_file(student, pairs, name, settings):

@@ -9,7 +9,14 @@ from pams_tf.quantization.functional.fixed_ranges import (
     min_max_grid,
     moving_average,
 )
-from pams_tf.quantization.functional.learned_ranges import pact, pact_codes, pams, pams_codes
+from pams_tf.quantization.functional.learned_ranges import (
+    pact,
+    pact_codes,
+    pams,
+    pams_codes,
+    pams_ends,
+    pams_ends_codes,
+)
 from pams_tf.quantization.functional.regularizers import off_grid, overflow
 from pams_tf.quantization.functional.search import (
     Histogram,
@@ -24,11 +31,18 @@ from pams_tf.quantization.functional.statistics import (
     sample_maxima,
     sample_ranges,
 )
-from pams_tf.quantization.functional.weights import dorefa_weights, max_abs, max_abs_range
+from pams_tf.quantization.functional.weights import (
+    best_clip,
+    dorefa_weights,
+    learned_clip,
+    max_abs,
+    max_abs_range,
+)
 
 __all__ = [
     "Histogram",
     "best_alpha",
+    "best_clip",
     "best_ends",
     "dorefa_activation_codes",
     "dorefa_activations",
@@ -36,6 +50,7 @@ __all__ = [
     "fitted_weights",
     "histogram",
     "histogram_weights",
+    "learned_clip",
     "max_abs",
     "max_abs_range",
     "min_max",
@@ -48,6 +63,8 @@ __all__ = [
     "pact_codes",
     "pams",
     "pams_codes",
+    "pams_ends",
+    "pams_ends_codes",
     "quantization_error",
     "running_maximum",
     "sample_maxima",

@@ -2,17 +2,24 @@
 
 import numpy as np
 
+from pams_tf.quantization.functional.weights import best_clip
+
 DAMPING = 1e-2
 """What is added to the diagonal when rounding, relative to its mean: inputs that hardly vary say
 little about the weights."""
 TRUST = 0.1
 """The same when weights are moved, relative to each entry: how much they keep to the float ones."""
-CLIPS = np.linspace(1.0, 0.4, 31)
 
 
 def fitted_weights(
-    weights: np.ndarray, inputs: np.ndarray, cross: np.ndarray, qmax: int, *, per_channel: bool
-) -> np.ndarray:
+    weights: np.ndarray,
+    inputs: np.ndarray,
+    cross: np.ndarray,
+    qmax: int,
+    *,
+    per_channel: bool,
+    free_range: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
     """Round the weights of a linear map so that its results stay near those of the float map.
 
     The float map W takes inputs x, the quantized one takes inputs q, which differ from x by
@@ -26,7 +33,7 @@ def fitted_weights(
       >>> weights = np.array([[3.0], [1.35], [1.35], [0.0]])  # of three inputs, and the bias
       >>> moments = np.eye(4)
       >>> moments[1, 2] = moments[2, 1] = 0.99  # two inputs that are nearly the same
-      >>> fitted = functional.fitted_weights(weights, moments, moments, 3, per_channel=True)
+      >>> fitted, _ = functional.fitted_weights(weights, moments, moments, 3, per_channel=True)
       >>> fitted[:3, 0].round(2).tolist()  # the error of one is made up for by the other
       [3.0, 1.0, 2.0]
 
@@ -36,11 +43,13 @@ def fitted_weights(
       cross: float64 (K + 1, K + 1), the sum of q x^T, likewise.
       qmax: the largest code.
       per_channel: one step per column instead of one for all.
+      free_range: whether the range is a number of its own. Otherwise the largest magnitude is qmax
+        times the step, so that `max_abs` finds the same step.
 
     Returns:
-      float64 (K + 1, O). All rows but the last are codes from -qmax to qmax times a step; the
-      largest magnitude is qmax times the step, so that `max_abs` finds the same step. A column
-      without weights stays so.
+      The weights, float64 (K + 1, O): all rows but the last are codes from -qmax to qmax times a
+      step; a column without weights stays so. And the range of each column, (O,): qmax times its
+      step.
 
     Source: rounding after Frantar et al., "GPTQ", ICLR 2023, Section 3; least squares on the inputs
     of the quantized network after Hubara et al., "Accurate Post Training Quantization with Small
@@ -51,10 +60,15 @@ def fitted_weights(
     moved[:-1, silent] = 0.0
     variances = np.diag(inputs)[:-1]
     hessian = inputs + np.diag([*np.full(len(variances), DAMPING * variances.mean()), 0.0])
-    steps = _best_steps(moved[:-1], np.diag(hessian)[:-1], qmax, per_channel)
-    rounded = _rounded(moved, _settled(hessian), steps, qmax, per_channel)
+    importance = np.diag(hessian)[:-1]
+    limits = best_clip(moved[:-1], qmax, per_channel=per_channel, importance=importance)
+    # One weight holds the end of the range where nothing else does.
+    magnitudes = np.abs(moved[:-1] / limits)
+    ends = magnitudes == magnitudes.max(axis=0 if per_channel else None)
+    ends &= not free_range
+    rounded = _rounded(moved, _settled(hessian), limits / qmax, qmax, ends)
     rounded[:-1, silent] = 0.0
-    return rounded
+    return rounded, limits
 
 
 def _moved(weights: np.ndarray, inputs: np.ndarray, cross: np.ndarray) -> np.ndarray:
@@ -67,38 +81,17 @@ def _settled(matrix: np.ndarray) -> np.ndarray:
     return matrix + np.eye(len(matrix)) * (1e-9 * np.trace(matrix) / len(matrix) + 1e-30)
 
 
-def _best_steps(
-    weights: np.ndarray, variances: np.ndarray, qmax: int, per_channel: bool
-) -> np.ndarray:
-    """The step of each column, (O,): the range may clip the largest weights."""
-    limits = np.abs(weights).max(axis=0) if per_channel else np.abs(weights).max()
-    limits = np.broadcast_to(limits, weights.shape[1:])
-    limits = np.where(limits > 0, limits, 1.0)
-    errors = []
-    for clip in CLIPS:
-        steps = clip * limits / qmax
-        error = np.clip(np.rint(weights / steps), -qmax, qmax) * steps - weights
-        errors.append(variances @ error**2)
-    sums = np.stack(errors)
-    if not per_channel:
-        sums = np.broadcast_to(sums.sum(axis=1, keepdims=True), sums.shape)
-    return CLIPS[sums.argmin(axis=0)] * limits / qmax
-
-
 def _rounded(
-    weights: np.ndarray, hessian: np.ndarray, steps: np.ndarray, qmax: int, per_channel: bool
+    weights: np.ndarray, hessian: np.ndarray, steps: np.ndarray, qmax: int, ends: np.ndarray
 ) -> np.ndarray:
     # The largest inputs first, because what follows makes up for them; the bias last.
     order = np.append(np.argsort(-np.diag(hessian)[:-1], kind="stable"), len(hessian) - 1)
     factors = np.linalg.cholesky(np.linalg.inv(hessian[np.ix_(order, order)])).T
     left = weights[order]
-    codes = left[:-1] / steps
-    ends = np.abs(codes) == np.abs(codes).max(axis=0 if per_channel else None)
-    signs = np.sign(codes)
+    ends, signs = ends[order[:-1]], np.sign(left[:-1])
     for row, factor in enumerate(factors[:-1]):
         wanted = left[row].copy()
         code = np.clip(np.rint(wanted / steps), -qmax, qmax)
-        # One weight holds the end of the range, which later ones rely on.
         left[row] = np.where(ends[row], signs[row] * qmax, code) * steps
         left[row + 1 :] -= np.outer(factor[row + 1 :], (wanted - left[row]) / factor[row])
     result = np.empty_like(left)

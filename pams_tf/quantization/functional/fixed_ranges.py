@@ -91,7 +91,7 @@ def dorefa_activation_codes(
     """
     qmin, qmax = qrange(bits, unsigned=unsigned, full_range=full_range)
     ends = code_ends(qmin, qmax, nonnegative)
-    return clip_and_round(tensors, arithmetic, alpha, ends, qmax=qmax, to_alpha=None)
+    return clip_and_round(tensors, arithmetic, alpha, ends, to_range=None)
 
 
 def min_max(x: Tensor, minimum: Tensor, maximum: Tensor, bits: int) -> Tensor:
@@ -195,9 +195,7 @@ def min_max_codes(
     """
     _, qmin, qmax = min_max_grid(minimum, maximum, bits)
     low = tf.maximum(qmin, 0.0) if nonnegative else qmin
-    return clip_and_round(
-        tensors, arithmetic, 1.0, (low, qmax), qmax=1, to_alpha=None, inclusive=True
-    )
+    return clip_and_round(tensors, arithmetic, 1.0, (low, qmax), to_range=None, inclusive=True)
 
 
 def moving_average(previous: Tensor, observed: Tensor, decay: float) -> Tensor:

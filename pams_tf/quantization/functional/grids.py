@@ -2,14 +2,29 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from pams_tf.grid import qrange
 from pams_tf.quantization.functional.codes import Arithmetic, as_values, passing, rounding
 
 Tensor = Any
+
+
+class ToRange(NamedTuple):
+    """Factors on the gradient to the numbers that define a range: scalars, or (R,) for R numbers.
+
+    Attributes:
+      lower, upper: for values that are clipped at the lower and at the upper end.
+      inside: for values inside, on their rounding error in steps, x_q / scale - x / scale.
+    """
+
+    lower: Any
+    upper: Any
+    inside: Any = 0.0
+
 
 # Steps are quotients in float32: the end of a range may be found a rounding or two beside its code.
 UNDER, OVER = 1 - 2.0**-22, 1 + 2.0**-22
@@ -18,12 +33,10 @@ UNDER, OVER = 1 - 2.0**-22, 1 + 2.0**-22
 def clip_and_round(
     tensors: Sequence[Tensor],
     arithmetic: Arithmetic,
-    alpha: Tensor,
+    range: Tensor,
     ends: tuple[Tensor, Tensor],
     *,
-    qmax: int,
-    to_alpha: tuple[float, float] | None,
-    inside_to_alpha: bool = False,
+    to_range: ToRange | None,
     inclusive: bool = False,
 ) -> Tensor:
     """Codes: the whole steps that `arithmetic` makes of the tensors, clipped to `ends`.
@@ -34,12 +47,9 @@ def clip_and_round(
     Args:
       tensors: the inputs of the arithmetic.
       arithmetic: how they become steps of the grid.
-      alpha: float32 scalar, positive: the range, for its gradient alone.
+      range: float32, the numbers that define the range, for their gradient alone.
       ends: (lowest, highest) code.
-      qmax: the code that alpha means.
-      to_alpha: factors on the gradient that values clipped at the lower and at the upper end pass
-        to alpha; None for no gradient to alpha.
-      inside_to_alpha: whether values inside the range also pass the gradient (x_q - x) / alpha.
+      to_range: what passes to `range`; None for no gradient to it.
       inclusive: whether the gradient passes at the ends themselves.
 
     Returns:
@@ -48,7 +58,7 @@ def clip_and_round(
     low, high = ends
 
     @tf.custom_gradient
-    def quantize(alpha: Tensor, *tensors: Tensor) -> Any:
+    def quantize(range: Tensor, *tensors: Tensor) -> Any:
         (exact, whole), backward = arithmetic(*tensors)
         codes = tf.clip_by_value(whole, low, high)
 
@@ -58,19 +68,18 @@ def clip_and_round(
             else:
                 above, below = exact >= high * UNDER, exact <= low * UNDER
             dx = passing(upstream, tf.logical_not(above | below))
-            if to_alpha is None:
+            if to_range is None:
                 return None, *backward(dx)
-            at_lower, at_upper = to_alpha
-            dalpha = at_upper * tf.reduce_sum(passing(upstream, above))
-            if at_lower:
-                dalpha += at_lower * tf.reduce_sum(passing(upstream, below))
-            if inside_to_alpha:
-                dalpha += tf.reduce_sum(dx * (codes - exact)) / qmax
-            return tf.reshape(dalpha, tf.shape(alpha)), *backward(dx)
+            to_it = to_range.upper * tf.reduce_sum(passing(upstream, above))
+            if np.any(to_range.lower):
+                to_it += to_range.lower * tf.reduce_sum(passing(upstream, below))
+            if np.any(to_range.inside):
+                to_it += to_range.inside * tf.reduce_sum(dx * (codes - exact))
+            return tf.reshape(to_it, tf.shape(range)), *backward(dx)
 
         return codes, gradient
 
-    return quantize(tf.convert_to_tensor(alpha), *tensors)
+    return quantize(tf.convert_to_tensor(range), *tensors)
 
 
 def code_ends(qmin: float, qmax: float, nonnegative: bool) -> tuple[float, float]:

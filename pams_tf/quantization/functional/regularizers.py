@@ -7,7 +7,7 @@ import tensorflow as tf
 Tensor = Any
 
 
-def overflow(x: Tensor, alpha: Tensor) -> Tensor:
+def overflow(x: Tensor, alpha: Tensor, ends: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """The mean of (max(|x| - alpha, 0) / alpha)^2: what lies beyond a range, in ranges.
 
     Its gradient moves the activations towards the range and leaves the range alone.
@@ -21,6 +21,7 @@ def overflow(x: Tensor, alpha: Tensor) -> Tensor:
     Args:
       x: float32 activations, any shape.
       alpha: float32 scalar, positive, in x's unit.
+      ends: (minimum, maximum) of a range that is not [-alpha, alpha].
 
     Returns:
       float32 scalar, 0 or more; 0 if nothing is clipped.
@@ -28,8 +29,10 @@ def overflow(x: Tensor, alpha: Tensor) -> Tensor:
     Source: after the mismatch loss of ODM (arXiv 2307.13337), which applies such a loss only where
     its gradient agrees with that of the reconstruction; see `training.descent`.
     """
-    alpha = tf.stop_gradient(alpha)
-    return tf.reduce_mean(tf.square(tf.nn.relu(tf.abs(x) - alpha) / alpha))
+    alpha = tf.stop_gradient(tf.convert_to_tensor(alpha))
+    low, high = (-alpha, alpha) if ends is None else (tf.stop_gradient(end) for end in ends)
+    beyond = tf.nn.relu(x - high) + tf.nn.relu(low - x)
+    return tf.reduce_mean(tf.square(beyond / alpha))
 
 
 def off_grid(w: Tensor, quantized: Tensor, step: Tensor) -> Tensor:

@@ -1,12 +1,16 @@
-"""Weight quantizers: the range is that of the tensor itself."""
+"""Weight quantizers: the range is that of the tensor itself, or learned."""
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from pams_tf.grid import signed_qmax, unsigned_qmax
+from pams_tf.quantization.functional.grids import OVER
 
 Tensor = Any
+CLIPS = np.linspace(1.0, 0.4, 31)
+"""The parts of the largest weight that are tried as a clip."""
 
 
 def max_abs(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
@@ -42,6 +46,100 @@ def max_abs(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
         return tf.round(w / scale) * scale, lambda upstream: upstream
 
     return quantize(tf.convert_to_tensor(w))
+
+
+def learned_clip(w: Tensor, clip: Tensor, bits: int) -> Tensor:
+    """Quantize weights to the grid of a learned range: s * round(clip(w, -a, a) / s), s = a / n.
+
+    With a the clip and n = 2**(bits-1) - 1.
+
+    Gradients: to w, 1 in [-a, a] and 0 outside. To the clip, (w_q - w) / a inside and the sign of w
+    outside, times 1 / sqrt(n * number of weights in the range), which keeps the steps of the clip
+    in proportion to those of the weights.
+
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import functional
+      >>> functional.learned_clip(np.float32([0.3, -2.0]), np.float32(1), bits=2).numpy().tolist()
+      [0.0, -1.0]
+
+    Args:
+      w: float32, any shape; convolution kernels are HWIO.
+      clip: float32, positive: a scalar, or of a shape that is broadcast over w, such as
+        (1, 1, 1, O) for one range per output channel.
+      bits: 2 to 16.
+
+    Returns:
+      float32 of w's shape.
+
+    Raises:
+      ValueError: bits is out of range.
+
+    Source: the step of LSQ (Esser et al., "Learned Step Size Quantization", ICLR 2020, arXiv
+    1902.08153, Eq. 1 to 3 and Section 2.2), here as a = n * s.
+    """
+    n = signed_qmax(bits)
+
+    @tf.custom_gradient
+    def quantize(w: Tensor, clip: Tensor) -> Any:
+        scale = clip / n
+        exact = w / scale
+        codes = tf.clip_by_value(tf.round(exact), -n, n)
+
+        def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
+            inside = tf.abs(w) <= clip * OVER  # a weight on the last code is inside
+            to_clip = tf.where(inside, (codes - exact) / n, tf.sign(w)) * upstream
+            shape = clip.shape.as_list()
+            axes = [i for i in range(w.shape.rank) if not shape or shape[i] == 1]
+            to_clip = tf.reduce_sum(to_clip, axes, keepdims=bool(shape))
+            weights = np.prod([w.shape[i] for i in axes])
+            to_w = tf.where(inside, upstream, tf.zeros_like(upstream))
+            return to_w, to_clip / float(np.sqrt(n * weights))
+
+        return codes * scale, gradient
+
+    return quantize(tf.convert_to_tensor(w), tf.convert_to_tensor(clip))
+
+
+def best_clip(
+    w: np.ndarray, qmax: int, *, per_channel: bool, importance: np.ndarray | None = None
+) -> np.ndarray:
+    """The clip of `learned_clip` with the smallest squared error of the weights.
+
+    Example:
+      >>> import numpy as np
+      >>> from pams_tf.quantization import functional
+      >>> weights = np.array([[1.0], [0.6], [-0.6], [0.6]])  # of one channel
+      >>> functional.best_clip(weights, 1, per_channel=True).round(2).tolist()
+      [0.7]
+
+    Args:
+      w: float, the output channels O last.
+      qmax: the largest code.
+      per_channel: one clip per output channel instead of one for all.
+      importance: (K,), how much the squared error of each of the K weights of a channel counts; by
+        default all of them count alike.
+
+    Returns:
+      float64 (O,), all equal unless per channel: the largest weight times one of `CLIPS`. Where
+      all weights are 0, it is 1.
+
+    Source: a grid search, as the released code of many methods has it.
+    """
+    w = np.asarray(w, np.float64).reshape(-1, w.shape[-1])
+    importance = np.ones(len(w)) if importance is None else importance
+    limits = np.abs(w).max(axis=0) if per_channel else np.abs(w).max()
+    limits = np.broadcast_to(limits, w.shape[1:])
+    limits = np.where(limits > 0, limits, 1.0)
+    errors = []
+    for clip in CLIPS:
+        steps = clip * limits / qmax
+        error = np.clip(np.rint(w / steps), -qmax, qmax) * steps - w
+        errors.append(importance @ error**2)
+    sums = np.stack(errors)
+    if not per_channel:
+        sums = np.broadcast_to(sums.sum(axis=1, keepdims=True), sums.shape)
+    return CLIPS[sums.argmin(axis=0)] * limits
 
 
 def dorefa_weights(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:

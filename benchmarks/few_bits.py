@@ -1,0 +1,210 @@
+"""What each option of the quantizer gains at few bits, alone and together; see --help."""
+
+import itertools
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from pams_tf.commands import cli
+
+DESCRIPTION = """PSNR-Y of integer files after the same short training, option by option: each one
+added to the paper's setting, all of them together, and all but one. Differences are paired over
+images, with their standard error. What is measured already is not measured again.
+
+Example:
+  python benchmarks/few_bits.py --teacher runs/plain_small_x3 --data BSDS400 --images Set5,B100 \\
+    --bits 4,3,2 --seeds 1,2,3 --steps 200 --results few_bits.json
+"""
+
+FLAGS = cli.command_flags()
+flags.DEFINE_string(
+    "teacher", None, "The float network, as in pams-finetune.", required=True, flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "data", None, "Folder of training images; default: the built-in ones.", flag_values=FLAGS
+)
+flags.DEFINE_list("images", ["sample"], "Benchmarks: folders, or sample.", flag_values=FLAGS)
+flags.DEFINE_list("bits", ["4"], "Bit widths of the body.", flag_values=FLAGS)
+flags.DEFINE_list("seeds", ["1"], "Seeds of each run.", flag_values=FLAGS)
+flags.DEFINE_list("options", None, "Rows to measure; default: all.", flag_values=FLAGS)
+flags.DEFINE_integer("steps", 200, "Training steps.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_integer("batch_size", 8, "Patches per step.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("patch_size", 32, "LR patch size.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_float("learning_rate", 1e-3, "Of the weights.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "raised",
+    2,
+    'Tensors that "layers at 8 bits" raises: those that cost most.',
+    lower_bound=1,
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "results", "few_bits.json", "Where the figures are kept; a table beside it.", flag_values=FLAGS
+)
+
+# Fields of the recipe and of the settings that differ from the paper's.
+OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "rounding gradient": ({"alpha_gradient": "rounding"}, {}),
+    "unsigned": ({"unsigned": True}, {}),
+    "equalized": ({"equalize": True}, {}),
+    "per channel": ({"per_channel": True}, {}),
+    "ranges by error": ({}, {"initial_range": "error"}),
+    "fitted kernels": ({}, {"initial_weights": "fitted"}),
+    "learned clip": ({"weight_range": "learned"}, {}),
+    "asymmetric": ({"asymmetric": True}, {}),
+    "relative rate": ({}, {"alpha_rate": "relative"}),
+}
+NEW = ("learned clip", "asymmetric", "relative rate")
+
+
+def _combined(names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    parts = [OPTIONS[name] for name in names]
+    return tuple({k: v for part in parts for k, v in part[i].items()} for i in (0, 1))  # type: ignore
+
+
+ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "paper": ({}, {}),
+    **OPTIONS,
+    "rate 0.3": ({}, {"alpha_learning_rate": 0.3}),
+    "all": _combined(list(OPTIONS)),
+    **{f"all but {out}": _combined([name for name in OPTIONS if name != out]) for out in OPTIONS},
+    "none of the new": _combined([name for name in OPTIONS if name not in NEW]),
+    **{
+        f"none of the new but {new}": _combined(
+            [name for name in OPTIONS if name not in NEW or name == new]
+        )
+        for new in NEW
+    },
+    "all at rate 0.003": (
+        _combined(list(OPTIONS))[0],
+        {**_combined(list(OPTIONS))[1], "alpha_learning_rate": 3e-3},
+    ),
+    "all at rate 0.001": (
+        _combined(list(OPTIONS))[0],
+        {**_combined(list(OPTIONS))[1], "alpha_learning_rate": 1e-3},
+    ),
+    "all and layers at 8 bits": _combined(list(OPTIONS)),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure what is missing; `argv` includes the program's name. Returns the exit status."""
+    return cli.run(_measure, FLAGS, DESCRIPTION, argv)
+
+
+def _measure() -> dict[str, Any]:
+    cli.load_tensorflow()
+    from pams_tf import models
+
+    results = Path(FLAGS.results)
+    found = json.loads(results.read_text()) if results.exists() else {}
+    teacher = models.load(FLAGS.teacher)
+    network = Path(FLAGS.teacher).stem if teacher.graph else teacher.described
+    if (key := f"{network} | float") not in found:
+        found[key] = _figures(teacher)
+        results.write_text(json.dumps(found, indent=1))
+    runs = itertools.product(FLAGS.seeds, FLAGS.bits, FLAGS.options or ROWS)
+    for seed, bits, row in runs:
+        key = f"{network} | {bits} | {row} | {seed} | {FLAGS.steps}"
+        if key not in found:
+            found[key] = _run(teacher, row, int(bits), int(seed))
+            results.write_text(json.dumps(found, indent=1))
+            means = {name: sum(v) / len(v) for name, v in found[key].items()}
+            print(key, *(f"{name} {mean:.3f}" for name, mean in means.items()), flush=True)
+    table = "\n".join(tables(found))
+    results.with_suffix(".md").write_text(table + "\n")
+    print(table)
+    return found
+
+
+def _run(teacher: Any, row: str, bits: int, seed: int) -> dict[str, list[float]]:
+    import pams_tf
+
+    fields, settings = ROWS[row]
+    recipe = pams_tf.QuantizationRecipe(bits=bits, scope="all", **fields)
+    settings = {
+        "steps": FLAGS.steps,
+        "batch_size": FLAGS.batch_size,
+        "patch_size": FLAGS.patch_size,
+        "learning_rate": FLAGS.learning_rate,
+        "schedule": "cosine",
+        "checkpoint_every": max(FLAGS.steps, 1),
+        "seed": seed,
+        "initial_range": "ema",
+        "initial_weights": "teacher",
+        "alpha_rate": "absolute",
+        **settings,
+    }
+    if row.endswith("layers at 8 bits"):
+        start = {k: v for k, v in settings.items() if k.startswith("initial_")}
+        calibrated = pams_tf.quantize(teacher, recipe, FLAGS.data, **start)
+        recipe = recipe.replace(
+            layer_bits=pams_tf.sensitivity(calibrated).layer_bits(count=FLAGS.raised)
+        )
+        print("layer_bits", recipe.layer_bits)
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        student = pams_tf.finetune(teacher, recipe, FLAGS.data, run=run, **settings)
+    return _figures(pams_tf.convert(student, None))
+
+
+def _figures(model: Any) -> dict[str, list[float]]:
+    """The PSNR of every image, by benchmark."""
+    import pams_tf
+
+    return {
+        Path(images).name: [image["psnr"] for image in pams_tf.evaluate(model, images).per_image]
+        for images in FLAGS.images
+    }
+
+
+def tables(found: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
+    """Markdown: a table for each network and bit width, its rows the options."""
+    import numpy as np
+
+    groups: dict[tuple[str, str, str], dict[str, list[Any]]] = {}
+    floats = {}
+    for key, figures in found.items():
+        network, *rest = key.split(" | ")
+        if rest == ["float"]:
+            floats[network] = figures
+            continue
+        bits, row, _, steps = rest
+        groups.setdefault((network, bits, steps), {}).setdefault(row, []).append(figures)
+    lines = []
+    for (network, bits, steps), rows in sorted(groups.items()):
+        sets = list(floats[network])
+        # Means over the seeds, for each image.
+        means = {
+            row: {name: np.mean([run[name] for run in runs], axis=0) for name in sets}
+            for row, runs in rows.items()
+        }
+        lines += [
+            "",
+            f"{network}, {bits} bits, {steps} steps; float "
+            + " / ".join(f"{np.mean(floats[network][name]):.3f}" for name in sets),
+            "",
+            f"| | {' | '.join(f'{name}, dB' for name in sets)} | "
+            f"{' | '.join(f'gain on {name}' for name in sets)} | seeds |",
+            "|---" * (2 * len(sets) + 2) + "|",
+        ]
+        for row in sorted(rows, key=list(ROWS).index):
+            cells = [f"{np.mean(means[row][name]):.3f}" for name in sets]
+            for name in sets:
+                if "paper" not in means or row == "paper":
+                    cells.append("")
+                    continue
+                gain = means[row][name] - means["paper"][name]
+                error = np.std(gain, ddof=1) / np.sqrt(len(gain))
+                cells.append(f"{np.mean(gain):+.3f} ± {error:.3f}")
+            lines.append(f"| {row} | {' | '.join(cells)} | {len(rows[row])} |")
+    return lines[1:]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
