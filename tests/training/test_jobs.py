@@ -135,7 +135,7 @@ def test_sigkill_at_any_moment(settings, tmp_path):
         sys.executable, str(REPOSITORY / "tools" / "finetune.py"),
         "--bits=4", "--model=edsr_mobile", "--scale=2", "--blocks=1", "--features=4",
         f"--data={settings.data}", f"--valid_data={settings.data}",
-        f"--teacher={settings.teacher}", "--batch_size=2", "--patch_size=8", "--steps=60",
+        f"--teacher={settings.teacher}", "--batch_size=2", "--patch_size=8", "--steps=120",
         "--checkpoint_every=3", "--log_every=1", "--halve_every=20", "--calibration_steps=2",
         "--learning_rate=1e-3", f"--runs={tmp_path}",
     ]  # fmt: skip
