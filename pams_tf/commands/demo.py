@@ -43,17 +43,19 @@ def _demo() -> dict[str, Any]:
 
     cli.load_tensorflow()
     from pams_tf.demo import run_demo
+    from pams_tf.reporting.progress import say, signs_of_life
     from pams_tf.reporting.tables import print_table
 
-    report = run_demo(
-        Path(FLAGS.out),
-        recipe,
-        input_size,
-        picture=FLAGS.picture,
-        steps=FLAGS.steps,
-        progress=True,
-        say=print,
-    )
+    with signs_of_life():
+        report = run_demo(
+            Path(FLAGS.out),
+            recipe,
+            input_size,
+            picture=FLAGS.picture,
+            steps=FLAGS.steps,
+            progress=True,
+            say=say,
+        )
     print_table(
         f"EDSR-baseline x4 on {report['images']} photographs; latency at {FLAGS.input_size}",
         ("", "PSNR (Y), dB", "SSIM (Y)", "size, KB", "latency, ms"),

@@ -60,5 +60,10 @@ def training_dataset(
         hr.set_shape((len(taken[0]), side, side, channels))
         return lr, hr
 
+    options = tf.data.Options()
+    # There is nothing to tune, and whoever drops an iterator waits for the thread that tunes, up to
+    # a minute.
+    options.autotune.enabled = False
     elements = tf.data.Dataset.range(start_step * len(taken), np.iinfo(np.int64).max)
-    return elements.map(load, num_parallel_calls=2, deterministic=True).prefetch(2 * len(taken))
+    loaded = elements.map(load, num_parallel_calls=2, deterministic=True)
+    return loaded.prefetch(2 * len(taken)).with_options(options)

@@ -1,7 +1,9 @@
 """Progress bars on standard error, all in one style; hidden if it is not a terminal."""
 
+import contextlib
 import math
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -55,10 +57,51 @@ def tracked(items: Sequence[Item], description: str, *, visible: bool = True) ->
         yield from bar.track(items, description=description)
 
 
+_EVERY = 10.0
+"""Seconds between lines, where there is no terminal."""
+_CHECK = 1.0
+_last_line = 0.0
+
+
+def say(line: str) -> None:
+    """Print a line to standard output at once."""
+    global _last_line
+    _last_line = time.monotonic()
+    print(line, flush=True)
+
+
+@contextlib.contextmanager
+def signs_of_life() -> Iterator[None]:
+    """A block in which a line says every ten seconds that work goes on, if nothing else is said.
+
+    On a terminal there are none: a bar shows it.
+    """
+    if sys.stdout.isatty():
+        yield
+        return
+    begun = time.monotonic()
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_CHECK):
+            if time.monotonic() - _last_line > _EVERY + 2:
+                say(f"     at work for {time.monotonic() - begun:.0f} s")
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
 class StepProgress:
     """The progress of a training run: a bar with the losses, and one line per validation.
 
     The lines go to standard output and stay there, above the bar on a terminal, or in a log file.
+    Where there is no bar, there are lines with the losses: one every ten seconds, and fewer as a
+    run gets longer.
 
     Args:
       title: title of the bar.
@@ -92,16 +135,23 @@ class StepProgress:
         """Show that `step` steps are done, with the current losses."""
         note = "  ".join(f"{name} {value:.4g}" for name, value in losses)
         self._bar.update(self._task, completed=step, note=note)
+        now = time.monotonic()
+        if self._bar.disable and now - _last_line > max(_EVERY, (now - self._begun) / 30):
+            self._print(step, note)
 
     def validated(self, step: int, psnr: float) -> None:
         """Print the validation PSNR (dB) of one checkpoint, and the time left at this pace."""
+        self._print(step, f"validation {psnr:.3f} dB")
+
+    def _print(self, step: int, said: str) -> None:
+        """Print a line, with the time left at this pace."""
         if not self._visible:
             return
         left = ""
         if self._first < step < self._steps:
             seconds = (time.monotonic() - self._begun) / (step - self._first)
             left = f", {duration(seconds * (self._steps - step))} left"
-        print(f"step {step} of {self._steps}: validation {psnr:.3f} dB{left}", flush=True)
+        say(f"step {step} of {self._steps}: {said}{left}")
 
 
 def duration(seconds: float) -> str:

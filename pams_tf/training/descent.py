@@ -56,7 +56,8 @@ def descend(trainee: Trainee, lr: Any, hr: Any) -> Losses:
             targets = [losses[name] * share for name in ("loss", AGREEING) if name in losses]
             if scaled:  # all of them have the same scale, see `agreed`
                 targets = [scaled[0].scale_loss(target) for target in targets]
-        return losses, [tape.gradient(target, variables) for target in targets]
+        with tf.name_scope("gradients"):
+            return losses, [tape.gradient(target, variables) for target in targets]
 
     if trainee.jit_compile:
         differentiate = tf.function(differentiate, jit_compile=True)
@@ -72,7 +73,8 @@ def descend(trainee: Trainee, lr: Any, hr: Any) -> Losses:
             longest = trainee.clip_norm
             ours = clipped(ours, scaled[0].scale_loss(longest) if scaled else longest)
         if group:  # Keras sums the gradients over the replicas
-            optimizer.apply(ours, group)
+            with tf.name_scope("optimizer"):
+                optimizer.apply(ours, group)
         start += len(group)
     return losses
 

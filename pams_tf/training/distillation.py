@@ -166,11 +166,15 @@ class Distiller(keras.Model):
     def losses(self, lr: Any, hr: Any) -> dict[str, Any]:
         """The means over (lr, hr), both (N, H, W, 3) in [0, 255]: "loss" and its parts."""
         lr, hr = (tf.cast(image, tf.float32) for image in (lr, hr))
-        sr, features, arriving = self._student_outputs(lr, training=True)
+        with tf.name_scope(
+            "student"
+        ):  # the scopes are for profiles, see benchmarks/step_profile.py
+            sr, features, arriving = self._student_outputs(lr, training=True)
         image = None
         # Otherwise the teacher is not run at all.
         if self.skt_weight or self.output_weight or self.target == "teacher":
-            image, taught, _ = self._teacher_outputs(lr, training=False)
+            with tf.name_scope("teacher"):
+                image, taught, _ = self._teacher_outputs(lr, training=False)
             image = tf.stop_gradient(tf.cast(image, tf.float32))
         sr = tf.cast(sr, tf.float32)
         l1 = tf.reduce_mean(tf.abs(sr - (image if self.target == "teacher" else hr)))

