@@ -1,5 +1,6 @@
 """What a small board needs runs without TensorFlow and Keras: both are made unimportable here."""
 
+import json
 import subprocess
 import sys
 
@@ -86,6 +87,45 @@ sys.exit(status)
     result = run(code, folder)
     assert result.returncode == 0, result.stderr
     assert expected in result.stdout
+
+
+RESULT = {
+    "format": "pams_tf benchmark result",
+    "version": 1,
+    "date": "2026-01-02T03:04:05.000Z",
+    "device": {"name": "Phone A"},
+    "model": {"file": "edsr_8bit.tflite", "recipe": {"bits": 8}, "input": [1, 64, 64, 3]},
+    "accelerator": {"actual": "wasm", "fully_accelerated": True, "threads": 1},
+    "cold_ms": {"model": 1},
+    "latency_ms": {"count": 9, "mean": 3, "deviation": 1, "p50": 3, "p90": 3, "p99": 4},
+    "frames_per_second": 333,
+    "memory_bytes": {"wasm": 1_000_000},
+    "check": {"status": "equal", "comparison": None},
+    "valid": True,
+}
+
+
+@pytest.mark.parametrize("command", ["mobile_report", "npu_report"])
+def test_reports_do_not_load_tensorflow(folder, command):
+    """They draw with Matplotlib or run Vela, which a small board does without."""
+    if command == "npu_report":
+        pytest.importorskip("ethosu.vela")
+        words = [f"--tflite={zoo.integer_file('edsr_mobile_x2', 8)}", "--json=npu.json"]
+    else:
+        (folder / "phone.json").write_text(json.dumps(RESULT))
+        words = ["--results=phone.json", "--out=report", "--json=mobile.json"]
+    code = f"""
+import sys
+from pams_tf.commands import {command}
+status = {command}.main(["{command}", *{words!r}])
+assert not {{"tensorflow", "keras"}} & set(sys.modules)
+sys.exit(status)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads((folder / words[-1].partition("=")[2]).read_text())
 
 
 def test_a_keras_network_is_refused_in_one_line(folder):
