@@ -145,17 +145,19 @@ def leaky_relu(slope: float, source: Tensor, result: Tensor) -> Arithmetic:
 
 
 def table(
-    function: Callable[[Tensor], Tensor], source: Tensor, result: Tensor, qmin: int, qmax: int
+    function: Callable[[Tensor], Tensor], source: Tensor, result: Tensor, qmin: Tensor, qmax: Tensor
 ) -> Arithmetic:
     """TANH and LOGISTIC: the function of every code, rounded half to even, in a table.
 
     Args:
       function: elementwise, differentiable.
       source, result: float32 scales.
-      qmin, qmax: the ends of the source's grid.
+      qmin, qmax: the ends of the source's grid, numbers or scalar tensors.
     """
     # In float64, because TensorFlow's own float32 functions are several roundings off.
-    values = tf.cast(tf.range(qmin, qmax + 1, dtype=tf.float32) * source, tf.float64)
+    lowest, highest = (tf.cast(end, tf.int32) for end in (qmin, qmax))
+    codes_of_source = tf.cast(tf.range(lowest, highest + 1), tf.float32)
+    values = tf.cast(codes_of_source * source, tf.float64)
     with tf.GradientTape() as tape:
         tape.watch(values)
         y = function(values)
@@ -163,7 +165,7 @@ def table(
     exact = tf.cast(y, tf.float32) / result
 
     def compute(codes: Tensor) -> tuple[Steps, Backward]:
-        index = tf.cast(codes, tf.int32) - qmin
+        index = tf.cast(codes, tf.int32) - lowest
         steps = tf.gather(exact, index)
         return (
             Steps(steps, tf.round(steps)),
