@@ -85,7 +85,7 @@ class Summary:
       >>> from pams_tf import zoo
       >>> summary = pams_tf.inspect(zoo.integer_file("edsr_mobile_x2", 8))
       >>> summary.bytes, round(summary.macs / 1e9, 2)
-      (157328, 8.26)
+      (170576, 8.26)
 
     Attributes:
       bytes: size of the file.

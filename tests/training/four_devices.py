@@ -22,6 +22,7 @@ class Line:
     """Trains y = weight * x + offset, with an optimizer for each of the two."""
 
     jit_compile = False
+    clip_norm = 0.0
 
     def __init__(self, precision):
         self.updates = []
