@@ -100,9 +100,9 @@ def quantize(
 def with_flat_colours(batches: Iterable[Any], channels: int) -> list[Any]:
     """Batches of photographs and, behind them, one of flat colours, for searching and fitting.
 
-    As many as there are, they leave the results on photographs as they were, and the colours right:
-    of 125, 30 shift in the 8-bit file of EDSR-mobile x3 without them, by up to 21 grey levels, and
-    one by 4 with them.
+    Of 125 colours, 30 shift in the 8-bit file of EDSR-mobile x3 without them, by up to 21 grey
+    levels, and one by 4 with them. On Set5 that file gained 0.02 dB; those of three other networks
+    lost 0.00 to 0.04 dB.
     """
     return [*batches, seen(flat_colours(), channels).astype(np.float32)]
 

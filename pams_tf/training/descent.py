@@ -127,6 +127,10 @@ def averaged(trainee: Trainee) -> Iterator[None]:
 
     Without `use_ema`, and before the first step, nothing changes.
     """
+    kinds = [getattr(optimizer, "inner_optimizer", optimizer) for optimizer, _ in trainee.updates]
+    if not any(kind.use_ema for kind in kinds):
+        yield
+        return
     groups = [(optimizer, group) for optimizer, group in trainee.updates if group]
     before = [[keras.ops.convert_to_numpy(v) for v in group] for _, group in groups]
     average(trainee)

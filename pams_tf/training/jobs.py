@@ -139,19 +139,19 @@ def distil(
             )
         goal = exact if settings.target == "teacher" else None
 
-        def seen() -> list[Any]:
-            batches = _first_batches(packed, settings, student.channels)
-            return with_flat_colours(batches, student.channels)
-
         def prepare() -> None:
+            batches: list[Any] = []  # drawn once, for both that read them
+            if settings.initial_range == "error" or settings.initial_weights == "fitted":
+                first = _first_batches(packed, settings, student.channels)
+                batches = with_flat_colours(first, student.channels)
             if settings.initial_range == "random":
                 random_ranges(student, settings.seed)
             elif settings.initial_range == "error":
-                search_ranges(student, exact, seen())
+                search_ranges(student, exact, batches)
             else:
                 calibrate_on_first_batches(student, exact, packed, settings)
             if settings.initial_weights == "fitted":
-                models.fit_kernels(student, exact, seen())
+                models.fit_kernels(student, exact, batches)
 
         with _claimed(run, settings, recipe, replicas, packed):
             result = fit(
