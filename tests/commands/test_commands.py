@@ -222,10 +222,10 @@ def test_every_tool_is_a_console_command():
 
 
 def test_old_names_of_flags_work_with_a_notice(capsys):
-    assert command("finetune", "--preset=long") == 1
+    assert command("finetune", "--preset=endless") == 1
     notice, error = capsys.readouterr().err.splitlines()
     assert notice == "finetune.py: --preset is now --budget"
-    assert "unknown budget 'long'" in error
+    assert "unknown budget 'endless'" in error
     assert command("finetune", "--edge_bits", "1") == 1
     assert "--edge_bits is now --head_tail_bits" in capsys.readouterr().err
 
@@ -243,7 +243,7 @@ def test_old_names_of_flags_work_with_a_notice(capsys):
         (("finetune", "--alpha_rate=fast"), 1, "alpha_rate='fast' is not possible"),
         (("finetune", "--recipe=best", "--bits=1"), 1, "bits=1 is not possible"),
         (("finetune", "--initial_range=zero"), 1, "initial_range='zero' is not possible"),
-        (("finetune", "--budget=long"), 1, "unknown budget 'long'; choose one of demo, short"),
+        (("finetune", "--budget=endless"), 1, "unknown budget 'endless'; choose one of demo, "),
         (("finetune", "--recipe=none.json"), 1, "none.json: no such recipe file"),
         (("finetune", "--recipe=r.json", "--bits=8"), 1, "both say how to quantize"),
         (("finetune", "--nonsense"), 2, "nonsense"),
@@ -252,7 +252,7 @@ def test_old_names_of_flags_work_with_a_notice(capsys):
         (("finetune", "--teacher=none.keras"), 1, "none.keras: no such file"),
         (("finetune", "--runs=file/below"), 1, "cannot write"),
         (("finetune", "--scale=7"), 1, "scale=7"),
-        (("train", "--schedule=warm"), 1, "schedule='warm'"),
+        (("train", "--schedule=warm"), 2, "should be one of <halving|cosine>"),
         (("train", "--layers=3"), 1, "edsr_baseline has no setting 'layers'"),
         (("to_tflite",), 2, "run"),
         (("to_tflite", "--run=none"), 1, "none: no such run folder"),
