@@ -5,12 +5,13 @@ each time, so a test may change what it gets.
 """
 
 import functools
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +217,14 @@ def _seeded() -> None:
     import keras
 
     keras.utils.set_random_seed(20201123)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _garbage_is_looked_at_once() -> Iterator[None]:
+    """TensorFlow never forgets a custom gradient, nor the graph around it.
+
+    Without this every collection walks through all graphs of all tests before.
+    """
+    yield
+    gc.collect()
+    gc.freeze()

@@ -175,19 +175,24 @@ def test_import_weights_tells_what_a_file_holds(tmp_path, capsys):
     assert not Path("b.keras").exists()
 
 
-def test_the_demo(tmp_path, capsys):
-    """One step instead of forty; the rest is the real thing."""
+@pytest.mark.parametrize(
+    ("model", "lost"),
+    [("edsr_mobile", 0.4), pytest.param("edsr_baseline", 0.1, marks=pytest.mark.slow)],
+)
+def test_the_demo(model, lost, monkeypatch, capsys):
+    """One step instead of forty, and a small network; the rest is the real thing."""
+    monkeypatch.setattr("pams_tf.demo.MODEL", model)
     assert command("demo", "--out=demo", "--steps=1", "--input_size=45x80") == 0
     report = json.loads(Path("demo/results.json").read_text())
     rows = {row["model"]: row for row in report["rows"]}
     assert list(rows) == ["bicubic", "float", "simulated 8 bit", "integer TFLite"]
     assert rows["float"]["psnr"] > rows["bicubic"]["psnr"] + 0.5
-    assert abs(rows["integer TFLite"]["psnr"] - rows["float"]["psnr"]) < 0.1
+    assert abs(rows["integer TFLite"]["psnr"] - rows["float"]["psnr"]) < lost
     assert rows["integer TFLite"]["bytes"] < 0.3 * rows["float"]["bytes"]
     assert all(row["latency_ms"] > 0 for name, row in rows.items() if name != "bicubic")
     picture = read_image("demo/comparison.png")
     assert picture.shape[1] == 1600
-    assert {t.dtype for t in read_file("demo/edsr_baseline_x4.tflite").tensors} == {
+    assert {t.dtype for t in read_file(f"demo/{model}_x4.tflite").tensors} == {
         "uint8", "int8", "int32",
     }  # fmt: skip
     assert "integer TFLite" in capsys.readouterr().out

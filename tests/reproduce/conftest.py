@@ -24,7 +24,7 @@ def tiny(tmp_path, monkeypatch):
     little = datasets.benchmark(tmp_path / "sets", "Set5", 4)
     monkeypatch.setattr(datasets, "sample", lambda scale, split="train": little)
     monkeypatch.setattr("pams_tf.reproduce.costs.sample", lambda scale, split="train": little)
-    # What a step takes is measured in the test of the smoke budget.
+    # What a step takes is measured in one test, from nothing to a table.
     monkeypatch.setattr(
         "pams_tf.reproduce.costs._timed", lambda job: {"step": 0.25, "validation": 1.0}
     )
