@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 import pams_tf
 from pams_tf import models, quantization
@@ -124,3 +125,26 @@ def test_the_python_in_the_documentation_runs(page, tmp_path, monkeypatch, capsy
     assert blocks
     exec(compile("\n".join(blocks), page, "exec"), {})
     assert capsys.readouterr().out.startswith(PRINTED[page])
+
+
+# Of computers, files and colours, and the names of other projects and products.
+EVERYDAY = {
+    *("AMD", "API", "CI", "CMYK", "CPU", "ECCV", "EPYC", "EXIF", "FAQ", "GAN", "GB", "GPU", "ICC"),
+    *("ICLR", "JPEG", "JSON", "KB", "MB", "MiB", "PNG", "RGB", "TIFF", "URL", "WebP", "XMP"),
+    *("ATen", "BasicSR", "ESRGAN", "GitHub", "NumPy", "OpenCV", "OpenModelDB", "PyPI", "PyTorch"),
+    *("SRVGGNetCompact", "TensorBoard", "TensorFlow", "TF", "TFLite"),
+    *("BITS", "SCALE", "CHANGELOG", "CONTRIBUTING", "README"),
+    *("M4C28", "M4C32", "M6C32", "U55", "U65", "U85"),
+}
+PROSE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|\$[^$]*\$", re.DOTALL)
+
+
+@pytest.mark.parametrize("page", sorted(p.name for p in (ROOT / "docs").glob("*.md")))
+def test_every_abbreviation_is_in_the_glossary(page):
+    glossary = (ROOT / "docs" / "glossary.md").read_text()
+    prose = PROSE.sub(" ", (ROOT / "docs" / page).read_text())
+    used = set(re.findall(r"\b[A-Z][A-Za-z]*[A-Z0-9][A-Za-z0-9]*\b", prose))
+    operators = set(vars(schema.BuiltinOperator))
+    singular = {name.removesuffix("s") for name in used}
+    unknown = singular - EVERYDAY - operators - set(re.findall(r"\w+", glossary))
+    assert not unknown

@@ -10,6 +10,7 @@ operators.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from absl import flags
@@ -46,7 +47,10 @@ def _npu_report() -> list[dict[str, Any]]:
     from pams_tf.export.vela import place
     from pams_tf.reporting.tables import print_table
 
-    placements = [place(FLAGS.tflite, name, FLAGS.vela) for name in accelerators]
+    with ThreadPoolExecutor() as pool:  # each waits for a Vela of its own
+        placements = list(
+            pool.map(lambda name: place(FLAGS.tflite, name, FLAGS.vela), accelerators)
+        )
     print_table(
         f"{FLAGS.tflite}: Vela's estimate of one inference",
         ("", *(p.accelerator for p in placements)),
