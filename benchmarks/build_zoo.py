@@ -1,5 +1,6 @@
 """Build the package's zoo from finished runs: float weights, integer files, cards; see --help."""
 
+import dataclasses
 import json
 import sys
 import zipfile
@@ -184,15 +185,21 @@ def _finetune_command(settings: dict[str, Any], name: str) -> str:
     from pams_tf.training.settings import (
         DistillationSettings,
         best_by_default,
+        best_settings,
         finetune_budget,
     )
 
     recipe = QuantizationRecipe.from_dict(settings["recipe"])
     defaults = DistillationSettings(**finetune_budget("short", recipe.bits)).to_dict()
-    how = []
-    if best_by_default(recipe.method, recipe.bits, own=False, budget=None):
-        how.append("--recipe paper")
-    how += _flags(recipe.to_dict(), QuantizationRecipe().to_dict() | {"bits": None})  # bits always
+    best = QuantizationRecipe.best(recipe.bits, recipe.method)
+    if recipe == dataclasses.replace(best, scope=recipe.scope):
+        how = [f"--recipe best --bits {recipe.bits} --scope {recipe.scope}"]
+        defaults |= best_settings(recipe)
+    else:
+        usual = best_by_default(recipe.method, recipe.bits, own=False, budget=None)
+        how = ["--recipe paper"] if usual else []
+        fields = QuantizationRecipe().to_dict() | {"bits": None}  # bits always
+        how += _flags(recipe.to_dict(), fields)
     return _command("finetune", settings, defaults, name, *how)
 
 

@@ -10,16 +10,17 @@ from pams_tf.reporting.plots.style import BLACK, BLUE, RED, new_figure, plain, s
 
 # The colour and marker of each series, and where a point's label is placed.
 _SERIES = (
-    (BLUE, "o", {"xytext": (9, 5), "ha": "left", "va": "bottom"}),
+    (BLUE, "o", {"xytext": (-9, 4), "ha": "right", "va": "bottom"}),
     (RED, "s", {"xytext": (9, -5), "ha": "left", "va": "top"}),
-    (BLACK, "^", {"xytext": (-9, -5), "ha": "right", "va": "top"}),
+    (BLACK, "^", {"xytext": (9, 4), "ha": "left", "va": "bottom"}),
 )
+_BELOW = {"xytext": (9, -5), "ha": "left", "va": "top"}  # of a point that another one beats
 
 
 class Tradeoff(NamedTuple):
     """Quality and cost of a network: `psnr` maps sets to dB on Y, `ms` is its median latency.
 
-    Points of the same `series`, such as "8 bits", are joined by a line.
+    Points of the same `series`, such as "8 bits", have one colour.
     """
 
     label: str
@@ -32,6 +33,8 @@ def tradeoffs(
     path: str | os.PathLike[str], networks: Sequence[Tradeoff], title: str | None = None
 ) -> None:
     """Save PSNR against latency as a PNG, one panel per benchmark; the upper left is best.
+
+    A line joins those of a series than which no other is both faster and better.
 
     Args:
       path: the PNG, 1600 pixels wide.
@@ -51,13 +54,18 @@ def tradeoffs(
     for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
         for (color, marker, beside), one in zip(cycle(_SERIES), series, strict=False):
             points = sorted((n.ms, n.psnr[name], n.label) for n in networks if n.series == one)
-            x, y, _ = zip(*points, strict=True)
+            front = _undominated(points)
+            x, y, _ = zip(*front, strict=True)
             axes.plot(
                 x, y, marker=marker, color=color, markersize=9, linewidth=1.4, label=plain(one)
             )
             for ms, psnr, label in points:
-                place = {"textcoords": "offset points", **beside}
-                axes.annotate(plain(label), (ms, psnr), size=11, color=color, **place)
+                place = beside if (ms, psnr, label) in front else _BELOW
+                axes.plot(ms, psnr, marker=marker, color=color, markersize=9)
+                axes.annotate(
+                    plain(label), (ms, psnr), size=11, color=color, textcoords="offset points",
+                    **place,
+                )  # fmt: skip
         style(axes)
         axes.margins(x=0.25, y=0.12)
         axes.set_title(plain(name), size=14, loc="left")
@@ -65,3 +73,12 @@ def tradeoffs(
         axes.set_ylabel("PSNR (Y), dB", size=13)
         axes.legend(fontsize=12, frameon=False, loc="lower right")
     save(figure, path)
+
+
+def _undominated(points: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+    """Of points (ms, dB, label), by ms: those that are better than every faster one."""
+    front: list[tuple[float, float, str]] = []
+    for point in points:
+        if not front or point[1] > front[-1][1]:
+            front.append(point)
+    return front
