@@ -106,7 +106,7 @@ def test_one_network_comes_with_its_commands_and_nobody_elses_curve(tmp_path, ca
     where = tmp_path / "one.png"
     assert command.main(["zoo", "--name=edsr_mobile_x2", f"--curve={where}"]) == 0
     shown = capsys.readouterr().out
-    assert "python tools/finetune.py --recipe best --bits 4 --scope all --model edsr_mobile" in shown
+    assert "finetune.py --recipe best --bits 4 --scope all --model edsr_mobile" in shown
     assert "0 of 125 shift by more than 3 grey levels, the worst by 3" in shown
     assert [path.name for path in tmp_path.iterdir()] == ["one.x2.png"]
 
