@@ -93,13 +93,18 @@ def in_parallel(
                 entry = _failed(pairs[place][0], InputError(_ENDED))
             yield place, entry
     except BaseException:
-        for child in set(multiprocessing.active_children()) - others:
+        children = set(multiprocessing.active_children()) - others
+        for child in children:
             child.terminate()
+        for child in children:
+            child.join(_PATIENCE)
+            child.kill()
         raise
     finally:
         executor.shutdown(cancel_futures=True)
 
 
+_PATIENCE = 10.0  # seconds for a process to give up its picture
 _ENDED = (
     "not done, because the system ended a process, as it does when memory runs out; give fewer "
     "--jobs, and --existing=skip to go on"
@@ -125,10 +130,11 @@ def _start(batch: Batch) -> None:
 
 
 def _end(*_: object) -> None:
-    """Leave the picture in work, which removes its unfinished file, and take no other."""
+    """Leave the picture in work, which removes its unfinished file, and end the process."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would disturb the removal
     _Process.ended = True
     if _Process.at_work:
-        sys.exit(1)
+        sys.exit(1)  # as far as `_work`
     os._exit(1)  # silently, from wherever a process waits
 
 
@@ -141,13 +147,15 @@ def _end_with_the_first() -> None:
 
 
 def _work(source: Path, target: Path) -> Entry:
-    if _Process.ended:
-        return {}
-    _Process.at_work = True
     try:
+        _Process.at_work = True
         return enlarged(source, target, _Process.batch, _Process.upscaler)
     finally:
         _Process.at_work = False
+        if _Process.ended:
+            # Nobody waits for a result, and a process that has ended may hold the lock of their
+            # queue for ever.
+            os._exit(1)
 
 
 def _enlarged(

@@ -112,7 +112,7 @@ def test_ctrl_c_leaves_nothing_half_done():
     begun.stdout.readline()
     begun.send_signal(signal.SIGINT)
     _, errors = begun.communicate(timeout=120)
-    assert begun.returncode == 130
+    assert begun.returncode == 130, errors
     assert errors.splitlines()[-1] == "upscale.py: interrupted"
     assert "Traceback" not in errors
     assert 0 < len(written("out")) < many
