@@ -103,12 +103,16 @@ def test_ctrl_c_leaves_nothing_half_done():
     for number in range(many):
         Path(f"in/{number}.png").write_bytes(Path("in/h.png").read_bytes())
     tool = Path(__file__).parents[2] / "tools" / "upscale.py"
-    begun = subprocess.Popen(
-        [sys.executable, str(tool), f"--model={MODEL}", "--input=in", "--out=out", "--jobs=2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+    try:
+        begun = subprocess.Popen(
+            [sys.executable, str(tool), f"--model={MODEL}", "--input=in", "--out=out", "--jobs=2"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     begun.stdout.readline()
     begun.send_signal(signal.SIGINT)
     _, errors = begun.communicate(timeout=120)
