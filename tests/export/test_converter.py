@@ -103,7 +103,9 @@ def test_weights_are_stored_on_the_grid(student, images, bits, per_channel):
         assert set(stored.zero_points) == {0}
 
 
-@pytest.mark.parametrize("bits", [2, 3, 4, 7])
+@pytest.mark.parametrize(
+    "bits", [2, 3, 4, 7, *(pytest.param(bits, marks=pytest.mark.slow) for bits in (5, 6))]
+)
 def test_fewer_bits_stay_on_their_own_grid(student, tensors_of, bits):
     """Clipped on both sides, by nothing but what the convolutions and additions do anyway."""
     network = student(bits=bits, scope="all", headroom=0.5, overrides={"blocks": 3})

@@ -31,6 +31,15 @@ METHODS = [
     *({"asymmetric": True, "bits": bits} for bits in (8, 2)),
     {"weight_range": "learned", "bits": 4, "unsigned": True},
     {"weight_range": "learned", "bits": 3, "per_channel": True, "asymmetric": True},
+    *(
+        pytest.param(recipe, marks=pytest.mark.slow)
+        for recipe in (
+            *({"method": "pact", "bits": bits} for bits in (7, 2)),
+            {"method": "dorefa", "bits": 4},
+            {"unsigned": True, "bits": 7},
+            {"asymmetric": True, "bits": 4},
+        )
+    ),
 ]
 
 

@@ -86,7 +86,12 @@ def test_a_figure_of_pictures_and_the_table_that_shares_its_runs(tiny, tmp_path)
     reports = tmp_path / "reports" / "smoke"
     for name in ("3", "4_edsr"):
         assert Image.open(reports / f"figure_{name}.png").width == 1600
-    assert "Set5/" in (reports / "figure_3.md").read_text()
+    page = (reports / "figure_3.md").read_text()
+    assert "![figure_3](figure_3.png)" in page
+    assert "Set5/" in page
+    assert "--data Set5 --benchmark_dir sets --sets Set5" in page
+    for file in reports.glob("*.md"):
+        assert str(tmp_path) not in file.read_text()
     assert run("--table=2", *data) == 0  # Figure 3 has trained half of it
     assert str(tmp_path) not in (reports / "table_2.json").read_text()
 

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from pams_tf.errors import InputError
 from pams_tf.reporting.plots.style import BLACK, BLUE, RED, new_figure, plain, save, style
 
+_BELOW = {"xytext": (9, -5), "ha": "left", "va": "top"}  # also of a point that another one beats
 # The colour and marker of each series, and where a point's label is placed.
 _SERIES = (
     (BLUE, "o", {"xytext": (-9, 4), "ha": "right", "va": "bottom"}),
-    (RED, "s", {"xytext": (9, -5), "ha": "left", "va": "top"}),
+    (RED, "s", _BELOW),
     (BLACK, "^", {"xytext": (9, 4), "ha": "left", "va": "bottom"}),
 )
-_BELOW = {"xytext": (9, -5), "ha": "left", "va": "top"}  # of a point that another one beats
 
 
 class Tradeoff(NamedTuple):
@@ -60,8 +60,10 @@ def tradeoffs(
                 x, y, marker=marker, color=color, markersize=9, linewidth=1.4, label=plain(one)
             )
             for ms, psnr, label in points:
-                place = beside if (ms, psnr, label) in front else _BELOW
-                axes.plot(ms, psnr, marker=marker, color=color, markersize=9)
+                place = beside
+                if (ms, psnr, label) not in front:
+                    place = _BELOW
+                    axes.plot(ms, psnr, marker=marker, color=color, markersize=9)
                 axes.annotate(
                     plain(label), (ms, psnr), size=11, color=color, textcoords="offset points",
                     **place,
