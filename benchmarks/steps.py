@@ -10,9 +10,9 @@ from pams_tf import models, quantize
 from pams_tf.recipe import QuantizationRecipe
 from pams_tf.training.descent import step_function
 from pams_tf.training.distillation import Distiller
+from pams_tf.training.optimizers import AveragingAdam, scheduled
 from pams_tf.training.precision import dtype_policy
 from pams_tf.training.replicas import choose_replicas
-from pams_tf.training.schedules import adam
 from pams_tf.training.settings import DistillationSettings
 
 PATCH_SIZE, SCALE = 48, 4
@@ -39,7 +39,7 @@ def distiller(
         trained = Distiller(student, models.with_recipe(exact, None))
     settings = DistillationSettings()
     rates = settings.learning_rate, settings.alpha_learning_rate
-    trained.compile(*(adam(settings, rate) for rate in rates))
+    trained.compile(*(scheduled(AveragingAdam, settings, rate) for rate in rates))
     return trained, (lr, hr)
 
 

@@ -71,9 +71,9 @@ def define_network(values: flags.FlagValues) -> None:
 
 
 TRAINING = (
-    "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size", "learning_rate",
-    "schedule", "halve_every", "warmup", "clip_norm", "ema", "output_weight", "checkpoint_every",
-    "log_every", "seed", "graphics", "precision", "teacher",
+    "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size", "optimizer",
+    "learning_rate", "schedule", "halve_every", "warmup", "clip_norm", "ema", "output_weight",
+    "checkpoint_every", "log_every", "seed", "graphics", "precision", "teacher",
 )  # fmt: skip
 """Flags that are fields of the settings of every run."""
 
@@ -115,7 +115,16 @@ def define_training(values: flags.FlagValues) -> None:
         "patches, gradients, text, line art. With them a network keeps such colours.",
         flag_values=values,
     )
-    flags.DEFINE_float("learning_rate", None, "Initial learning rate of Adam.", flag_values=values)
+    flags.DEFINE_enum(
+        "optimizer",
+        None,
+        ["adam", "muon"],
+        "Optimizer of the weights: adam, as in the paper; or muon, which takes far fewer steps.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "learning_rate", None, "Initial learning rate of the weights.", flag_values=values
+    )
     flags.DEFINE_enum(
         "schedule",
         None,

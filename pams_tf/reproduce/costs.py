@@ -24,9 +24,9 @@ from pams_tf.reproduce.networks import Job, Network
 from pams_tf.training.checkpoints import saved_state
 from pams_tf.training.descent import step_function
 from pams_tf.training.distillation import Distiller
+from pams_tf.training.optimizers import AveragingAdam, optimizer, scheduled
 from pams_tf.training.regression import Regression
 from pams_tf.training.replicas import choose_replicas
-from pams_tf.training.schedules import adam
 from pams_tf.training.settings import DistillationSettings
 from pams_tf.training.validation import validation
 
@@ -175,10 +175,11 @@ def _timed(job: Job) -> dict[str, float]:
         teacher = models.build(settings.model, settings.scale, **settings.overrides)
         trainee = Distiller(network, teacher, settings.skt_weight)
         trainee.compile(
-            adam(settings, settings.learning_rate), adam(settings, settings.alpha_learning_rate)
+            optimizer(settings),
+            scheduled(AveragingAdam, settings, settings.alpha_learning_rate),
         )
     else:
-        trainee = Regression(network, adam(settings, settings.learning_rate))
+        trainee = Regression(network, optimizer(settings))
     rng = np.random.default_rng(0)
     side = settings.patch_size
     sides = (side, side * settings.scale)

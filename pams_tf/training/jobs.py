@@ -28,11 +28,11 @@ from pams_tf.runs import RunFolder
 from pams_tf.training.distillation import Distiller
 from pams_tf.training.logs import read_csv
 from pams_tf.training.loop import TrainingResult, fit
+from pams_tf.training.optimizers import AveragingAdam, optimizer, scheduled
 from pams_tf.training.precision import check_precision, dtype_policy, optimizer_for
 from pams_tf.training.regression import Regression
 from pams_tf.training.relative import RelativeAdam
 from pams_tf.training.replicas import Replicas, choose_replicas
-from pams_tf.training.schedules import adam
 from pams_tf.training.settings import DistillationSettings, RunSettings, TrainingSettings
 from pams_tf.training.teachers import load_teacher
 from pams_tf.training.validation import validation
@@ -61,14 +61,14 @@ def train(
             network = models.build(settings.model, settings.scale, **settings.overrides)
             trainee = Regression(
                 network,
-                _optimizer(settings, settings.learning_rate),
+                _optimizer(settings),
                 teacher=source and models.with_recipe(source, None),  # here, in the run's precision
                 output_weight=settings.output_weight,
                 clip_norm=settings.clip_norm,
             )
         if settings.start == "interpolation":
             models.start_as_interpolation(network)
-        optimizer, _ = trainee.updates[0]
+        updated_by, _ = trainee.updates[0]
 
         def prepare() -> None:
             if settings.start_weights is not None:
@@ -80,7 +80,7 @@ def train(
             return fit(
                 trainee,
                 network,
-                {"network": network.variables, "optimizer": optimizer.variables},
+                {"network": network.variables, "optimizer": updated_by.variables},
                 settings,
                 run,
                 replicas,
@@ -134,7 +134,7 @@ def distil(
                 clip_norm=settings.clip_norm,
             )
             distiller.compile(
-                _optimizer(settings, settings.learning_rate),
+                _optimizer(settings),
                 _alpha_optimizer(settings, student.architecture.unit),
             )
         goal = exact if settings.target == "teacher" else None
@@ -337,16 +337,17 @@ def _batches(
     ).take((settings.steps - step) * len(parts))
 
 
-def _optimizer(settings: RunSettings, rate: float) -> keras.optimizers.Optimizer:
-    return optimizer_for(settings.precision, adam(settings, rate))
+def _optimizer(settings: RunSettings) -> keras.optimizers.Optimizer:
+    return optimizer_for(settings.precision, optimizer(settings))
 
 
 def _alpha_optimizer(settings: DistillationSettings, unit: float) -> keras.optimizers.Optimizer:
+    rate = settings.alpha_learning_rate
     if settings.alpha_rate == "relative":
-        adam_of_ranges = adam(settings, settings.alpha_learning_rate, RelativeAdam)
-        return optimizer_for(settings.precision, adam_of_ranges)
-    # In grey levels, whatever the unit of the network's own values.
-    return _optimizer(settings, settings.alpha_learning_rate / unit)
+        ranges = scheduled(RelativeAdam, settings, rate)
+    else:  # in grey levels, whatever the unit of the network's own values
+        ranges = scheduled(AveragingAdam, settings, rate / unit)
+    return optimizer_for(settings.precision, ranges)
 
 
 def _draw_alphas(run: RunFolder) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from pams_tf.training.schedules import AveragingAdam
+from pams_tf.training.optimizers import AveragingAdam
 
 
 @keras.saving.register_keras_serializable("pams_tf")

@@ -1,4 +1,4 @@
-"""Learning-rate schedules and the Adam optimizer."""
+"""Learning-rate schedules."""
 
 from typing import Any
 
@@ -38,41 +38,3 @@ class WarmUp(schedules.LearningRateSchedule):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "WarmUp":
         return cls(**{**config, "then": keras.saving.deserialize_keras_object(config["then"])})
-
-
-def adam(
-    settings: RunSettings, rate: float, kind: "type[AveragingAdam] | None" = None
-) -> keras.optimizers.Adam:
-    """Adam, or a kind of it, with the paper's settings: 0.9, 0.999, 1e-8."""
-    averaging = {"use_ema": True, "ema_momentum": settings.ema} if settings.ema else {}
-    # A fixed name: otherwise Keras numbers optimizers, which renames the variables in checkpoints.
-    return (kind or AveragingAdam)(
-        schedule(settings, rate),
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        name="adam",
-        **averaging,
-    )
-
-
-@keras.saving.register_keras_serializable("pams_tf")
-class AveragingAdam(keras.optimizers.Adam):
-    """Adam whose moving average soon forgets the weights of the start.
-
-    Its momentum after t steps is min(ema_momentum, (1 + t) / (10 + t)), as in
-    `tf.train.ExponentialMovingAverage`. With Keras' constant one, the average over the first steps
-    is mostly initial weights: at 0.999 they weigh 0.14 after 2,000 steps.
-    """
-
-    @property
-    def ema_momentum(self) -> Any:
-        done = keras.ops.cast(self.iterations, "float32")
-        return keras.ops.minimum(self._ema_momentum, (1 + done) / (10 + done))
-
-    @ema_momentum.setter
-    def ema_momentum(self, value: float) -> None:
-        self._ema_momentum = value
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "ema_momentum": self._ema_momentum}

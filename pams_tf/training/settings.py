@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 from pams_tf.errors import InputError
 from pams_tf.recipe import FEW, INITIAL_RANGES, INITIAL_WEIGHTS, QuantizationRecipe
 
+OPTIMIZERS = ("adam", "muon")
 SCHEDULES = ("halving", "cosine")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 STARTS = ("random", "interpolation")
@@ -29,6 +30,7 @@ class RunSettings:
       valid_data: folder of validation images; None for the built-in ones.
       steps, batch_size, patch_size: number of steps, crops per batch, and side of a crop in LR
         pixels.
+      optimizer: of the weights, "adam" or "muon"; see `optimizers.Muon`.
       learning_rate: initial learning rate.
       schedule: "halving" every `halve_every` steps, or "cosine" decay to 0 at the end.
       warmup: steps over which the learning rates first rise from 0.
@@ -63,6 +65,7 @@ class RunSettings:
     steps: int = 300
     batch_size: int = 16
     patch_size: int = 48
+    optimizer: str = "adam"
     learning_rate: float = 1e-4
     schedule: str = "halving"
     halve_every: int = 100
@@ -95,6 +98,9 @@ class RunSettings:
         self._require("clip_norm", self.clip_norm >= 0, "give 0 or more")
         self._require("ema", 0 <= self.ema < 1, "give 0, or a number below 1 such as 0.999")
         self._require("graphics", 0 <= self.graphics <= 1, "give a share from 0 to 1")
+        self._require(
+            "optimizer", self.optimizer in OPTIMIZERS, f"choose {' or '.join(OPTIMIZERS)}"
+        )
         self._require("schedule", self.schedule in SCHEDULES, f"choose {' or '.join(SCHEDULES)}")
         self._require(
             "precision", self.precision in PRECISIONS, f"choose {' or '.join(PRECISIONS)}"
@@ -241,7 +247,8 @@ TRAIN_BUDGETS: dict[str, dict[str, Any]] = {
     "long": {
         "steps": 30_000,
         "patch_size": 64,
-        "learning_rate": 1e-3,
+        "optimizer": "muon",
+        "learning_rate": 6e-3,
         "schedule": "cosine",
         "warmup": 500,
         "clip_norm": 10.0,

@@ -16,8 +16,9 @@ from pams_tf.runs import RunFolder
 from pams_tf.training.descent import average, averaged, descend
 from pams_tf.training.jobs import distil, train
 from pams_tf.training.logs import read_csv
+from pams_tf.training.optimizers import AveragingAdam, scheduled
 from pams_tf.training.regression import Regression
-from pams_tf.training.schedules import adam, schedule
+from pams_tf.training.schedules import schedule
 from pams_tf.training.settings import DistillationSettings, TrainingSettings
 
 TINY = {"blocks": 1, "features": 4}
@@ -87,7 +88,7 @@ def test_a_loss_counts_only_where_it_agrees():
 
 def test_averages_are_those_of_the_steps_and_only_inside_the_block():
     line = Line()
-    optimizer = adam(TrainingSettings(ema=0.5, learning_rate=0.1), 0.1)
+    optimizer = scheduled(AveragingAdam, TrainingSettings(ema=0.5, learning_rate=0.1), 0.1)
     optimizer.build(line.weights)
     line.updates = [(optimizer, line.weights)]
     with averaged(line):
@@ -106,7 +107,7 @@ def test_averages_are_those_of_the_steps_and_only_inside_the_block():
 
 
 def test_an_averaging_optimizer_is_saved():
-    optimizer = adam(TrainingSettings(ema=0.75, steps=10, warmup=2), 1e-3)
+    optimizer = scheduled(AveragingAdam, TrainingSettings(ema=0.75, steps=10, warmup=2), 1e-3)
     config = keras.saving.serialize_keras_object(optimizer)
     again = keras.saving.deserialize_keras_object(config)
     assert again.get_config()["ema_momentum"] == 0.75
@@ -329,6 +330,6 @@ def test_both_goals_of_a_student_cannot_be_the_teacher():
 
 
 def test_adam_keeps_averages_only_where_they_are_wanted():
-    assert not adam(TrainingSettings(), 1e-3).use_ema
-    averaging = adam(TrainingSettings(ema=0.9), 1e-3)
+    assert not scheduled(AveragingAdam, TrainingSettings(), 1e-3).use_ema
+    averaging = scheduled(AveragingAdam, TrainingSettings(ema=0.9), 1e-3)
     assert averaging.use_ema

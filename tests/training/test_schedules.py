@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pams_tf.training.schedules import adam, schedule
+from pams_tf.training.optimizers import AveragingAdam, scheduled
+from pams_tf.training.schedules import schedule
 from pams_tf.training.settings import FINETUNE_BUDGETS, DistillationSettings, TrainingSettings
 
 
@@ -21,7 +22,7 @@ def test_cosine_ends_at_zero():
 
 
 def test_adam_is_the_papers():
-    optimizer = adam(DistillationSettings(), 1e-2)
+    optimizer = scheduled(AveragingAdam, DistillationSettings(), 1e-2)
     assert (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon) == (0.9, 0.999, 1e-8)
     assert float(optimizer.learning_rate) == pytest.approx(1e-2)
 
