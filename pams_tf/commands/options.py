@@ -33,7 +33,7 @@ def define_network(values: flags.FlagValues) -> None:
         "The network: edsr_baseline (16 blocks, 64 features), edsr (32, 256), "
         "edsr_mobile (5, 32), edsr_small (5, 48, direct), edsr_nano (3, 32, direct), "
         "plain_small (5 convolutions, 28 features), plain_medium (6, 32), plain_large (7, 48), "
-        "rdn (D16 C8 G64) or rdn_a (D20 C6 G32).",
+        "rdn (D16 C8 G64), rdn_a (D20 C6 G32) or rdn_small (D4 C4 G16).",
         flag_values=values,
     )
     flags.DEFINE_integer("scale", 4, "Upscaling factor: 2, 3 or 4.", flag_values=values)

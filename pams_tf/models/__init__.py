@@ -50,6 +50,7 @@ register("plain_small", PlainConfig(convolutions=5, features=28), plain)  # 43 K
 register("plain_medium", PlainConfig(convolutions=6, features=32), plain)  # 64 K
 register("plain_large", PlainConfig(convolutions=7, features=48), plain)  # 159 K
 register("rdn", RDNConfig(blocks=16, layers=8, growth=64, features=64), rdn)
+register("rdn_small", RDNConfig(blocks=4, layers=4, growth=16, features=32), rdn)
 register("rdn_a", RDNConfig(blocks=20, layers=6, growth=32, features=64), rdn)
 
 

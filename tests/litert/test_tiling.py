@@ -278,6 +278,7 @@ def test_radii_of_the_presets():
         "plain_medium": 8,
         "plain_large": 9,
         "rdn": 133,
+        "rdn_small": 21,
         "rdn_a": 125,
     }
     for scale in (2, 3, 4):

@@ -144,6 +144,7 @@ def test_presets_are_built_as_described(name):
         "edsr_small": (5, 48, None, None),
         "edsr_nano": (3, 32, None, None),
         "rdn": (16, 64, 8, 64),
+        "rdn_small": (4, 32, 4, 16),
         "rdn_a": (20, 64, 6, 32),
     }
     blocks, features, layers, growth = sizes[name]

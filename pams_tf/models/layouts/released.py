@@ -17,7 +17,7 @@ from pams_tf.models.registry import architecture
 from pams_tf.models.torch_weights import load_released
 
 _EDSR = ("edsr_baseline", "edsr", "edsr_mobile")
-_RDN = ("rdn", "rdn_a")
+_RDN = ("rdn", "rdn_a", "rdn_small")
 
 
 def to_released(tensors: Tensors) -> Tensors:
