@@ -1,6 +1,7 @@
 """Tables as Markdown and JSON: the paper's numbers, ours, and the difference."""
 
 import json
+import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -148,12 +149,25 @@ def _filled(
     result = figures(cell.of, cell.benchmark)
     if result is None or result["psnr"] is None:
         return None
+    if cell.repeats:
+        return _mean_and_deviation([cell.of, *cell.repeats], cell.benchmark, figures)
     if cell.minus is None:
         return (result["psnr"], result["ssim"])[:count]
     other = figures(cell.minus, cell.benchmark)
     if other is None or other["psnr"] is None:
         return None
     return (result["psnr"] - other["psnr"],)
+
+
+def _mean_and_deviation(
+    networks: Sequence[Any], benchmark: str, figures: Callable[[Any, str], dict[str, Any] | None]
+) -> Values | None:
+    """The mean PSNR of the networks and its standard deviation; None if one is not measured."""
+    results = [figures(network, benchmark) for network in networks if network is not None]
+    values = [result["psnr"] for result in results if result and result["psnr"] is not None]
+    if len(values) < len(networks):
+        return None
+    return statistics.mean(values), statistics.stdev(values)
 
 
 def _section_markdown(section: Section, ours: dict[Cell, Values | None]) -> list[str]:

@@ -84,7 +84,7 @@ class Selection:
             for table in self.tables
             for section in table.sections
             for cell in section.cells
-            for network in (cell.of, cell.minus)
+            for network in cell.networks
         ]
         for figure in self.figures.values():
             if figure.measured:

@@ -27,6 +27,8 @@ class Cell:
       benchmark: the set that it is measured on.
       minus: if given, the cell is the PSNR of `of` minus that of this network.
       value: our values, if they are not those of a network on a set.
+      repeats: the same network from other seeds; the cell is the mean PSNR of `of` and of these,
+        and its standard deviation.
     """
 
     row: tuple[str, ...]
@@ -36,6 +38,12 @@ class Cell:
     benchmark: str | None = None
     minus: Network | None = None
     value: tuple[float, ...] | None = None
+    repeats: tuple[Network | None, ...] = ()
+
+    @property
+    def networks(self) -> list[Network | None]:
+        """The networks that must be finished before it can be filled."""
+        return [self.of, self.minus, *self.repeats]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +85,7 @@ class Table:
     def networks(self) -> list[Network | None]:
         """The networks that must be finished before it can be filled."""
         cells = [cell for section in self.sections for cell in section.cells]
-        return [network for cell in cells for network in (cell.of, cell.minus)]
+        return [network for cell in cells for network in cell.networks]
 
 
 NO_SETTINGS = (
@@ -149,6 +157,7 @@ def table_2(catalogue: Catalogue) -> Table:
                 tuple(gaps),
                 ranked=True,
             ),
+            *_over_seeds(catalogue),
         ),
         (
             SAME_LOSS,
@@ -163,6 +172,26 @@ def table_2(catalogue: Catalogue) -> Table:
             NO_SETTINGS,
         ),
     )
+
+
+def _over_seeds(catalogue: Catalogue) -> list[Section]:
+    """The methods at 4 bits from several seeds, as the budget says: what a difference means."""
+    seeds = catalogue.budget.seeds
+    if len(seeds) < 2:
+        return []
+    columns = {
+        **{column: (method, {}) for method, column in paper.METHODS.items()},
+        **{column: ("pams", change) for column, change in VARIANTS.items()},
+    }
+    cells = []
+    for name in catalogue.budget.sets:
+        for column, (method, change) in columns.items():
+            first, *others = (
+                catalogue.student("EDSR", method, 4, **change, seed=seed) for seed in seeds
+            )
+            cells.append(Cell((name,), column, None, first, name, repeats=tuple(others)))
+    title = f"4 bits, mean and standard deviation over {len(seeds)} seeds (dB)"
+    return [Section(title, ("set",), ("PSNR", "sd"), (3, 3), tuple(cells), ranked=True)]
 
 
 def table_4(catalogue: Catalogue) -> Table:

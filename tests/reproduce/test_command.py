@@ -178,7 +178,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_trained(tiny, monke
         (("--table=2", "--budget=cpu"), "the cpu budget needs --benchmark_dir"),
         (("--table=2", "--benchmark_dir=sets", "--sets=B100"), "no benchmark 'B100'"),
         (("--table=2", "--sets=Manga109"), "unknown set 'Manga109'"),
-        (("--table=2", "--budget=cpu", "--benchmark_dir=sets"), "trains 12 runs and needs --data"),
+        (("--table=2", "--budget=cpu", "--benchmark_dir=sets"), "trains 24 runs and needs --data"),
     ],
 )
 def test_bad_input_is_one_line(tiny, capsys, arguments, message):

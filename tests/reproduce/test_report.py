@@ -166,3 +166,42 @@ def test_the_blocks_of_figure_5_or_what_there_is():
     assert shown_blocks(names[:20], (8, 13)) == [8]
     assert shown_blocks(names[:6], (8, 13)) == [1, 2]
     assert shown_blocks(names[:2], (8, 13)) == [0]
+
+
+def test_table_2_has_the_mean_and_the_spread_over_seeds(catalogue):
+    def by_seed(network, name):
+        found = figures(network, name)
+        if found and not isinstance(network, Given | Bicubic) and network.recipe.bits == 4:
+            found = {**found, "psnr": found["psnr"] + (0.0, 0.3, 0.9)[network.settings.seed - 1]}
+        return found
+
+    table = tables.table_2(catalogue)
+    ours = report.fill(table, by_seed)
+    section = table.sections[2]
+    cells = {(cell.row[0], cell.column): cell for cell in section.cells}
+    seeds = [network.settings.seed for network in cells["Set5", "PAMS"].networks if network]
+    assert seeds == [1, 2, 3]
+    mean, deviation = ours[cells["Set5", "PACT"]]
+    assert mean == pytest.approx(30.4)
+    assert deviation == pytest.approx(np.std([0.0, 0.3, 0.9], ddof=1))
+    assert ours[cells["B100", "PACT"]] is None
+    # The first seed's run is the one that the rest of the table shows.
+    shown = {(c.row, c.column): c.of.name for c in table.sections[0].cells if c.of}
+    assert cells["Set5", "PAMS"].of.name == shown[("Set5", "4"), "PAMS"]
+    text = report.markdown(table, ours, CONTEXT)
+    assert "## 4 bits, mean and standard deviation over 3 seeds (dB)" in text
+    assert "DoReFa > PAMS > PAMS, Eq. 3 > PAMS, unsigned > PACT > TF Lite" in text
+
+
+def test_a_seed_that_is_missing_leaves_the_mean_empty(catalogue):
+    def without_the_third(network, name):
+        third = not isinstance(network, Given | Bicubic) and network.settings.seed == 3
+        return None if third else figures(network, name)
+
+    table = tables.table_2(catalogue)
+    ours = report.fill(table, without_the_third)
+    assert {ours[cell] for cell in table.sections[2].cells} == {None}
+
+
+def test_one_seed_has_no_spread(tmp_path):
+    assert len(tables.table_2(Catalogue(BUDGETS["smoke"], tmp_path)).sections) == 2

@@ -123,7 +123,8 @@ def losses(name, rate):
 
 def test_muon_learns_faster_than_adam():
     best = {
-        name: min(losses(name, rate)[-1] for rate in (1e-3, 3e-3, 1e-2)) for name in ("adam", "muon")
+        name: min(losses(name, rate)[-1] for rate in (1e-3, 3e-3, 1e-2))
+        for name in ("adam", "muon")
     }
     assert best["muon"] < best["adam"]
 
