@@ -16,6 +16,9 @@ from absl import flags
 from pams_tf import zoo
 from pams_tf.commands import cli
 
+ALTERNATIVES = ("calibrated", "litert")
+"""What the table shows beside a file, of what is in the cards; see benchmarks/alternatives.py."""
+
 FLAGS = cli.command_flags()
 flags.DEFINE_string("name", None, "Show only this network, with its commands.", flag_values=FLAGS)
 
@@ -39,21 +42,26 @@ def _zoo() -> list[dict[str, Any]]:
     baselines = [b for b in zoo.BASELINES if b["scale"] in {card["scale"] for card in cards}]
     sets = list(dict.fromkeys(name for card in cards for name in card["benchmarks"]))
     print_table(
-        f"Networks in {zoo.FOLDER}",
-        ("network", "", *(f"{name}, dB" for name in sets), "KB", "latency, ms"),
+        f"Networks in {zoo.FOLDER}, PSNR-Y in dB",
+        ("network", "", *sets, *ALTERNATIVES, "KB", "ms"),
         [
             (
                 f"{card['network']} x{card['scale']}",
                 card["label"],
                 *(_score(card["benchmarks"].get(name)) for name in sets),
+                *(_difference(card, way, sets[-1]) for way in ALTERNATIVES),
                 f"{card['bytes'] / 1000:,.0f}" if "bytes" in card else "",
                 _latency(card.get("latency")),
             )
             for card in [*cards, *baselines]
         ],
     )
+    print(
+        f"{', '.join(ALTERNATIVES)}: what the same network and bits give without training, in dB "
+        f"on {sets[-1]} against the file; see benchmarks/alternatives.py"
+    )
     for machine in sorted({card["machine"] for card in cards if "machine" in card}):
-        print(f"Latency with 2 threads on {machine}, at the LR size next to it")
+        print(f"ms: with 2 threads on {machine}, {_input_sizes(cards)}")
     for baseline in baselines:
         print(f"{baseline['network']}: {baseline['made']}")
     if FLAGS.curve:
@@ -75,6 +83,12 @@ def _print_card(card: dict[str, Any]) -> None:
             "  flat colours: {shifted} of {of} shift by more than {allowed} grey levels, the worst "
             "by {most}".format(**colours)
         )
+    for way, results in card.get("alternatives", {}).items():
+        told = (
+            f"{name} {found['difference']:+.3f} ± {found['standard_error']:.3f} dB"
+            for name, found in results.items()
+        )
+        print(f"  {way} in its place: {', '.join(told)}")
     for command in card["commands"]:
         print(f"  {command}")
 
@@ -102,8 +116,19 @@ def _draw(cards: list[dict[str, Any]]) -> None:
 
 
 def _latency(latency: dict[str, Any] | None) -> str:
-    return f"{latency['median_ms']:.0f} at {latency['input_size']}" if latency else ""
+    return f"{latency['median_ms']:.0f}" if latency else ""
+
+
+def _input_sizes(cards: Sequence[dict[str, Any]]) -> str:
+    """The LR size of each scale's latencies; they are the same for all files of a scale."""
+    sizes = {card["scale"]: card["latency"]["input_size"] for card in cards if "latency" in card}
+    return ", ".join(f"x{scale} from {size}" for scale, size in sorted(sizes.items()))
 
 
 def _score(result: dict[str, float] | None) -> str:
     return f"{result['psnr']:.3f}" if result else ""
+
+
+def _difference(card: dict[str, Any], way: str, benchmark: str) -> str:
+    found = card.get("alternatives", {}).get(way, {}).get(benchmark)
+    return f"{found['difference']:+.2f}" if found else ""
