@@ -37,6 +37,7 @@ flags.DEFINE_list("options", None, "Rows to measure; default: all.", flag_values
 flags.DEFINE_integer("steps", 200, "Training steps.", lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_integer("batch_size", 8, "Patches per step.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_integer("patch_size", 32, "LR patch size.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_string("precision", "float32", "As in pams-finetune.", flag_values=FLAGS)
 flags.DEFINE_float("learning_rate", 1e-3, "Of the weights.", flag_values=FLAGS)
 flags.DEFINE_integer(
     "raised",
@@ -75,9 +76,9 @@ def _all_but(*left_out: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return recipe, settings
 
 
-def _all_at(rate: float) -> tuple[dict[str, Any], dict[str, Any]]:
+def _all_and(**changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     recipe, settings = _all_but()
-    return recipe, {**settings, "alpha_learning_rate": rate}
+    return recipe, {**settings, **changes}
 
 
 RAISED = "all and layers at 8 bits"
@@ -88,8 +89,12 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "all": _all_but(),
     **{f"all but {name}": _all_but(name) for name in OPTIONS},
     "all but these three": _all_but(*TRAINED),
-    "all at rate 0.003": _all_at(3e-3),
-    "all at rate 0.001": _all_at(1e-3),
+    "all at rate 0.003": _all_and(alpha_learning_rate=3e-3),
+    "all at rate 0.001": _all_and(alpha_learning_rate=1e-3),
+    "all and the teacher's image": _all_and(output_weight=1.0),
+    "all and overflow": _all_and(overflow_weight=0.1),
+    "all and damping": _all_and(damping=0.01),
+    "all by Muon": _all_and(optimizer="muon", learning_rate=1.5e-3),
     RAISED: _all_but(),
 }
 
@@ -134,6 +139,7 @@ def _run(teacher: Any, row: str, bits: int, seed: int) -> dict[str, list[float]]
         "batch_size": FLAGS.batch_size,
         "patch_size": FLAGS.patch_size,
         "learning_rate": FLAGS.learning_rate,
+        "precision": FLAGS.precision,
         "schedule": "cosine",
         "checkpoint_every": max(FLAGS.steps, 1),
         "seed": seed,
