@@ -127,6 +127,15 @@ class ExpandedConv2D(keras.layers.Conv2D):
             name="project", shape=(self.expansion, filters), initializer="glorot_uniform"
         )
 
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)  # kernel and bias alone
+        store["expand"], store["project"] = self.expand, self.project
+
+    def load_own_variables(self, store: Any) -> None:
+        super().load_own_variables(store)
+        self.expand.assign(store["expand"])
+        self.project.assign(store["project"])
+
     def merged_kernel(self) -> Any:
         """The kernel (h, w, I, O) of the one convolution that equals all branches."""
         kernel = self.kernel + tf.tensordot(self.expand.value, self.project.value, 1)

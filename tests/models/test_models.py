@@ -334,6 +334,14 @@ def test_plain_networks_are_a_chain_and_the_image(name, size):
     np.testing.assert_allclose(network(image), expected, atol=1e-4)
 
 
+def test_branches_are_saved(tmp_path):
+    keras.utils.set_random_seed(3)
+    network = models.build("plain_small", 2, convolutions=2, features=6, expansion=9)
+    image = np.random.default_rng(3).uniform(0, 255, (1, 9, 8, 3)).astype(np.float32)
+    models.save(network, tmp_path / "branches.keras")
+    np.testing.assert_array_equal(models.load(tmp_path / "branches.keras")(image), network(image))
+
+
 def test_branches_are_merged_into_one_kernel():
     keras.utils.set_random_seed(2)
     network = models.build("plain_small", 2, convolutions=2, features=6, expansion=9)
