@@ -8,7 +8,7 @@ import tensorflow as tf
 from pams_tf import InputError, models
 from pams_tf.training.optimizers import AveragingAdam, Muon, is_matrix, optimizer, orthogonalized
 from pams_tf.training.regression import Regression
-from pams_tf.training.settings import TrainingSettings, train_budget
+from pams_tf.training.settings import TrainingSettings, finetune_budget, train_budget
 
 SETTINGS = TrainingSettings(optimizer="muon", learning_rate=0.01, schedule="cosine", steps=100)
 
@@ -129,8 +129,11 @@ def test_muon_learns_faster_than_adam():
     assert best["muon"] < best["adam"]
 
 
-def test_the_long_budget_trains_with_muon_and_others_with_adam():
+def test_long_budgets_have_muon_where_it_was_measured_and_others_adam():
     assert train_budget("long")["optimizer"] == "muon"
+    assert finetune_budget("long", 4)["optimizer"] == "muon"
+    for budget, bits in (("long", 8), ("short", 4), ("paper", 4)):
+        assert "optimizer" not in finetune_budget(budget, bits)
     assert type(optimizer(TrainingSettings())) is AveragingAdam
 
 
