@@ -40,6 +40,9 @@ flags.DEFINE_string(
     "data", None, "Calibration images; default: the built-in ones.", flag_values=FLAGS
 )
 flags.DEFINE_list("images", ["sample"], "Benchmarks: folders, or sample.", flag_values=FLAGS)
+flags.DEFINE_list(
+    "ways", ["calibrated", "fitted", "litert"], "Those to compare with.", flag_values=FLAGS
+)
 flags.DEFINE_boolean("cards", False, "Write the figures into the cards.", flag_values=FLAGS)
 
 CALIBRATION_IMAGES = 64
@@ -53,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compare() -> list[dict[str, Any]]:
+    if unknown := set(FLAGS.ways) - {"calibrated", "fitted", "litert"}:
+        raise InputError(f"unknown ways {', '.join(sorted(unknown))}; see --help")
     cli.load_tensorflow()
     try:
         import litert_quantizer  # noqa: F401
@@ -74,14 +79,15 @@ def _row(name: str, bits: int) -> dict[str, Any]:
     from pams_tf.reporting.tables import print_table
 
     network = pams_tf.load(name)
-    files = {
-        "fine-tuned": zoo.integer_file(name, bits).read_bytes(),
-        "calibrated": _untrained(network, bits, {}),
-        "fitted": _untrained(
+    makers = {
+        "calibrated": lambda: _untrained(network, bits, {}),
+        "fitted": lambda: _untrained(
             network, bits, {"initial_range": "error", "initial_weights": "fitted"}
         ),
-        "litert": _litert_quantizer(network, bits),
+        "litert": lambda: _litert_quantizer(network, bits),
     }
+    files = {"fine-tuned": zoo.integer_file(name, bits).read_bytes()}
+    files |= {way: makers[way]() for way in FLAGS.ways}
     results = {
         way: [evaluate(content, images) for images in FLAGS.images]
         for way, content in files.items()
