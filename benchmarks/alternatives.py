@@ -46,7 +46,7 @@ flags.DEFINE_list(
 flags.DEFINE_boolean("cards", False, "Write the figures into the cards.", flag_values=FLAGS)
 
 CALIBRATION_IMAGES = 64
-SIDE = 96
+SIDE = 80
 """Height and width of the files, and of the crops that litert-quantizer is calibrated with."""
 
 
@@ -131,9 +131,8 @@ def paired_difference(
 
 def _untrained(network: Any, bits: int, start: dict[str, Any]) -> bytes:
     import pams_tf
-    from pams_tf.training.settings import own_recipe
 
-    recipe = pams_tf.QuantizationRecipe(bits=bits, scope="all", **own_recipe("pams"))
+    recipe = pams_tf.QuantizationRecipe.best(bits).replace(scope="all")
     student = pams_tf.quantize(network, recipe, FLAGS.data, **start)
     return pams_tf.convert(student, (SIDE, SIDE))
 
@@ -169,6 +168,10 @@ def _litert_quantizer(network: Any, bits: int) -> bytes:
         for image in batch
         if min(image.shape[:2]) >= SIDE
     ]
+    if not images:
+        raise InputError(
+            f"no calibration image has {SIDE} LR pixels on each side; give larger ones"
+        )
     data = {"serving_default": [{"lr": image} for image in images[:CALIBRATION_IMAGES]]}
     with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
         ranges = calibrator.Calibrator(content, qsv_update_func=qsv_utils.min_max_update)

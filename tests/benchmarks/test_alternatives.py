@@ -41,3 +41,19 @@ def test_without_googles_quantizer_it_says_how_to_get_it(alternatives, monkeypat
     monkeypatch.setitem(sys.modules, "litert_quantizer", None)
     assert alternatives.main(["alternatives.py", "--names", "edsr_mobile_x2"]) != 0
     assert "pip install -e '.[alternatives]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_what_is_only_calibrated_is_an_integer_file_of_that_recipe(alternatives, bits):
+    from pams_tf import models
+    from pams_tf.litert import metadata
+
+    alternatives.FLAGS(["alternatives", "--names=tiny"])
+    content = alternatives._untrained(models.build("edsr_nano", 2, blocks=1, features=4), bits, {})
+    about = metadata.read(content)
+    assert (about["recipe"]["bits"], about["recipe"]["scope"]) == (bits, "all")
+
+
+def test_an_unknown_way_is_named(alternatives, capsys):
+    assert alternatives.main(["alternatives", "--names=edsr_mobile_x4", "--ways=best"]) == 1
+    assert "unknown ways best" in capsys.readouterr().err
