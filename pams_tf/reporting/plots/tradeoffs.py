@@ -1,20 +1,28 @@
 """Plots of quality against latency."""
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from pams_tf.errors import InputError
 from pams_tf.reporting.plots.style import BLACK, BLUE, RED, new_figure, plain, save, style
 
 _BELOW = {"xytext": (9, -5), "ha": "left", "va": "top"}  # also of a point that another one beats
+_LEFT = {"xytext": (-9, 4), "ha": "right", "va": "bottom"}
 # The colour and marker of each series, and where a point's label is placed.
 _SERIES = (
-    (BLUE, "o", {"xytext": (-9, 4), "ha": "right", "va": "bottom"}),
+    (BLUE, "o", _LEFT),
     (RED, "s", _BELOW),
     (BLACK, "^", {"xytext": (9, 4), "ha": "left", "va": "bottom"}),
 )
+
+
+_NEAR = 0.1
+"""The part of width and height within which the label of one point may cover another point."""
 
 
 class Tradeoff(NamedTuple):
@@ -51,7 +59,9 @@ def tradeoffs(
     if title:
         figure.suptitle(plain(title), size=15, x=0.01, ha="left")
     series = list(dict.fromkeys(network.series for network in networks))
+    width = np.ptp([network.ms for network in networks])
     for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
+        height = np.ptp([network.psnr[name] for network in networks])
         for (color, marker, beside), one in zip(cycle(_SERIES), series, strict=False):
             points = sorted((n.ms, n.psnr[name], n.label) for n in networks if n.series == one)
             front = _undominated(points)
@@ -59,11 +69,13 @@ def tradeoffs(
             axes.plot(
                 x, y, marker=marker, color=color, markersize=9, linewidth=1.4, label=plain(one)
             )
-            for ms, psnr, label in points:
+            changes = _beside(points, (_NEAR * width, _NEAR * height))
+            for (ms, psnr, label), change in zip(points, changes, strict=True):
                 place = beside
                 if (ms, psnr, label) not in front:
                     place = _BELOW
                     axes.plot(ms, psnr, marker=marker, color=color, markersize=9)
+                place = {**place, **change}
                 axes.annotate(
                     plain(label), (ms, psnr), size=11, color=color, textcoords="offset points",
                     **place,
@@ -75,6 +87,23 @@ def tradeoffs(
         axes.set_ylabel("PSNR (Y), dB", size=13)
         axes.legend(fontsize=12, frameon=False, loc="lower right")
     save(figure, path)
+
+
+def _beside(
+    points: Sequence[tuple[float, float, str]], reach: tuple[float, float]
+) -> list[dict[str, Any]]:
+    """How the place of each label changes, so that it does not cover a point near its own.
+
+    The first of two near points, by ms, has its label on the left, and the second below right.
+    """
+    near = [
+        all(abs(q - p) < r for p, q, r in zip(a[:2], b[:2], reach, strict=True))
+        for a, b in itertools.pairwise(points)
+    ]
+    return [
+        _BELOW if before else _LEFT if after else {}
+        for before, after in zip([False, *near], [*near, False], strict=True)
+    ]
 
 
 def _undominated(points: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
