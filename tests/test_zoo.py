@@ -62,6 +62,12 @@ def test_a_card_says_how_many_flat_colours_shift(card):
     assert colours.summary(Upscaler(card["name"]), allowed) == card["colours"]
 
 
+def test_no_file_shifts_a_flat_colour_visibly():
+    assert {card["name"]: card["colours"]["shifted"] for card in FILES} == dict.fromkeys(
+        (card["name"] for card in FILES), 0
+    )
+
+
 def test_the_zoo_stays_small():
     assert sum(path.stat().st_size for path in zoo.FOLDER.iterdir()) < 16e6
     for name in set(zoo.names()) - {"edsr_baseline_x4"}:
