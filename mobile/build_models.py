@@ -2,8 +2,9 @@
 
 Example: python mobile/build_models.py --out mobile/build/models
 
-The 8-bit and 4-bit files are fine-tuned networks of the zoo, the float files its float weights.
-Nothing is downloaded.
+The 8-bit files are fine-tuned networks of the zoo. The others are made from the float weights that
+ship with the package; the 4-bit files are calibrated on the built-in photographs and not
+fine-tuned. Everything is seeded, and nothing is downloaded.
 """
 
 import argparse
@@ -17,11 +18,13 @@ import numpy as np
 from pams_tf.commands.cli import load_tensorflow
 from pams_tf.errors import InputError
 from pams_tf.files import atomic_write, write_text
+from pams_tf.recipe import QuantizationRecipe
 
 SCALE = 4
 TILE = 128  # side of a tile, in LR pixels
 NETWORKS = {"edsr_mobile": "EDSR-mobile", "edsr_baseline": "EDSR-baseline"}
 KINDS = {"8bit": 8, "4bit": 4, "float": None}
+PERCENTILE = 99.9  # against 100, gains 0.6 dB (EDSR-mobile) and 2.0 dB (EDSR-baseline) at 4 bits
 
 
 def halo(content: bytes, bits: int | None) -> int:
@@ -90,12 +93,22 @@ def convert(network: str, bits: int | None) -> tuple[Any, bytes, str]:
     from pams_tf import zoo
     from pams_tf.export.variants import convert_float
 
+    origin = "float weights that ship with the package"
     if bits is None:
         model = pams_tf.from_preset(network, SCALE)
-        return None, convert_float(model, (TILE, TILE)), "float weights that ship with the package."
-    student = pams_tf.from_preset(network, SCALE, bits=bits)
-    card = zoo.card(f"{network}_x{SCALE}_{bits}bit")
-    made = f"fine-tuned with PAMS for {card['steps']:,} steps on {card['data']}."
+        return None, convert_float(model, (TILE, TILE)), f"{origin}."
+    if bits == 8:
+        student = pams_tf.from_preset(network, SCALE, bits=bits)
+        card = zoo.card(f"{network}_x{SCALE}_{bits}bit")
+        made = f"fine-tuned with PAMS for {card['steps']:,} steps on {card['data']}."
+    else:
+        recipe = QuantizationRecipe(bits=bits, scope="all")
+        model = pams_tf.from_preset(network, SCALE)
+        student = pams_tf.quantize(model, recipe, percentile=PERCENTILE)
+        made = (
+            f"{origin}; ranges calibrated on the built-in photographs (percentile {PERCENTILE}), "
+            "no fine-tuning."
+        )
     return student, pams_tf.convert(student, (TILE, TILE), io_dtype="int8"), made
 
 
