@@ -2,9 +2,9 @@
 
 Example: python mobile/build_models.py --out mobile/build/models
 
-The 8-bit files are fine-tuned networks of the zoo. The others are made from the float weights that
-ship with the package; the 4-bit files are calibrated on the built-in photographs and not
-fine-tuned. Everything is seeded, and nothing is downloaded.
+The 8-bit files are fine-tuned networks of the zoo, where their ranges are symmetric. The others are
+made from the float weights that ship with the package; those with quantizers are calibrated on the
+built-in photographs and not fine-tuned. Everything is seeded, and nothing is downloaded.
 """
 
 import argparse
@@ -99,16 +99,19 @@ def convert(network: str, bits: int | None) -> tuple[Any, bytes, str]:
         return None, convert_float(model, (TILE, TILE)), f"{origin}."
     if bits == 8:
         student = pams_tf.from_preset(network, SCALE, bits=bits)
-        card = zoo.card(f"{network}_x{SCALE}_{bits}bit")
-        made = f"fine-tuned with PAMS for {card['steps']:,} steps on {card['data']}."
-    else:
-        recipe = QuantizationRecipe(bits=bits, scope="all")
-        model = pams_tf.from_preset(network, SCALE)
-        student = pams_tf.quantize(model, recipe, percentile=PERCENTILE)
-        made = (
-            f"{origin}; ranges calibrated on the built-in photographs (percentile {PERCENTILE}), "
-            "no fine-tuning."
-        )
+        if not student.recipe.asymmetric:
+            card = zoo.card(f"{network}_x{SCALE}_{bits}bit")
+            made = f"fine-tuned with PAMS for {card['steps']:,} steps on {card['data']}."
+            return student, pams_tf.convert(student, (TILE, TILE), io_dtype="int8"), made
+    # Browsers compute other codes where ranges have two ends, see docs/verification.md.
+    percentile = 100.0 if bits == 8 else PERCENTILE
+    recipe = QuantizationRecipe(bits=bits, scope="all")
+    model = pams_tf.from_preset(network, SCALE)
+    student = pams_tf.quantize(model, recipe, percentile=percentile)
+    made = (
+        f"{origin}; ranges calibrated on the built-in photographs (percentile {percentile:g}), "
+        "no fine-tuning."
+    )
     return student, pams_tf.convert(student, (TILE, TILE), io_dtype="int8"), made
 
 
