@@ -31,6 +31,8 @@ Differences to the fine-tuned file are means over the images of a set, with thei
 With --cards, the figures are written into the zoo's cards, as "alternatives".
 """
 
+WAYS = ("calibrated", "fitted", "litert")
+
 FLAGS = cli.command_flags()
 flags.DEFINE_list(
     "names", None, "Networks of the zoo, such as edsr_mobile_x2.", required=True, flag_values=FLAGS
@@ -40,9 +42,7 @@ flags.DEFINE_string(
     "data", None, "Calibration images; default: the built-in ones.", flag_values=FLAGS
 )
 flags.DEFINE_list("images", ["sample"], "Benchmarks: folders, or sample.", flag_values=FLAGS)
-flags.DEFINE_list(
-    "ways", ["calibrated", "fitted", "litert"], "Those to compare with.", flag_values=FLAGS
-)
+flags.DEFINE_list("ways", list(WAYS), "Those to compare with.", flag_values=FLAGS)
 flags.DEFINE_boolean("cards", False, "Write the figures into the cards.", flag_values=FLAGS)
 
 CALIBRATION_IMAGES = 64
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compare() -> list[dict[str, Any]]:
-    if unknown := set(FLAGS.ways) - {"calibrated", "fitted", "litert"}:
+    if unknown := set(FLAGS.ways) - set(WAYS):
         raise InputError(f"unknown ways {', '.join(sorted(unknown))}; see --help")
     cli.load_tensorflow()
     try:

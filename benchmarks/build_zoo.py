@@ -55,7 +55,6 @@ SIZES = {2: (180, 320), 3: (360, 640), 4: (180, 320)}
 """LR height and width of the files, by scale; x3 upscales to 1080x1920, the task of MAI 2021."""
 IO_DTYPES = {2: "uint8", 3: "int8", 4: "uint8"}
 """io_dtype by scale; at 1080x1920 the two QUANTIZE operators of uint8 images take about 5 ms."""
-WEIGHTS = "model.weights.h5"
 LARGE = 8192
 """Bytes from which an array is worth a filter of its own."""
 AUTHOR, LICENSE = "The pams_tf authors", "Apache-2.0"
@@ -121,6 +120,8 @@ def compress(path: Path) -> None:
     The bytes of float32 weights are hardly compressible in their order. HDF5's shuffle filter puts
     all exponents of an array beside each other, which saves a tenth; nothing is lost.
     """
+    from pams_tf.models.archive import WEIGHTS
+
     with zipfile.ZipFile(path) as stored:
         parts = {name: stored.read(name) for name in stored.namelist()}
     parts[WEIGHTS] = _shuffled(parts[WEIGHTS])

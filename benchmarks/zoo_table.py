@@ -4,19 +4,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from pams_tf import zoo
+from pams_tf.commands.zoo import ALTERNATIVES
+from pams_tf.reporting.tables import markdown_table
 
-HEADING = ("", "", "bytes", "Set5", "B100", "calibrated", "litert", "ms", "colours")
+SETS = ("Set5", "B100")
+HEADING = ("", "", "bytes", *SETS, *ALTERNATIVES, "ms", "colours")
 
 
 def table(cards: Sequence[dict[str, Any]]) -> list[str]:
     """Lines of Markdown: one row for each card, in their order."""
-    lines = [_line(HEADING), "|---" * len(HEADING) + "|"]
+    rows = []
     before = None
     for card in cards:
         network = f"{card['network']}_x{card['scale']}"
-        lines.append(_line(("" if network == before else f"`{network}`", *_cells(card))))
+        rows.append(("" if network == before else f"`{network}`", *_cells(card)))
         before = network
-    return lines
+    return markdown_table(HEADING, rows)
 
 
 def _cells(card: dict[str, Any]) -> tuple[str, ...]:
@@ -27,11 +30,8 @@ def _cells(card: dict[str, Any]) -> tuple[str, ...]:
     return (
         kind if card["shipped"] else f"{kind} *",
         f"{card['bytes']:,}",
-        *(
-            "{psnr:.3f} / {ssim:.4f}".format(**card["benchmarks"][name])
-            for name in ("Set5", "B100")
-        ),
-        *(_alternative(card, way) for way in ("calibrated", "litert")),
+        *("{psnr:.3f} / {ssim:.4f}".format(**card["benchmarks"][name]) for name in SETS),
+        *(_alternative(card, way) for way in ALTERNATIVES),
         f"{card['latency']['median_ms']:.0f}" if card.get("latency") else "",
         _colours(colours) if colours else "",
     )
@@ -44,10 +44,6 @@ def _alternative(card: dict[str, Any], way: str) -> str:
 
 def _colours(found: dict[str, int]) -> str:
     return f"{found['shifted']}, by {found['most']}" if found["shifted"] else "0"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
