@@ -2,9 +2,8 @@
 
 Example: python mobile/build_models.py --out mobile/build/models
 
-The 8-bit files are fine-tuned networks of the zoo, where their ranges are symmetric. The others are
-made from the float weights that ship with the package; those with quantizers are calibrated on the
-built-in photographs and not fine-tuned. Everything is seeded, and nothing is downloaded.
+The files with quantizers are fine-tuned networks of the zoo, and the others the float weights that
+ship with the package. Nothing is downloaded.
 """
 
 import argparse
@@ -18,13 +17,11 @@ import numpy as np
 from pams_tf.commands.cli import load_tensorflow
 from pams_tf.errors import InputError
 from pams_tf.files import atomic_write, write_text
-from pams_tf.recipe import QuantizationRecipe
 
 SCALE = 4
 TILE = 128  # side of a tile, in LR pixels
 NETWORKS = {"edsr_mobile": "EDSR-mobile", "edsr_baseline": "EDSR-baseline"}
 KINDS = {"8bit": 8, "4bit": 4, "float": None}
-PERCENTILE = 99.9  # against 100, gains 0.6 dB (EDSR-mobile) and 2.0 dB (EDSR-baseline) at 4 bits
 
 
 def halo(content: bytes, bits: int | None) -> int:
@@ -93,25 +90,12 @@ def convert(network: str, bits: int | None) -> tuple[Any, bytes, str]:
     from pams_tf import zoo
     from pams_tf.export.variants import convert_float
 
-    origin = "float weights that ship with the package"
     if bits is None:
         model = pams_tf.from_preset(network, SCALE)
-        return None, convert_float(model, (TILE, TILE)), f"{origin}."
-    if bits == 8:
-        student = pams_tf.from_preset(network, SCALE, bits=bits)
-        if not student.recipe.asymmetric:
-            card = zoo.card(f"{network}_x{SCALE}_{bits}bit")
-            made = f"fine-tuned with PAMS for {card['steps']:,} steps on {card['data']}."
-            return student, pams_tf.convert(student, (TILE, TILE), io_dtype="int8"), made
-    # Browsers compute other codes where ranges have two ends, see docs/verification.md.
-    percentile = 100.0 if bits == 8 else PERCENTILE
-    recipe = QuantizationRecipe(bits=bits, scope="all")
-    model = pams_tf.from_preset(network, SCALE)
-    student = pams_tf.quantize(model, recipe, percentile=percentile)
-    made = (
-        f"{origin}; ranges calibrated on the built-in photographs (percentile {percentile:g}), "
-        "no fine-tuning."
-    )
+        return None, convert_float(model, (TILE, TILE)), "float weights that ship with the package."
+    student = pams_tf.from_preset(network, SCALE, bits=bits)
+    card = zoo.card(f"{network}_x{SCALE}_{bits}bit")
+    made = f"fine-tuned with PAMS for {card['steps']:,} steps on {card['data']}."
     return student, pams_tf.convert(student, (TILE, TILE), io_dtype="int8"), made
 
 

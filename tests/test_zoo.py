@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pams_tf import InputError, models, zoo
+from pams_tf import InputError, from_preset, models, zoo
 from pams_tf.commands import zoo as command
 from pams_tf.data import datasets
 from pams_tf.evaluation import colours
@@ -96,6 +96,16 @@ def test_integer_files_are_the_float_network_quantized(card):
     teacher = keras_upscale(models.load(f"{card['network']}_x{card['scale']}"))(image).astype(int)
     difference = np.abs(tflite_upscale(path)(image) - teacher).mean()
     assert 0 < difference < {8: 1.5, 4: 5.0}[card["recipe"]["bits"]]
+
+
+@pytest.mark.parametrize(("network", "bits"), [("edsr_baseline", 8), ("edsr_mobile", 4)])
+def test_a_student_of_the_zoo_computes_its_file(network, bits):
+    """In a graph, whose optimizer must not change the last bit of a scale."""
+    student = from_preset(network, 4, bits=bits)
+    assert student.recipe.asymmetric
+    image = datasets.sample(4, "valid").load(0)[0][20:60, 20:70]
+    file = tflite_upscale(zoo.integer_file(f"{network}_x4", bits))
+    np.testing.assert_array_equal(keras_upscale(student)(image), file(image))
 
 
 def test_the_command_lists_the_zoo_and_draws_its_curves(tmp_path, capsys):

@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from pams_tf.export.constants import stored_weights
 from pams_tf.export.values import on_grid
 from pams_tf.litert.flatbuffer import read_file
+from pams_tf.quantization import functional
 from pams_tf.quantization.functional import builtin, xnnpack
 from pams_tf.quantization.functional.codes import sums_of_products
 from pams_tf.quantization.functional.stored import divided, stored_limit, stored_scale
@@ -323,3 +324,27 @@ def test_a_graph_divides_by_a_constant_like_numpy():
     x = RNG.uniform(0.001, 300, 20000).astype(np.float32)
     graph = tf.function(lambda x: divided(x, 127))
     np.testing.assert_array_equal(graph(tf.constant(x)), x / np.float32(127))
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_a_graph_has_the_grid_of_two_ends_of_eager_mode(bits):
+    low = RNG.uniform(-300, 0, 20000).astype(np.float32)
+    high = RNG.uniform(0.001, 300, 20000).astype(np.float32)
+    graph = tf.function(lambda low, high: functional.min_max_grid(low, high, bits))
+    scale, qmin, qmax = graph(tf.constant(low), tf.constant(high))
+    np.testing.assert_array_equal(scale, (high - low) / np.float32(2**bits - 1))
+    for found, eager in zip(
+        (qmin, qmax), functional.min_max_grid(low, high, bits)[1:], strict=True
+    ):
+        np.testing.assert_array_equal(found, eager)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_graph_rounds_kernels_like_eager_mode(bits):
+    w = RNG.normal(0, 1, (20000, 16)).astype(np.float32)
+    clip = np.abs(w).max(axis=0, keepdims=True)
+    for quantize in (
+        lambda w: functional.max_abs(w, bits, axis=-1),
+        lambda w: functional.learned_clip(w, clip, bits),
+    ):
+        np.testing.assert_array_equal(tf.function(quantize)(tf.constant(w)), quantize(w))

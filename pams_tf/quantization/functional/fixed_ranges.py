@@ -12,6 +12,7 @@ from pams_tf.quantization.functional.grids import (
     code_ends,
     fake_quantized_to_alpha,
 )
+from pams_tf.quantization.functional.stored import divided
 
 Tensor = Any
 
@@ -157,7 +158,7 @@ def min_max_grid(minimum: Tensor, maximum: Tensor, bits: int) -> tuple[Tensor, T
     """
     steps = float(unsigned_qmax(bits))
     low, high = tf.minimum(minimum, 0.0), tf.maximum(maximum, 0.0)
-    scale = (high - low) / steps
+    scale = divided(high - low, steps)
     zero = tf.clip_by_value(tf.floor(-low / scale + 0.5), 0.0, steps)
     return scale, -zero, steps - zero
 

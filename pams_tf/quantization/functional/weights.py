@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pams_tf.grid import signed_qmax, unsigned_qmax
 from pams_tf.quantization.functional.grids import OVER
+from pams_tf.quantization.functional.stored import divided
 
 Tensor = Any
 CLIPS = np.linspace(1.0, 0.4, 31)
@@ -42,7 +43,7 @@ def max_abs(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
 
     @tf.custom_gradient
     def quantize(w: Tensor) -> Any:
-        scale = tf.maximum(max_abs_range(w, axis), 1e-30) / n
+        scale = divided(tf.maximum(max_abs_range(w, axis), 1e-30), n)
         return tf.round(w / scale) * scale, lambda upstream: upstream
 
     return quantize(tf.convert_to_tensor(w))
@@ -82,7 +83,7 @@ def learned_clip(w: Tensor, clip: Tensor, bits: int) -> Tensor:
 
     @tf.custom_gradient
     def quantize(w: Tensor, clip: Tensor) -> Any:
-        scale = clip / n
+        scale = divided(clip, n)
         exact = w / scale
         codes = tf.clip_by_value(tf.round(exact), -n, n)
 
