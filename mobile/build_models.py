@@ -24,18 +24,16 @@ NETWORKS = {"edsr_mobile": "EDSR-mobile", "edsr_baseline": "EDSR-baseline"}
 KINDS = {"8bit": 8, "4bit": 4, "float": None}
 
 
-def halo(content: bytes, bits: int | None) -> int:
+def halo(content: bytes) -> int:
     """The halo of a file, in LR pixels; measure_halo.py shows the effect of other values.
 
-    It is the radius of the receptive field, up to a limit. That of EDSR-mobile is 14 pixels, and
-    its tiles equal the whole picture. That of EDSR-baseline is 36 pixels, which would leave a sixth
-    of each tile: at 8 bits, a halo of 16 pixels leaves only invisible differences, and coarser
-    grids, which propagate small differences further, get 24.
+    It is the radius of the receptive field, up to 16. That of EDSR-mobile is 14 pixels, and its
+    tiles equal the whole picture. That of EDSR-baseline is 36 pixels, which would leave a sixth of
+    each tile, while a halo of 16 pixels leaves only invisible differences.
     """
     from pams_tf.litert.receptive_field import receptive_field_radius
 
-    coarse = bits is not None and bits < 8
-    return min(receptive_field_radius(content), 24 if coarse else 16)
+    return min(receptive_field_radius(content), 16)
 
 
 def main() -> int:
@@ -128,7 +126,7 @@ def card_of(
         name=f"{NETWORKS[network]} x{SCALE}, {kind}",
         network=network,
         made=made,
-        halo=halo(content, bits),
+        halo=halo(content),
         quality={
             "set": "3 built-in photographs",
             "psnr": round(result.psnr, 2),

@@ -51,7 +51,10 @@ def read_model(source: bytes | str | os.PathLike[str], name: str | None = None) 
     if content[4:8] != b"TFL3":
         raise InputError(f"{name}: not a TensorFlow Lite file; export or copy it again")
     with _corruption_named(name):
-        return schema.ModelT.InitFromPackedBuf(content, 0)
+        model = schema.ModelT.InitFromPackedBuf(content, 0)
+        for buffer in model.buffers:
+            _bring_in(buffer, content)
+    return model
 
 
 def read_bytes(source: bytes | str | os.PathLike[str]) -> bytes:
@@ -122,6 +125,16 @@ def _file(model: Any) -> FileInfo:
         variables=frozenset(index for index, variable in enumerate(variables) if variable),
         subgraphs=len(model.subgraphs),
     )
+
+
+def _bring_in(buffer: Any, content: bytes) -> None:
+    """Some writers put large constants behind the flatbuffer, and their place into the buffer."""
+    if buffer.offset > 1:  # 0 and 1 mean none, by the schema
+        end = buffer.offset + buffer.size
+        if end > len(content):
+            raise IndexError(f"a constant ends at byte {end} of {len(content)}")
+        buffer.data = np.frombuffer(content[buffer.offset : end], np.uint8)
+        buffer.offset = buffer.size = 0
 
 
 def _data(buffer: Any) -> bytes:

@@ -1,13 +1,15 @@
 """The checks on a finished file name the offender; broken files are told apart."""
 
+import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from pams_tf import InputError
+from pams_tf.evaluation.upscaler import tflite_upscale
 from pams_tf.export.converter import convert
 from pams_tf.export.variants import convert_float
-from pams_tf.litert import metadata
+from pams_tf.litert import metadata, packing
 from pams_tf.litert.checks import check_alphas, check_integer, check_weight_codes
 from pams_tf.litert.flatbuffer import read_file
 from pams_tf.litert.summary import inspect
@@ -68,6 +70,36 @@ def test_broken_files(content, tmp_path):
         read_file(tmp_path / "cut.tflite")
     (tmp_path / "whole.tflite").write_bytes(content)
     assert read_file(tmp_path / "whole.tflite") == read_file(content)
+
+
+def behind_the_flatbuffer(content):
+    """The same file with its constants behind the flatbuffer, where litert-quantizer puts them."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    constants = [(b, bytes(bytearray(b.data))) for b in model.buffers if b.data is not None]
+
+    start = 16  # a placeholder: what a place is does not change how long the flatbuffer gets
+    for _ in range(2):
+        end = start
+        for buffer, data in constants:
+            buffer.data, buffer.offset, buffer.size = None, end, len(data)
+            end += -(-len(data) // 16) * 16
+        builder = flatbuffers.Builder(0)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        flat = bytes(builder.Output())
+        start = -(-len(flat) // 16) * 16
+    return flat.ljust(start, b"\0") + b"".join(
+        data.ljust(buffer.size + -buffer.size % 16, b"\0") for buffer, data in constants
+    )
+
+
+def test_constants_behind_the_flatbuffer(content, photo):
+    moved = behind_the_flatbuffer(content)
+    assert read_file(moved) == read_file(content)
+    assert read_file(packing.repacked(moved, lambda model: None)) == read_file(content)
+    image = photo(8, 8)
+    np.testing.assert_array_equal(tflite_upscale(moved)(image), tflite_upscale(content)(image))
+    with pytest.raises(InputError, match="truncated or corrupt"):
+        read_file(moved[:-100])
 
 
 def test_a_kernel_beyond_its_bits_is_named(student, repacked):
