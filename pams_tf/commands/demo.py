@@ -5,8 +5,8 @@ Example:
 
 Fine-tunes the shipped float EDSR-baseline x4 to 8 bits on the built-in photographs, exports a fully
 integer .tflite file, runs it with LiteRT, and compares bicubic, float, simulated and integer
-results on photographs that were not used for training. Writes run/, edsr_baseline_x4.tflite with
-its recipe, results.json and comparison.png to --out.
+results, and the files of the zoo, on photographs that were not used for training. Writes run/,
+edsr_baseline_x4.tflite with its recipe, results.json and comparison.png to --out.
 """
 
 from collections.abc import Sequence

@@ -185,11 +185,17 @@ def test_the_demo(model, lost, monkeypatch, capsys):
     assert command("demo", "--out=demo", "--steps=1", "--input_size=45x80") == 0
     report = json.loads(Path("demo/results.json").read_text())
     rows = {row["model"]: row for row in report["rows"]}
-    assert list(rows) == ["bicubic", "float", "simulated 8 bit", "integer TFLite"]
+    zoo = ["zoo, 8 bit", "zoo, 4 bit"]
+    assert list(rows) == ["bicubic", "float", "simulated 8 bit", "integer TFLite", *zoo]
     assert rows["float"]["psnr"] > rows["bicubic"]["psnr"] + 0.5
     assert abs(rows["integer TFLite"]["psnr"] - rows["float"]["psnr"]) < lost
     assert rows["integer TFLite"]["bytes"] < 0.3 * rows["float"]["bytes"]
-    assert all(row["latency_ms"] > 0 for name, row in rows.items() if name != "bicubic")
+    assert all(
+        rows[name]["latency_ms"] > 0 for name in ("float", "simulated 8 bit", "integer TFLite")
+    )
+    for name in zoo:
+        assert rows[name]["psnr"] > rows["bicubic"]["psnr"] + 0.5
+        assert 0 < rows[name]["bytes"] < rows["float"]["bytes"]
     picture = read_image("demo/comparison.png")
     assert picture.shape[1] == 1600
     assert {t.dtype for t in read_file(f"demo/{model}_x4.tflite").tensors} == {
