@@ -7,6 +7,7 @@ from absl import flags
 
 from pams_tf.errors import InputError
 from pams_tf.streams import printable
+from pams_tf.training.settings import OPTIMIZERS, PRECISIONS, SCHEDULES
 
 OVERRIDES = (
     "blocks", "features", "layers", "growth", "res_scale", "batch_norm", "direct", "convolutions",
@@ -118,7 +119,7 @@ def define_training(values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "optimizer",
         None,
-        ["adam", "muon"],
+        OPTIMIZERS,
         "Optimizer of the weights: adam, as in the paper; or muon, which takes far fewer steps.",
         flag_values=values,
     )
@@ -128,7 +129,7 @@ def define_training(values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "schedule",
         None,
-        ["halving", "cosine"],
+        SCHEDULES,
         "Learning rates: halving every --halve_every steps, or cosine, which ends at 0.",
         flag_values=values,
     )
@@ -169,7 +170,7 @@ def define_training(values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "precision",
         "float32",
-        ["float32", "mixed_bfloat16", "mixed_float16"],
+        PRECISIONS,
         "The type that convolutions compute in. mixed_bfloat16 is faster on processors and GPUs "
         "that have it, mixed_float16 on other GPUs. Variables, quantizers, losses and the exact "
         "sums of a student stay in float32.",

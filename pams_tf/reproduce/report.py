@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pams_tf.files import write_text
+from pams_tf.reporting.tables import markdown_table
 from pams_tf.reproduce.tables import Cell, Section, Table
 
 Values = tuple[float, ...]
@@ -136,21 +137,16 @@ def made_with(context: dict[str, Any]) -> list[str]:
     return lines
 
 
-def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table."""
-    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
-
-
 def _filled(
     cell: Cell, count: int, figures: Callable[[Any, str], dict[str, Any] | None]
 ) -> Values | None:
     if cell.value is not None or cell.of is None or cell.benchmark is None:
         return cell.value
+    if cell.repeats:
+        return _mean_and_deviation([cell.of, *cell.repeats], cell.benchmark, figures)
     result = figures(cell.of, cell.benchmark)
     if result is None or result["psnr"] is None:
         return None
-    if cell.repeats:
-        return _mean_and_deviation([cell.of, *cell.repeats], cell.benchmark, figures)
     if cell.minus is None:
         return (result["psnr"], result["ssim"])[:count]
     other = figures(cell.minus, cell.benchmark)
@@ -181,7 +177,7 @@ def _section_markdown(section: Section, ours: dict[Cell, Values | None]) -> list
             labels = row if line == lines[0] else ("",) * len(row)
             texts = [_text(_values(cell, ours)[line], section, line) for cell in cells]
             rows.append([*labels, line, *texts])
-    return grid([*section.rows, "", *section.columns], rows)
+    return markdown_table([*section.rows, "", *section.columns], rows)
 
 
 def _values(cell: Cell | None, ours: dict[Cell, Values | None]) -> dict[str, Values | None]:
@@ -216,7 +212,7 @@ def _orders(section: Section, ours: dict[Cell, Values | None]) -> list[str]:
     if not rows:
         return []
     header = [*section.rows, "the paper's order", "our order", "the same"]
-    return ["Best first:", "", *grid(header, rows)]
+    return ["Best first:", "", *markdown_table(header, rows)]
 
 
 def _section_json(section: Section, ours: dict[Cell, Values | None]) -> dict[str, Any]:
