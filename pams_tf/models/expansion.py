@@ -1,4 +1,7 @@
-"""Convolutions with a second branch while they are trained, merged into one kernel afterwards.
+"""Convolutions that are trained in another form than they are kept: `merged` brings them back.
+
+A convolution may have a second branch while it is trained, and the first one its image centred, see
+`models.centring`.
 
 A sum of linear branches is one convolution, but it is easier to train (Ding et al., "RepVGG", CVPR
 2021; Bhardwaj et al., "Collapsible Linear Blocks for Super-Efficient Super Resolution", MLSys
@@ -9,12 +12,13 @@ than that of a single kernel.
 
 import numpy as np
 
+from pams_tf.models.centring import CentredConv2D
 from pams_tf.models.network import SuperResolution
 from pams_tf.quantization import ExpandedConv2D
 
 
 def merged(network: SuperResolution) -> SuperResolution:
-    """The same function without branches; a network without any is returned as it is.
+    """The same function of plain convolutions; a network of no others is returned as it is.
 
     Example:
       >>> from pams_tf import models
@@ -31,7 +35,7 @@ def merged(network: SuperResolution) -> SuperResolution:
     Source: Bhardwaj et al., "Collapsible Linear Blocks for Super-Efficient Super Resolution", MLSys
     2022.
     """
-    if not network.overrides.get("expansion"):
+    if not any(isinstance(layer, ExpandedConv2D | CentredConv2D) for layer in network.layers):
         return network
     overrides = {key: value for key, value in network.overrides.items() if key != "expansion"}
     plain = SuperResolution(network.preset, network.scale, None, overrides)
@@ -40,4 +44,8 @@ def merged(network: SuperResolution) -> SuperResolution:
             target = plain.get_layer(layer.name)
             target.kernel.assign(np.asarray(layer.merged_kernel()))
             target.bias.assign(layer.bias.value)
+        elif layer.weights:
+            plain.get_layer(layer.name).set_weights(layer.get_weights())
+        if isinstance(layer, CentredConv2D):
+            plain.get_layer(layer.name).bias.assign(layer.merged_bias())
     return plain

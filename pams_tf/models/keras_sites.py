@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pams_tf.models.blocks import ChannelShift, Clip, DepthToSpace
+from pams_tf.models.centring import CentredConv2D
 from pams_tf.models.enlarging import Bilinear
 from pams_tf.models.functions import Applied, Averaged, Multiplied
 from pams_tf.models.movements import movement as movement_layer
@@ -49,6 +51,8 @@ class KerasSites(Sites):
       recipe: the recipe, or None for the float network.
       unit: in which a file holds tensors, see `quantization.held`: grey levels for 1 in the
         network.
+      centred: whether a convolution of the image itself with a ReLU behind it is trained as one of
+        the image less its middle, see `models.centring`.
 
     Attributes:
       recipe: the recipe, or None for the float network.
@@ -58,8 +62,16 @@ class KerasSites(Sites):
       names: names of the convolutions and sites for which a recipe can choose bits.
     """
 
-    def __init__(self, recipe: QuantizationRecipe | None = None, unit: float = 1.0) -> None:
+    def __init__(
+        self,
+        recipe: QuantizationRecipe | None = None,
+        unit: float = 1.0,
+        *,
+        centred: bool = False,
+    ) -> None:
         self.recipe = recipe
+        self._centred = centred
+        self._image: Any = None
         self._unit = FixedUnit(unit)
         self._layers: dict[str, keras.layers.Layer] = {}
         self.arriving = _Values()
@@ -82,6 +94,7 @@ class KerasSites(Sites):
     def input(self, x: Any) -> Any:
         """The network's input, a Keras tensor (N, H, W, C) in [0, 255], as a builder takes it."""
         if not (self._integer and self._recipe_at(body=False)):
+            self._image = x
             return x
         return Coded(x, Held(RangeQuantizer(0, 255, name="bytes")))
 
@@ -148,6 +161,8 @@ class KerasSites(Sites):
             kind = keras.layers.Conv2D if geometry.groups == 1 else GroupedConv2D
             if expansion:
                 kind, settings = ExpandedConv2D, {**settings, "expansion": expansion}
+            elif self._centred and relu and x is self._image and _centrable(kernel_size, geometry):
+                kind = CentredConv2D
             layer = self._layer(kind, filters, kernel_size, shared, settings)
         if relu:
             behind.append(keras.layers.ReLU(name=f"{name}_relu", dtype=dtype))
@@ -309,3 +324,7 @@ class _Values(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._tensors)
+
+
+def _centrable(kernel_size: int | Sequence[int], geometry: Geometry) -> bool:
+    return geometry == PLAIN and bool(np.all(np.mod(kernel_size, 2)))

@@ -56,12 +56,14 @@ class SuperResolution(keras.Model):
         recipe: QuantizationRecipe | None = None,
         overrides: dict[str, Any] | None = None,
         graph: Graph | None = None,
+        *,
+        centred: bool = False,
         **kwargs: Any,
     ) -> None:
         check_settings()
         network = architecture(preset, scale, overrides or {}) if graph is None else of_graph(graph)
         image = keras.Input((None, None, network.channels), name="lr")
-        sites = KerasSites(recipe, network.unit)
+        sites = KerasSites(recipe, network.unit, centred=centred)
         output, feature = network.connect(sites.input(image), scale, sites)
         if recipe is not None:
             check_names(recipe, sites.names, f"{preset} x{scale}")

@@ -1,6 +1,7 @@
 """Copying weights from one network to another of the same architecture."""
 
 from pams_tf.errors import InputError
+from pams_tf.models.centring import CentredConv2D
 from pams_tf.models.network import SuperResolution
 from pams_tf.quantization import QuantConv2D
 from pams_tf.recipe import QuantizationRecipe
@@ -112,4 +113,7 @@ def begin_with(network: SuperResolution, source: SuperResolution) -> int:
             missing += 1
         else:
             variable.assign(found.value)
+    for layer in network.layers:
+        if isinstance(layer, CentredConv2D):
+            layer.centre()
     return missing

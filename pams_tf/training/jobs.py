@@ -58,7 +58,9 @@ def train(
             pairs = _validation_images(settings)
             source = _larger_network(settings)
         with replicas.strategy.scope(), dtype_policy(settings.precision):
-            network = models.build(settings.model, settings.scale, **settings.overrides)
+            network = SuperResolution(
+                settings.model, settings.scale, overrides=settings.overrides, centred=True
+            )
             trainee = Regression(
                 network,
                 _optimizer(settings),

@@ -142,7 +142,7 @@ def fit(
             average(trainee)
             save_network(merged(network), run.student if network.recipe else run.model)
     replicas.variables_from_chief(network.variables)
-    return TrainingResult(network, step, state["best_step"], state["best_psnr"])
+    return TrainingResult(merged(network), step, state["best_step"], state["best_psnr"])
 
 
 def _state_from_chief(replicas: Replicas, state: Mapping[str, Any]) -> dict[str, Any]:
