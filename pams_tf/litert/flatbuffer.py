@@ -52,8 +52,7 @@ def read_model(source: bytes | str | os.PathLike[str], name: str | None = None) 
         raise InputError(f"{name}: not a TensorFlow Lite file; export or copy it again")
     with _corruption_named(name):
         model = schema.ModelT.InitFromPackedBuf(content, 0)
-        for buffer in model.buffers:
-            _bring_in(buffer, content)
+        _bring_in([buffer for buffer in model.buffers if buffer.offset > 1], content)
     return model
 
 
@@ -127,13 +126,16 @@ def _file(model: Any) -> FileInfo:
     )
 
 
-def _bring_in(buffer: Any, content: bytes) -> None:
-    """Some writers put large constants behind the flatbuffer, and their place into the buffer."""
-    if buffer.offset > 1:  # 0 and 1 mean none, by the schema
-        end = buffer.offset + buffer.size
-        if end > len(content):
-            raise IndexError(f"a constant ends at byte {end} of {len(content)}")
-        buffer.data = np.frombuffer(content[buffer.offset : end], np.uint8)
+def _bring_in(buffers: Any, content: bytes) -> None:
+    """Some writers put large constants behind the flatbuffer, and their places into the buffers.
+
+    A place of 0 or 1 means none, by the schema.
+    """
+    if sum(buffer.size for buffer in buffers) > len(content):
+        raise IndexError("constants overlap, and would take more memory than the file")
+    for buffer in buffers:
+        # Raises ValueError where the file ends before the constant does.
+        buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
         buffer.offset = buffer.size = 0
 
 

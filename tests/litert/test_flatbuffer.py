@@ -72,8 +72,11 @@ def test_broken_files(content, tmp_path):
     assert read_file(tmp_path / "whole.tflite") == read_file(content)
 
 
-def behind_the_flatbuffer(content):
-    """The same file with its constants behind the flatbuffer, where litert-quantizer puts them."""
+def behind_the_flatbuffer(content, size=None):
+    """The same file with its constants behind the flatbuffer, where litert-quantizer puts them.
+
+    With a size, each says that it has that one.
+    """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     constants = [(b, bytes(bytearray(b.data))) for b in model.buffers if b.data is not None]
 
@@ -81,14 +84,14 @@ def behind_the_flatbuffer(content):
     for _ in range(2):
         end = start
         for buffer, data in constants:
-            buffer.data, buffer.offset, buffer.size = None, end, len(data)
+            buffer.data, buffer.offset, buffer.size = None, end, size or len(data)
             end += -(-len(data) // 16) * 16
         builder = flatbuffers.Builder(0)
         builder.Finish(model.Pack(builder), b"TFL3")
         flat = bytes(builder.Output())
         start = -(-len(flat) // 16) * 16
     return flat.ljust(start, b"\0") + b"".join(
-        data.ljust(buffer.size + -buffer.size % 16, b"\0") for buffer, data in constants
+        data.ljust(-(-len(data) // 16) * 16, b"\0") for _, data in constants
     )
 
 
@@ -100,6 +103,8 @@ def test_constants_behind_the_flatbuffer(content, photo):
     np.testing.assert_array_equal(tflite_upscale(moved)(image), tflite_upscale(content)(image))
     with pytest.raises(InputError, match="truncated or corrupt"):
         read_file(moved[:-100])
+    with pytest.raises(InputError, match="truncated or corrupt"):
+        read_file(behind_the_flatbuffer(content, size=len(content) // 2))
 
 
 def test_a_kernel_beyond_its_bits_is_named(student, repacked):
