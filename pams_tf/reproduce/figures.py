@@ -81,7 +81,7 @@ def _draw_2(drawing: Drawing) -> tuple[list[Path], list[str]]:
     activation_ranges(path, maxima)
     preset, overrides = catalogue.budget.batch_norm
     return [path], [
-        f"Layers are the tensors that PAMS quantizes in {preset} x4 {overrides or ''}, in order: "
+        f"Layers are the tensors that PAMS quantizes in {preset} x4{f' {overrides}' if overrides else ''}, in order: "
         "input, ReLU and residual of each block. A sample is an LR patch of 48x48.",
         *(
             f"{label}: within a layer, the largest sample maximum is {spread:.1f} times the "
