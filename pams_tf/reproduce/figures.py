@@ -80,8 +80,9 @@ def _draw_2(drawing: Drawing) -> tuple[list[Path], list[str]]:
     path = drawing.folder / "figure_2.png"
     activation_ranges(path, maxima)
     preset, overrides = catalogue.budget.batch_norm
+    network = " ".join([preset, "x4", *([str(overrides)] if overrides else [])])
     return [path], [
-        f"Layers are the tensors that PAMS quantizes in {preset} x4{f' {overrides}' if overrides else ''}, in order: "
+        f"Layers are the tensors that PAMS quantizes in {network}, in order: "
         "input, ReLU and residual of each block. A sample is an LR patch of 48x48.",
         *(
             f"{label}: within a layer, the largest sample maximum is {spread:.1f} times the "
