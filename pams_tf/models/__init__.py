@@ -8,11 +8,11 @@ load_tensorflow()  # before Keras is imported
 
 from pams_tf.models.edsr import EDSRConfig, edsr
 from pams_tf.models.equalization import equalized
-from pams_tf.models.expansion import merged
 from pams_tf.models.files import load, save
 from pams_tf.models.fitting import fit_kernels
 from pams_tf.models.foreign import from_keras
 from pams_tf.models.interpolation import start_as_interpolation
+from pams_tf.models.merging import merged
 from pams_tf.models.network import SuperResolution
 from pams_tf.models.plain import PlainConfig, plain
 from pams_tf.models.quantize import fully_quantized, quantize

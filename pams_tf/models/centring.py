@@ -32,8 +32,12 @@ class CentredConv2D(keras.layers.Conv2D):
 
     def merged_bias(self) -> Any:
         """The bias (O,) with which a plain convolution has the same result."""
-        return self.bias - MIDDLE * tf.reduce_sum(self.kernel.value, (0, 1, 2))
+        return self.bias - self._of_middle()
 
     def centre(self) -> None:
         """Take the bias, which is that of a plain convolution, for `merged_bias`."""
-        self.bias.assign(self.bias + MIDDLE * tf.reduce_sum(self.kernel.value, (0, 1, 2)))
+        self.bias.assign(self.bias + self._of_middle())
+
+    def _of_middle(self) -> Any:
+        """What the filters make of an image that is `MIDDLE` everywhere, (O,)."""
+        return MIDDLE * tf.reduce_sum(self.kernel.value, (0, 1, 2))

@@ -18,7 +18,7 @@ class PlainConfig:
       convolutions: number of convolutions between the first and the last one.
       features: number of channels between them.
       expansion: hidden channels of the branch that each convolution has beside it in training, see
-        `models.expansion`; 0 for none. `models.merged` removes the branches.
+        `models.merging`; 0 for none. `models.merged` removes the branches.
     """
 
     convolutions: int = 5

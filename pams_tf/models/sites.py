@@ -61,7 +61,7 @@ class Sites(abc.ABC):
 
         This is one site because an integer graph folds all of it into one convolution. `dtype`
         overrides the Keras dtype policy for this convolution; `shared` names an earlier one whose
-        weights it uses; `expansion` is for training alone, see `models.expansion`.
+        weights it uses; `expansion` is for training alone, see `models.merging`.
         """
 
     @abc.abstractmethod

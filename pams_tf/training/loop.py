@@ -140,9 +140,12 @@ def fit(
         if replicas.chief:
             state = checkpoints.restore(run.best) | {"step": step}
             average(trainee)
-            save_network(merged(network), run.student if network.recipe else run.model)
     replicas.variables_from_chief(network.variables)
-    return TrainingResult(merged(network), step, state["best_step"], state["best_psnr"])
+    network = merged(network)
+    with replicas.together():
+        if replicas.chief:
+            save_network(network, run.student if network.recipe else run.model)
+    return TrainingResult(network, step, state["best_step"], state["best_psnr"])
 
 
 def _state_from_chief(replicas: Replicas, state: Mapping[str, Any]) -> dict[str, Any]:

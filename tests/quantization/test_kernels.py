@@ -346,5 +346,6 @@ def test_a_graph_rounds_kernels_like_eager_mode(bits):
     for quantize in (
         lambda w: functional.max_abs(w, bits, axis=-1),
         lambda w: functional.learned_clip(w, clip, bits),
+        lambda w: functional.dorefa_weights(w, bits, axis=-1),
     ):
         np.testing.assert_array_equal(tf.function(quantize)(tf.constant(w)), quantize(w))

@@ -192,7 +192,7 @@ def dorefa_weights(w: Tensor, bits: int, *, axis: int | None = None) -> Tensor:
             gain = tf.where(bent_limit > 0, limit / tf.maximum(bent_limit, 1e-30), 1.0)
             return upstream * gain * (1.0 - tf.square(bent))
 
-        return codes * (limit / n), gradient
+        return codes * divided(limit, n), gradient
 
     return quantize(tf.convert_to_tensor(w))
 

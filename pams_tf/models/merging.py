@@ -40,12 +40,11 @@ def merged(network: SuperResolution) -> SuperResolution:
     overrides = {key: value for key, value in network.overrides.items() if key != "expansion"}
     plain = SuperResolution(network.preset, network.scale, None, overrides)
     for layer in network.layers:
+        weights = layer.get_weights()
         if isinstance(layer, ExpandedConv2D):
-            target = plain.get_layer(layer.name)
-            target.kernel.assign(np.asarray(layer.merged_kernel()))
-            target.bias.assign(layer.bias.value)
-        elif layer.weights:
-            plain.get_layer(layer.name).set_weights(layer.get_weights())
-        if isinstance(layer, CentredConv2D):
-            plain.get_layer(layer.name).bias.assign(layer.merged_bias())
+            weights = [np.asarray(layer.merged_kernel()), np.asarray(layer.bias)]
+        elif isinstance(layer, CentredConv2D):
+            weights = [np.asarray(layer.kernel), np.asarray(layer.merged_bias())]
+        if weights:
+            plain.get_layer(layer.name).set_weights(weights)
     return plain
