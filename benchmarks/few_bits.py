@@ -13,10 +13,10 @@ from absl import flags
 from pams_tf.commands import cli
 
 DESCRIPTION = """PSNR-Y of integer files after the same short training, option by option: each one
-added to the paper's setting, all of them together, and all but one. Differences are those to all of
-them, paired over images, with their standard error. The student is the checkpoint with the best
-validation PSNR on the built-in photographs, which may be that of the start. What is measured
-already is not measured again.
+added to the paper's setting, all of them together, all but one, and all and one more. The table has
+the PSNR of the paper's setting, and what the other rows gain over it; of several seeds the mean and
+the standard deviation. The student is the checkpoint with the best validation PSNR on the built-in
+photographs, which may be that of the start. What is measured already is not measured again.
 
 Example:
   python benchmarks/few_bits.py --teacher runs/plain_small_x3 --data BSDS400 --images Set5,B100 \\
@@ -66,6 +66,17 @@ TRAINED = ("learned clip", "asymmetric", "relative rate")
 """Those that change what is trained; the others change where it starts, and one gradient."""
 
 
+RAISED = "layers at 8 bits"
+FURTHER: dict[str, dict[str, Any]] = {
+    "the teacher's image": {"output_weight": 1.0},
+    "overflow": {"overflow_weight": 0.1},
+    "damping": {"damping": 0.01},
+    "Muon": {"optimizer": "muon", "learning_rate": 1.5e-3},
+    RAISED: {},
+}
+"""Settings that no recipe holds, and layers that a scan of the calibrated student names."""
+
+
 def _all_but(*left_out: str) -> tuple[dict[str, Any], dict[str, Any]]:
     recipe: dict[str, Any] = {}
     settings: dict[str, Any] = {}
@@ -81,21 +92,17 @@ def _all_and(**changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return recipe, {**settings, **changes}
 
 
-RAISED = "all and layers at 8 bits"
 ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "paper": ({}, {}),
     "rate 0.3": ({}, {"alpha_learning_rate": 0.3}),
     **OPTIONS,
+    **{name: ({}, settings) for name, settings in FURTHER.items()},
     "all": _all_but(),
     **{f"all but {name}": _all_but(name) for name in OPTIONS},
     "all but these three": _all_but(*TRAINED),
     "all at rate 0.003": _all_and(alpha_learning_rate=3e-3),
     "all at rate 0.001": _all_and(alpha_learning_rate=1e-3),
-    "all and the teacher's image": _all_and(output_weight=1.0),
-    "all and overflow": _all_and(overflow_weight=0.1),
-    "all and damping": _all_and(damping=0.01),
-    "all by Muon": _all_and(optimizer="muon", learning_rate=1.5e-3),
-    RAISED: _all_but(),
+    **{f"all and {name}": _all_and(**settings) for name, settings in FURTHER.items()},
 }
 
 
@@ -148,7 +155,7 @@ def _run(teacher: Any, row: str, bits: int, seed: int) -> dict[str, list[float]]
         "alpha_rate": "absolute",
         **settings,
     }
-    if row == RAISED:
+    if row.endswith(RAISED):
         start = {k: v for k, v in settings.items() if k.startswith("initial_")}
         calibrated = pams_tf.quantize(teacher, recipe, FLAGS.data, **start)
         recipe = recipe.replace(
@@ -172,46 +179,55 @@ def _figures(model: Any) -> dict[str, list[float]]:
 
 
 def tables(found: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
-    """Markdown: a table for each network and bit width, its rows the options."""
+    """Markdown: a table for each network and number of steps, with a column for each bit width."""
     import numpy as np
 
-    groups: dict[tuple[str, str, str], dict[str, list[Any]]] = {}
     floats = {}
+    # (network, steps) -> row -> bits -> seed -> mean PSNR of each benchmark.
+    groups: dict[tuple[str, str], dict[str, dict[str, dict[str, Any]]]] = {}
     for key, figures in found.items():
         network, *rest = key.split(" | ")
+        means = np.array([np.mean(images) for images in figures.values()])
         if rest == ["float"]:
-            floats[network] = figures
+            floats[network] = (" / ".join(figures), means)
             continue
-        bits, row, _, steps = rest
-        groups.setdefault((network, bits, steps), {}).setdefault(row, []).append(figures)
+        bits, row, seed, steps = rest
+        runs = groups.setdefault((network, steps), {}).setdefault(row, {}).setdefault(bits, {})
+        runs[seed] = means
     lines = []
-    for (network, bits, steps), rows in sorted(groups.items()):
-        sets = list(floats[network])
-        # Means over the seeds, for each image.
-        means = {
-            row: {name: np.mean([run[name] for run in runs], axis=0) for name in sets}
-            for row, runs in rows.items()
-        }
+    for (network, steps), rows in groups.items():
+        sets, reached = floats[network]
+        widths = sorted({bits for runs in rows.values() for bits in runs}, key=int, reverse=True)
         lines += [
             "",
-            f"{network}, {bits} bits, {steps} steps; float "
-            + " / ".join(f"{np.mean(floats[network][name]):.3f}" for name in sets),
+            f"{network}, {sets}, {steps} steps; float {_psnr([reached])}",
             "",
-            f"| | {' | '.join(f'{name}, dB' for name in sets)} | "
-            f"{' | '.join(f'{name} against all' for name in sets)} | seeds |",
-            "|---" * (2 * len(sets) + 2) + "|",
+            f"| | {' | '.join(f'{bits} bits' for bits in widths)} |",
+            "|---" * (len(widths) + 1) + "|",
         ]
         for row in sorted(rows, key=list(ROWS).index):
-            cells = [f"{np.mean(means[row][name]):.3f}" for name in sets]
-            for name in sets:
-                if "all" not in means or row == "all":
-                    cells.append("")
-                    continue
-                gain = means[row][name] - means["all"][name]
-                error = np.std(gain, ddof=1) / np.sqrt(len(gain))
-                cells.append(f"{np.mean(gain):+.3f} ± {error:.3f}")
-            lines.append(f"| {row} | {' | '.join(cells)} | {len(rows[row])} |")
+            cells = [_cell(rows, row, bits) for bits in widths]
+            lines.append(f"| {row} | {' | '.join(cells)} |")
     return lines[1:]
+
+
+def _cell(rows: Mapping[str, Any], row: str, bits: str) -> str:
+    """PSNR of the paper's setting, and what another row gains over it with the same seeds."""
+    runs, paper = (rows.get(name, {}).get(bits, {}) for name in (row, "paper"))
+    if row == "paper" or not runs.keys() & paper.keys():
+        return _psnr(list(runs.values())) if runs else ""
+    return _psnr([runs[seed] - paper[seed] for seed in runs if seed in paper], "+")
+
+
+def _psnr(runs: Sequence[Any], sign: str = "") -> str:
+    """The mean over the seeds for each benchmark; of several seeds with the standard deviation."""
+    import numpy as np
+
+    means = [f"{mean:{sign}.3f}" for mean in np.mean(runs, axis=0)]
+    if len(runs) > 1:
+        spread = np.std(runs, axis=0, ddof=1)
+        means = [f"{mean} ± {each:.3f}" for mean, each in zip(means, spread, strict=True)]
+    return " / ".join(means)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ class RunSettings:
         self._require("learning_rate", self.learning_rate > 0, "give a number above 0")
         self._require("seed", self.seed >= 0, "give a whole number from 0 up")
         self._require("warmup", self.warmup >= 0, "give a whole number from 0 up")
-        self._require("warmup", self.warmup <= max(self.steps, 1), "give fewer than the steps")
+        self._require("warmup", self.warmup <= max(self.steps, 1), "give no more than the steps")
         self._require("output_weight", self.output_weight >= 0, "give 0 or more")
         self._require("clip_norm", self.clip_norm >= 0, "give 0 or more")
         self._require("ema", 0 <= self.ema < 1, "give 0, or a number below 1 such as 0.999")

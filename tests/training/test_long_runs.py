@@ -305,7 +305,7 @@ def test_the_time_left_is_said(capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"warmup": 7}, "warmup=7 is not possible; give fewer than the steps"),
+        ({"warmup": 7}, "warmup=7 is not possible; give no more than the steps"),
         ({"clip_norm": -1.0}, "clip_norm=-1.0"),
         ({"ema": 1.0}, "ema=1.0 is not possible; give 0, or a number below 1"),
         ({"output_weight": 1.0}, "give a weight above 0 and a teacher together"),
