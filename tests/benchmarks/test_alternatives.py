@@ -49,7 +49,7 @@ def test_what_is_only_calibrated_is_an_integer_file_of_that_recipe(alternatives,
     from pams_tf.litert import metadata
 
     alternatives.FLAGS(["alternatives", "--names=tiny"])
-    content = alternatives._untrained(models.build("edsr_nano", 2, blocks=1, features=4), bits, {})
+    content = alternatives.calibrated(models.build("edsr_nano", 2, blocks=1, features=4), bits)
     about = metadata.read(content)
     assert (about["recipe"]["bits"], about["recipe"]["scope"]) == (bits, "all")
 
