@@ -73,8 +73,8 @@ def define_network(values: flags.FlagValues) -> None:
 
 TRAINING = (
     "model", "scale", "data", "valid_data", "steps", "batch_size", "patch_size", "optimizer",
-    "learning_rate", "schedule", "halve_every", "warmup", "clip_norm", "ema", "output_weight",
-    "checkpoint_every", "log_every", "seed", "graphics", "precision", "teacher",
+    "learning_rate", "schedule", "halve_every", "warmup", "clip_norm", "ema", "luma_weight",
+    "output_weight", "checkpoint_every", "log_every", "seed", "graphics", "precision", "teacher",
 )  # fmt: skip
 """Flags that are fields of the settings of every run."""
 
@@ -151,6 +151,13 @@ def define_training(values: flags.FlagValues) -> None:
         None,
         "Decay of a moving average of what is trained, such as 0.999, which is validated and kept "
         "in its place; 0 for none.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "luma_weight",
+        None,
+        "Weight of the luma in L1, such as 0.5: errors of brightness count more than those of "
+        "colour; 0 for L1 of red, green and blue, as in the paper.",
         flag_values=values,
     )
     flags.DEFINE_float(

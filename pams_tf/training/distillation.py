@@ -12,13 +12,14 @@ from pams_tf.models import SuperResolution
 from pams_tf.quantization import PamsEndsQuantizer, QuantConv2D, kernels_off_grid, quantizers
 from pams_tf.quantization.functional import overflow
 from pams_tf.training.descent import AGREEING, descend
+from pams_tf.training.image_loss import l1
 from pams_tf.training.relative import is_relative
 from pams_tf.training.settings import TARGETS
 from pams_tf.training.skt import skt_loss
 
 _SETTINGS = (
-    "skt_weight", "target", "output_weight", "overflow_weight", "damping", "damping_steps",
-    "clip_norm",
+    "skt_weight", "target", "luma_weight", "output_weight", "overflow_weight", "damping",
+    "damping_steps", "clip_norm",
 )  # fmt: skip
 
 
@@ -46,6 +47,7 @@ class Distiller(keras.Model):
       skt_weight: 1000 in the paper; 0 trains without SKT.
       target: what L1 compares the student's image with: "hr", the HR image, or "teacher", the
         teacher's image; the HR images of the batches are not read then.
+      luma_weight: weight of the luma in L1, see `image_loss.l1`; 0 in the paper.
       output_weight: weight of a second L1, to the teacher's image, beside that to the HR image.
       overflow_weight: weight of the loss on activations beyond their ranges, whose gradient counts
         only where it has the sign of that of everything else; see `functional.overflow`.
@@ -69,6 +71,7 @@ class Distiller(keras.Model):
         skt_weight: float = 1000.0,
         target: str = "hr",
         *,
+        luma_weight: float = 0.0,
         output_weight: float = 0.0,
         overflow_weight: float = 0.0,
         damping: float = 0.0,
@@ -94,6 +97,7 @@ class Distiller(keras.Model):
         teacher.trainable = False
         self.skt_weight = skt_weight
         self.target = target
+        self.luma_weight = luma_weight
         self.output_weight = output_weight
         self.overflow_weight = overflow_weight
         self.damping = damping
@@ -177,16 +181,16 @@ class Distiller(keras.Model):
                 image, taught, _ = self._teacher_outputs(lr, training=False)
             image = tf.stop_gradient(tf.cast(image, tf.float32))
         sr = tf.cast(sr, tf.float32)
-        l1 = tf.reduce_mean(tf.abs(sr - (image if self.target == "teacher" else hr)))
+        error = l1(sr, image if self.target == "teacher" else hr, self.luma_weight)
         skt = tf.constant(0.0)
         if self.skt_weight:
             skt = skt_loss(features[0], tf.stop_gradient(taught[0]))
-        parts = [l1 + self.skt_weight * skt, *self.student.losses]
+        parts = [error + self.skt_weight * skt, *self.student.losses]
         if self.output_weight:
-            parts.append(self.output_weight * tf.reduce_mean(tf.abs(sr - image)))
+            parts.append(self.output_weight * l1(sr, image, self.luma_weight))
         if self.damping:
             parts.append(self._damping_now() * kernels_off_grid(self.student))
-        found = {"loss": tf.add_n(parts), "l1": l1, "skt": skt}
+        found = {"loss": tf.add_n(parts), "l1": error, "skt": skt}
         if self._ranges:
             found[AGREEING] = self.overflow_weight * tf.add_n(
                 [

@@ -65,6 +65,7 @@ def train(
                 network,
                 _optimizer(settings),
                 teacher=source and models.with_recipe(source, None),  # here, in the run's precision
+                luma_weight=settings.luma_weight,
                 output_weight=settings.output_weight,
                 clip_norm=settings.clip_norm,
             )
@@ -129,6 +130,7 @@ def distil(
                 frozen,
                 settings.skt_weight,
                 settings.target,
+                luma_weight=settings.luma_weight,
                 output_weight=settings.output_weight,
                 overflow_weight=settings.overflow_weight,
                 damping=settings.damping,

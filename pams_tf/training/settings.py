@@ -40,6 +40,7 @@ class RunSettings:
         its place; 0 for none. It reaches back 1 / (1 - ema) steps.
       checkpoint_every: steps between checkpoints; each one includes a validation.
       log_every: steps between rows of the logs.
+      luma_weight: weight of the luma in L1, see `image_loss.l1`; 0 in the paper.
       output_weight: weight of a second L1, to the teacher's images, beside that to the HR images;
         0 for none.
       seed: seed of the weights and of the data order.
@@ -74,6 +75,7 @@ class RunSettings:
     ema: float = 0.0
     checkpoint_every: int = 100
     log_every: int = 10
+    luma_weight: float = 0.0
     output_weight: float = 0.0
     seed: int = 1
     graphics: float = 0.0
@@ -94,6 +96,7 @@ class RunSettings:
         self._require("seed", self.seed >= 0, "give a whole number from 0 up")
         self._require("warmup", self.warmup >= 0, "give a whole number from 0 up")
         self._require("warmup", self.warmup <= max(self.steps, 1), "give no more than the steps")
+        self._require("luma_weight", self.luma_weight >= 0, "give 0 or more")
         self._require("output_weight", self.output_weight >= 0, "give 0 or more")
         self._require("clip_norm", self.clip_norm >= 0, "give 0 or more")
         self._require("ema", 0 <= self.ema < 1, "give 0, or a number below 1 such as 0.999")
