@@ -256,6 +256,7 @@ TRAIN_BUDGETS: dict[str, dict[str, Any]] = {
         "warmup": 500,
         "clip_norm": 10.0,
         "ema": 0.999,
+        "luma_weight": 0.5,
         "start": "interpolation",
         "checkpoint_every": 1000,
         "log_every": 100,
