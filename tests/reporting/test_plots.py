@@ -6,6 +6,7 @@ from PIL import Image
 
 from pams_tf.errors import InputError
 from pams_tf.evaluation.crops import busiest_crops
+from pams_tf.reporting.plots import tradeoffs as plots_of_tradeoffs
 from pams_tf.reporting.plots.codes import CodesPanel, differing_codes
 from pams_tf.reporting.plots.comparison import Crop, comparison
 from pams_tf.reporting.plots.ranges import alpha_curves
@@ -174,6 +175,30 @@ def test_what_is_better_and_faster_stands_above_and_to_the_left(tmp_path):
         middle[name] = np.median(marks, axis=0)
     assert picture.shape == (600, 1600, 3)
     assert (middle["good"] < middle["bad"]).all()
+
+
+def test_labels_of_near_points_cover_nothing(tmp_path, monkeypatch):
+    figures = []
+    save = plots_of_tradeoffs.save
+    monkeypatch.setattr(
+        plots_of_tradeoffs,
+        "save",
+        lambda figure, path: figures.append(figure) or save(figure, path),
+    )
+    near = [
+        Tradeoff(f"network {i}", f"{8 - i % 2} bits", 20.0 + i, {"Set5": 33 + 0.01 * i})
+        for i in range(4)
+    ]
+    tradeoffs(tmp_path / "near.png", [*near, Tradeoff("far", "8 bits", 90.0, {"Set5": 33.5})])
+    (axes,) = figures[0].axes
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert sorted(text.get_text() for text in axes.texts) == sorted(
+        ["far", *(one.label for one in near)]
+    )
+    for i, box in enumerate(boxes):
+        assert not box.count_overlaps([*boxes[:i], *boxes[i + 1 :]])
+        points = [axes.transData.transform((one.ms, one.psnr["Set5"])) for one in near]
+        assert not any(box.contains(x, y) for x, y in points)
 
 
 def test_what_a_tradeoff_refuses(tmp_path):

@@ -1,28 +1,31 @@
 """Plots of quality against latency."""
 
-import itertools
 import os
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any, NamedTuple
 
-import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from pams_tf.errors import InputError
 from pams_tf.reporting.plots.style import BLACK, BLUE, RED, new_figure, plain, save, style
 
-_BELOW = {"xytext": (9, -5), "ha": "left", "va": "top"}  # also of a point that another one beats
-_LEFT = {"xytext": (-9, 4), "ha": "right", "va": "bottom"}
-# The colour and marker of each series, and where a point's label is placed.
-_SERIES = (
-    (BLUE, "o", _LEFT),
-    (RED, "s", _BELOW),
-    (BLACK, "^", {"xytext": (9, 4), "ha": "left", "va": "bottom"}),
+# The colour and marker of each series.
+_SERIES = ((BLUE, "o"), (RED, "s"), (BLACK, "^"))
+
+# Where a label may stand beside its point, the best place first.
+_PLACES: tuple[dict[str, Any], ...] = (
+    {"xytext": (-9, 4), "ha": "right", "va": "bottom"},
+    {"xytext": (9, -5), "ha": "left", "va": "top"},
+    {"xytext": (9, 4), "ha": "left", "va": "bottom"},
+    {"xytext": (-9, -5), "ha": "right", "va": "top"},
+    {"xytext": (0, 9), "ha": "center", "va": "bottom"},
+    {"xytext": (0, -9), "ha": "center", "va": "top"},
 )
-
-
-_NEAR = 0.1
-"""The part of width and height within which the label of one point may cover another point."""
+_MARKER = 7
+"""Pixels from a point to the edges of its marker's box."""
 
 
 class Tradeoff(NamedTuple):
@@ -58,57 +61,64 @@ def tradeoffs(
     figure = new_figure(6.0)
     if title:
         figure.suptitle(plain(title), size=15, x=0.01, ha="left")
-    series = list(dict.fromkeys(network.series for network in networks))
-    width = np.ptp([network.ms for network in networks])
-    for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
-        height = np.ptp([network.psnr[name] for network in networks])
-        for (color, marker, beside), one in zip(cycle(_SERIES), series, strict=False):
-            points = sorted((n.ms, n.psnr[name], n.label) for n in networks if n.series == one)
-            front = _undominated(points)
-            x, y, _ = zip(*front, strict=True)
-            axes.plot(
-                x, y, marker=marker, color=color, markersize=9, linewidth=1.4, label=plain(one)
-            )
-            changes = _beside(points, (_NEAR * width, _NEAR * height))
-            for (ms, psnr, label), change in zip(points, changes, strict=True):
-                place = beside
-                if (ms, psnr, label) not in front:
-                    place = _BELOW
-                    axes.plot(ms, psnr, marker=marker, color=color, markersize=9)
-                place = {**place, **change}
-                axes.annotate(
-                    plain(label), (ms, psnr), size=11, color=color, textcoords="offset points",
-                    **place,
-                )  # fmt: skip
+    series = dict.fromkeys(network.series for network in networks)
+    colors = {one: color for (color, _), one in zip(cycle(_SERIES), series, strict=False)}
+    panels = figure.subplots(1, len(sets), squeeze=False)[0]
+    for axes, name in zip(panels, sets, strict=True):
+        for (color, marker), one in zip(cycle(_SERIES), series, strict=False):
+            points = sorted((n.ms, n.psnr[name]) for n in networks if n.series == one)
+            front = zip(*_undominated(points), strict=True)
+            axes.plot(*front, marker=marker, color=color, markersize=9, label=plain(one))
+            axes.scatter(*zip(*points, strict=True), marker=marker, color=color, s=81)
         style(axes)
         axes.margins(x=0.25, y=0.12)
         axes.set_title(plain(name), size=14, loc="left")
         axes.set_xlabel("latency, ms", size=13)
         axes.set_ylabel("PSNR (Y), dB", size=13)
         axes.legend(fontsize=12, frameon=False, loc="lower right")
+    figure.draw_without_rendering()  # the layout decides what a label would cover
+    for axes, name in zip(panels, sets, strict=True):
+        _label(axes, [(n.ms, n.psnr[name], n.label, colors[n.series]) for n in networks])
     save(figure, path)
 
 
-def _beside(
-    points: Sequence[tuple[float, float, str]], reach: tuple[float, float]
-) -> list[dict[str, Any]]:
-    """How the place of each label changes, so that it does not cover a point near its own.
+def _label(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write the label of each point (ms, dB, label, colour) beside it.
 
-    The first of two near points, by ms, has its label on the left, and the second below right.
+    Its place is the first where it covers no point, line, legend and other label; where there is
+    none, it is the first.
     """
-    near = [
-        all(abs(q - p) < r for p, q, r in zip(a[:2], b[:2], reach, strict=True))
-        for a, b in itertools.pairwise(points)
-    ]
-    return [
-        _BELOW if before else _LEFT if after else {}
-        for before, after in zip([False, *near], [*near, False], strict=True)
-    ]
+    legend = axes.get_legend()
+    taken = [legend.get_window_extent()] if legend else []
+    for ms, psnr, *_ in points:
+        x, y = axes.transData.transform((ms, psnr))
+        taken.append(Bbox([[x - _MARKER, y - _MARKER], [x + _MARKER, y + _MARKER]]))
+    lines = [axes.transData.transform_path(line.get_path()) for line in axes.lines]
+
+    def is_free(text: Text) -> bool:
+        box = text.get_window_extent()
+        inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+        crossed = any(line.intersects_bbox(box, filled=False) for line in lines)
+        return inside and not crossed and not box.count_overlaps(taken)
+
+    for ms, psnr, label, color in points:
+        texts = [
+            axes.annotate(
+                plain(label), (ms, psnr), size=11, color=color, textcoords="offset points",
+                in_layout=False, **place,
+            )
+            for place in _PLACES
+        ]  # fmt: skip
+        chosen = next(filter(is_free, texts), texts[0])
+        for text in texts:
+            if text is not chosen:
+                text.remove()
+        taken.append(chosen.get_window_extent())
 
 
-def _undominated(points: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
-    """Of points (ms, dB, label), by ms: those that are better than every faster one."""
-    front: list[tuple[float, float, str]] = []
+def _undominated(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Of points (ms, dB), by ms: those that are better than every faster one."""
+    front: list[tuple[float, float]] = []
     for point in points:
         if not front or point[1] > front[-1][1]:
             front.append(point)
