@@ -157,7 +157,7 @@ def _run(teacher: Any, row: str, bits: int, seed: int) -> dict[str, list[float]]
     }
     if row.endswith(RAISED):
         start = {k: v for k, v in settings.items() if k.startswith("initial_")}
-        calibrated = pams_tf.quantize(teacher, recipe, FLAGS.data, **start)
+        calibrated = pams_tf.quantize(teacher, recipe, **start)
         recipe = recipe.replace(
             layer_bits=pams_tf.sensitivity(calibrated).layer_bits(count=FLAGS.raised)
         )
