@@ -192,12 +192,12 @@ def test_labels_of_near_points_cover_nothing(tmp_path, monkeypatch):
     tradeoffs(tmp_path / "near.png", [*near, Tradeoff("far", "8 bits", 90.0, {"Set5": 33.5})])
     (axes,) = figures[0].axes
     boxes = [text.get_window_extent() for text in axes.texts]
+    points = [axes.transData.transform((one.ms, one.psnr["Set5"])) for one in near]
     assert sorted(text.get_text() for text in axes.texts) == sorted(
         ["far", *(one.label for one in near)]
     )
     for i, box in enumerate(boxes):
         assert not box.count_overlaps([*boxes[:i], *boxes[i + 1 :]])
-        points = [axes.transData.transform((one.ms, one.psnr["Set5"])) for one in near]
         assert not any(box.contains(x, y) for x, y in points)
 
 

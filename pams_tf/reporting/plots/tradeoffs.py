@@ -6,7 +6,6 @@ from itertools import cycle
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from pams_tf.errors import InputError
@@ -17,12 +16,12 @@ _SERIES = ((BLUE, "o"), (RED, "s"), (BLACK, "^"))
 
 # Where a label may stand beside its point, the best place first.
 _PLACES: tuple[dict[str, Any], ...] = (
-    {"xytext": (-9, 4), "ha": "right", "va": "bottom"},
-    {"xytext": (9, -5), "ha": "left", "va": "top"},
-    {"xytext": (9, 4), "ha": "left", "va": "bottom"},
-    {"xytext": (-9, -5), "ha": "right", "va": "top"},
-    {"xytext": (0, 9), "ha": "center", "va": "bottom"},
-    {"xytext": (0, -9), "ha": "center", "va": "top"},
+    {"position": (-9, 4), "ha": "right", "va": "bottom"},
+    {"position": (9, -5), "ha": "left", "va": "top"},
+    {"position": (9, 4), "ha": "left", "va": "bottom"},
+    {"position": (-9, -5), "ha": "right", "va": "top"},
+    {"position": (0, 9), "ha": "center", "va": "bottom"},
+    {"position": (0, -9), "ha": "center", "va": "top"},
 )
 _MARKER = 7
 """Pixels from a point to the edges of its marker's box."""
@@ -62,10 +61,10 @@ def tradeoffs(
     if title:
         figure.suptitle(plain(title), size=15, x=0.01, ha="left")
     series = dict.fromkeys(network.series for network in networks)
-    colors = {one: color for (color, _), one in zip(cycle(_SERIES), series, strict=False)}
+    looks = dict(zip(series, cycle(_SERIES), strict=False))
     panels = figure.subplots(1, len(sets), squeeze=False)[0]
     for axes, name in zip(panels, sets, strict=True):
-        for (color, marker), one in zip(cycle(_SERIES), series, strict=False):
+        for one, (color, marker) in looks.items():
             points = sorted((n.ms, n.psnr[name]) for n in networks if n.series == one)
             front = zip(*_undominated(points), strict=True)
             axes.plot(*front, marker=marker, color=color, markersize=9, label=plain(one))
@@ -78,7 +77,7 @@ def tradeoffs(
         axes.legend(fontsize=12, frameon=False, loc="lower right")
     figure.draw_without_rendering()  # the layout decides what a label would cover
     for axes, name in zip(panels, sets, strict=True):
-        _label(axes, [(n.ms, n.psnr[name], n.label, colors[n.series]) for n in networks])
+        _label(axes, [(n.ms, n.psnr[name], n.label, looks[n.series][0]) for n in networks])
     save(figure, path)
 
 
@@ -95,25 +94,21 @@ def _label(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
         taken.append(Bbox([[x - _MARKER, y - _MARKER], [x + _MARKER, y + _MARKER]]))
     lines = [axes.transData.transform_path(line.get_path()) for line in axes.lines]
 
-    def is_free(text: Text) -> bool:
-        box = text.get_window_extent()
+    def is_free(box: Bbox) -> bool:
         inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
         crossed = any(line.intersects_bbox(box, filled=False) for line in lines)
         return inside and not crossed and not box.count_overlaps(taken)
 
     for ms, psnr, label, color in points:
-        texts = [
-            axes.annotate(
-                plain(label), (ms, psnr), size=11, color=color, textcoords="offset points",
-                in_layout=False, **place,
-            )
-            for place in _PLACES
-        ]  # fmt: skip
-        chosen = next(filter(is_free, texts), texts[0])
-        for text in texts:
-            if text is not chosen:
-                text.remove()
-        taken.append(chosen.get_window_extent())
+        text = axes.annotate(
+            plain(label), (ms, psnr), (0, 0), size=11, color=color, textcoords="offset points",
+            in_layout=False,
+        )  # fmt: skip
+        for place in (*_PLACES, _PLACES[0]):  # where none is free, it ends at the first
+            text.set(**place)
+            if is_free(text.get_window_extent()):
+                break
+        taken.append(text.get_window_extent())
 
 
 def _undominated(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
