@@ -227,7 +227,7 @@ def test_names_are_drawn_as_they_are(tmp_path, recwarn):
     image = np.zeros((40, 60, 3), np.uint8)
     panels = [(r"$\a", image, "\udcfc$\x1b漢")]
     comparison(tmp_path / "c.png", panels, [], title=r"photo $\b$ \udcfc")
-    points = [Tradeoff(r"$\a$", "$8$", 10.0 + i, {"\udcfc": 30.0}) for i in range(2)]
+    points = [Tradeoff(r"$\a$漢", "$8$", 10.0 + i, {"\udcfc漢": 30.0}) for i in range(2)]
     tradeoffs(tmp_path / "t.png", points, title=r"$\c$")
     panel = CodesPanel(r"$\d$", [r"$\e$"], {"differ": [0.5]})
     differing_codes(tmp_path / "d.png", "a\udcfc.tflite $\\f$", [panel], allowed=0.1)

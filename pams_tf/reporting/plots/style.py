@@ -4,8 +4,10 @@ Plots are drawn on Matplotlib's Figure objects, never through pyplot, so they ne
 do not change a caller's settings.
 """
 
+import contextlib
 import os
 import warnings
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -42,10 +44,19 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     Raises:
       InputError: the path cannot be written.
     """
-    with atomic_write(path) as file, warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes; the tables have it.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+    with atomic_write(path) as file, any_script():
         figure.savefig(file, format="png", dpi=DPI)
+
+
+@contextlib.contextmanager
+def any_script() -> Iterator[None]:
+    """Draw and measure text without a warning where the font lacks its script.
+
+    Such a name is drawn as boxes; the tables have it.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
 
 
 def style(axes: Axes, *, integer_steps: bool = True) -> None:

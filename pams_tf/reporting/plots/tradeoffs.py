@@ -9,7 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
 from pams_tf.errors import InputError
-from pams_tf.reporting.plots.style import BLACK, BLUE, RED, new_figure, plain, save, style
+from pams_tf.reporting.plots.style import (
+    BLACK,
+    BLUE,
+    RED,
+    any_script,
+    new_figure,
+    plain,
+    save,
+    style,
+)
 
 # The colour and marker of each series.
 _SERIES = ((BLUE, "o"), (RED, "s"), (BLACK, "^"))
@@ -75,9 +84,10 @@ def tradeoffs(
         axes.set_xlabel("latency, ms", size=13)
         axes.set_ylabel("PSNR (Y), dB", size=13)
         axes.legend(fontsize=12, frameon=False, loc="lower right")
-    figure.draw_without_rendering()  # the layout decides what a label would cover
-    for axes, name in zip(panels, sets, strict=True):
-        _label(axes, [(n.ms, n.psnr[name], n.label, looks[n.series][0]) for n in networks])
+    with any_script():
+        figure.draw_without_rendering()  # the layout decides what a label would cover
+        for axes, name in zip(panels, sets, strict=True):
+            _label(axes, [(n.ms, n.psnr[name], n.label, looks[n.series][0]) for n in networks])
     save(figure, path)
 
 
